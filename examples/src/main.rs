@@ -1,0 +1,2 @@
+//! A terminal SIP/MSRP chat client.
+fn main() {}

@@ -1,0 +1,18 @@
+//! A pure SIP endpoint (RFC 3261): messages, transactions, dialogs, the INVITE and event usages, SDP and conference documents.
+//!
+//! No socket, no clock, no task: [`Endpoint`] takes messages, commands and the time, and gives messages, events and the next
+//! deadline. Stream bytes are cut into messages by [`message::StreamDecoder`], one per connection.
+
+pub mod conference;
+pub mod message;
+pub mod sdp;
+
+mod endpoint;
+
+pub use endpoint::{
+    AnswerDue, Body, Command, Config, Contact, DialogId, EndCause, Endpoint, Event, Flow, FlowId, Incoming,
+    InviteParameters, Limits, LocalAddress, Readiness, Reason, ReferParameters, Resolve, ResolveId,
+    SubscribeParameters, SubscriptionEnd, SubscriptionId, SubscriptionState, Target, Transmit, TransmitId,
+    Transport,
+};
+pub use message::{Header, Headers, Method, NameAddr, StatusCode, Uri};

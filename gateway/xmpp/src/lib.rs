@@ -1,0 +1,11 @@
+//! A pure XEP-0114 component link: guard, handshake, keep-alive, reconnection, and lenient multi-user chat stanzas (XEP-0045).
+
+pub mod address;
+pub mod guard;
+pub mod stanza;
+pub mod text;
+
+mod link;
+
+pub use jid::{BareJid, FullJid, Jid};
+pub use link::{Action, Command, DownCause, Event, Limits, Link, LinkConfig};
