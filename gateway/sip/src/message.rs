@@ -49,6 +49,11 @@ impl Uri {
     pub fn parameter(&self, _name: &str) -> Option<&str> {
         todo!()
     }
+    /// A URI parameter's value percent-decoded; `None` if absent or not UTF-8.
+    #[must_use]
+    pub fn parameter_decoded(&self, _name: &str) -> Option<String> {
+        todo!()
+    }
     /// The same with a parameter set (`None` = without value), or replaced. The value is escaped here.
     #[must_use]
     pub fn with_parameter(&self, _name: &str, _value: Option<&str>) -> Self {

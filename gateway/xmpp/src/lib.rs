@@ -7,5 +7,5 @@ pub mod text;
 
 mod link;
 
-pub use jid::{BareJid, FullJid, Jid};
+pub use jid::{self, BareJid, FullJid, Jid};
 pub use link::{Action, Command, DownCause, Event, Limits, Link, LinkConfig};

@@ -299,6 +299,15 @@ pub enum Outgoing {
         /// Reason.
         reason: Option<String>,
     },
+    /// Accepts the default configuration of a room that our occupant has just created, which unlocks it (XEP-0045 §10.1.2).
+    AcceptDefaultConfiguration {
+        /// Our occupant.
+        from: FullJid,
+        /// Room.
+        to: BareJid,
+        /// Id.
+        id: String,
+    },
     /// An error in answer to a message or presence (never to a groupchat or error stanza).
     Error {
         /// Which stanza name: `message` or `presence`.
