@@ -1,7 +1,7 @@
 //! From the sources to [`Settings`], with all faults, not the first alone.
 
 use figment::{
-    error::Kind,
+    error::{Actual, Kind},
     value::{Dict, Value},
 };
 
@@ -46,10 +46,13 @@ fn fault(error: figment::Error, sources: &Sources) -> Fault {
     let (problem, remedy) = match &error.kind {
         Kind::UnknownField(name, known) => ("unknown key".to_owned(), suggestion(name, known)),
         Kind::UnknownVariant(name, known) => (format!("unknown value `{name}`"), suggestion(name, known)),
-        Kind::InvalidType(_, expected) if secret => (format!("expected {expected}"), quoted(expected)),
-        Kind::InvalidType(found, expected) | Kind::InvalidValue(found, expected) => {
-            (format!("found {found}, expected {expected}"), quoted(expected))
+        Kind::InvalidType(_, expected) if secret => {
+            (format!("expected {}", plain(expected)), quoted(expected))
         }
+        Kind::InvalidType(found, expected) | Kind::InvalidValue(found, expected) => (
+            format!("found {}, expected {}", named(found), plain(expected)),
+            quoted(expected),
+        ),
         Kind::InvalidLength(found, expected) => {
             (format!("{found} entries, expected {expected}"), String::new())
         }
@@ -64,8 +67,32 @@ fn fault(error: figment::Error, sources: &Sources) -> Fault {
     }
 }
 
+/// What was found, in a reader's words.
+fn named(found: &Actual) -> String {
+    match found {
+        Actual::Bool(value) => format!("`{value}`"),
+        Actual::Unsigned(value) => format!("the number {value}"),
+        Actual::Signed(value) => format!("the number {value}"),
+        Actual::Float(value) => format!("the number {value}"),
+        Actual::Str(text) => format!("the text \"{text}\""),
+        Actual::Seq => "a list".to_owned(),
+        Actual::Map => "a table".to_owned(),
+        other => other.to_string(),
+    }
+}
+
+/// What was expected, likewise.
+fn plain(expected: &str) -> &str {
+    match expected {
+        "a string" => "a text",
+        "a sequence" => "a list",
+        other if other.starts_with("struct ") => "a table",
+        other => other,
+    }
+}
+
 fn quoted(expected: &str) -> String {
-    if expected.contains("string") {
+    if expected == "a string" {
         "write it in quotation marks".to_owned()
     } else {
         String::new()

@@ -273,6 +273,7 @@ impl ConnectionTask {
             Command::Unbind(session) => self.release(&session.clone()),
             Command::RefuseBind { .. }
             | Command::Send { .. }
+            | Command::Report { .. }
             | Command::Nickname { .. }
             | Command::Answer { .. }
             | Command::Close => {}
