@@ -67,7 +67,7 @@ pub(super) enum Asked {
 #[derive(Debug, Clone)]
 pub(super) struct Origin {
     transaction: TransactionId,
-    from: Path,
+    pub(super) from: Path,
     /// Of a SEND; other methods are always answered.
     send: Option<FailureReport>,
 }
