@@ -1,15 +1,19 @@
 //! The programs that take part: real servers, the gateway, and users.
 
+pub mod gateway;
 pub mod kamailio;
 pub mod prosody;
+pub mod sip_chat;
 pub mod xmpp_user;
 
 use std::path::PathBuf;
 
 use crate::{Context, Result, process::find_program};
 
+pub use gateway::{Gateway, GatewaySettings};
 pub use kamailio::Kamailio;
 pub use prosody::{Prosody, ProsodySettings};
+pub use sip_chat::{SipChat, SipChatSettings};
 pub use xmpp_user::XmppUser;
 
 /// What to do when a server is not installed.

@@ -2,7 +2,7 @@
 
 use std::{
     collections::BTreeSet,
-    ffi::{OsStr, OsString},
+    ffi::OsString,
     fs,
     os::unix::process::CommandExt,
     path::{Path, PathBuf},
@@ -241,7 +241,8 @@ impl Drop for Process {
     }
 }
 
-/// Kills every process started by [`Launch::start`] that still runs, with its group: for an interrupted run.
+/// Ends every process started by [`Launch::start`] that still runs, with its group: for an interrupted run, after which
+/// no destructor runs.
 pub fn stop_all() {
     let groups: Vec<u32> = live().iter().copied().collect();
     for id in &groups {
@@ -261,26 +262,6 @@ pub fn find_program(name: &str) -> Option<PathBuf> {
         .chain(["/usr/sbin", "/sbin", "/usr/bin"].map(PathBuf::from))
         .map(|directory| directory.join(name))
         .find(|candidate| candidate.is_file())
-}
-
-/// Runs a command to its end, quietly.
-///
-/// # Errors
-/// It cannot be started or fails; the message holds what it printed.
-pub fn run_quietly<A: AsRef<OsStr>>(program: &str, arguments: impl IntoIterator<Item = A>) -> Result<String> {
-    let output = Command::new(program)
-        .args(arguments)
-        .output()
-        .with_context(|| format!("cannot start {program}"))?;
-    let printed = String::from_utf8_lossy(&output.stdout).into_owned();
-    if !output.status.success() {
-        bail!(
-            "{program}: {}\n{printed}{}",
-            output.status,
-            String::from_utf8_lossy(&output.stderr)
-        );
-    }
-    Ok(printed)
 }
 
 fn live() -> MutexGuard<'static, BTreeSet<u32>> {

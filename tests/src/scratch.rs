@@ -1,10 +1,14 @@
 //! Throw-away directories.
 
 use std::{
+    collections::BTreeSet,
     fs,
     os::unix::fs::{PermissionsExt, chown},
     path::{Path, PathBuf},
-    sync::atomic::{AtomicU32, Ordering},
+    sync::{
+        Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicU32, Ordering},
+    },
 };
 
 use crate::{Context, Result};
@@ -32,6 +36,7 @@ impl Scratch {
                 Err(error) => return Err(error).with_context(|| format!("cannot create {}", path.display())),
             }
         };
+        live().insert(path.clone());
         let scratch = Self { path };
         fs::set_permissions(&scratch.path, fs::Permissions::from_mode(0o755))?;
         Ok(scratch)
@@ -59,10 +64,23 @@ impl Scratch {
 
 impl Drop for Scratch {
     fn drop(&mut self) {
+        live().remove(&self.path);
         if let Err(error) = fs::remove_dir_all(&self.path) {
             eprintln!("cannot delete {}: {error}", self.path.display());
         }
     }
+}
+
+/// Deletes every directory not dropped yet: for an interrupted run, after which no destructor runs.
+pub fn delete_all() {
+    for path in live().iter() {
+        let _ = fs::remove_dir_all(path);
+    }
+}
+
+fn live() -> MutexGuard<'static, BTreeSet<PathBuf>> {
+    static LIVE: Mutex<BTreeSet<PathBuf>> = Mutex::new(BTreeSet::new());
+    LIVE.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// A system user to whom root hands a server and its files.

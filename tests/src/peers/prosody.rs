@@ -153,6 +153,17 @@ impl Prosody {
         &self.settings.secret
     }
 
+    /// Waits until it has logged `text`.
+    ///
+    /// # Errors
+    /// It is not running, or `limit` passed, without.
+    pub fn wait_for_log(&mut self, text: &str, limit: Duration) -> Result<()> {
+        self.process
+            .as_mut()
+            .context("Prosody is not running")?
+            .wait_for_log(text, 0, limit)
+    }
+
     /// The end of its log.
     #[must_use]
     pub fn log_tail(&self) -> String {
