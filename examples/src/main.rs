@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! sip-chat --from sip:romeo@example.org --room sip:capulet@rooms.example.com \
-//!          --proxy 127.0.0.1:5060;transport=tcp --nickname Romeo
+//!          --proxy '127.0.0.1:5060;transport=tcp' --nickname Romeo
 //! ```
 //!
 //! It calls the room through the proxy, opens the MSRP session that the room's answer names, asks for the nickname, subscribes to the
@@ -223,4 +223,69 @@ fn proxy(text: &str) -> Result<Proxy, String> {
         return Err("HOST or HOST:PORT is expected".to_owned());
     }
     Ok(Proxy { uri, transport })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_proxy_becomes_a_loose_route() {
+        for (text, uri, transport) in [
+            (
+                "127.0.0.1:5060;transport=tcp",
+                "sip:127.0.0.1:5060;transport=tcp;lr",
+                Transport::Tcp,
+            ),
+            (
+                "proxy.example.org",
+                "sip:proxy.example.org;transport=udp;lr",
+                Transport::Udp,
+            ),
+            (
+                "sip:[::1]:5070;transport=udp",
+                "sip:[::1]:5070;transport=udp;lr",
+                Transport::Udp,
+            ),
+        ] {
+            let proxy = proxy(text).unwrap();
+            assert_eq!(proxy.uri.to_string(), uri);
+            assert_eq!(proxy.transport, transport);
+        }
+    }
+
+    #[test]
+    fn what_is_no_proxy_is_refused() {
+        for text in [
+            "",
+            ":5060",
+            "a b",
+            "host:port",
+            "host;transport=tls",
+            "host;lr",
+            "user@host",
+        ] {
+            assert!(proxy(text).is_err(), "{text:?}");
+        }
+    }
+
+    #[test]
+    fn an_address_is_a_sip_uri_with_a_user() {
+        assert!(address("sip:romeo@example.org").is_ok());
+        for text in [
+            "",
+            "romeo@example.org",
+            "sip:example.org",
+            "sips:romeo@example.org",
+            "tel:+15550100",
+        ] {
+            assert!(address(text).is_err(), "{text:?}");
+        }
+    }
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        use clap::CommandFactory;
+        Arguments::command().debug_assert();
+    }
 }

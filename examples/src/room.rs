@@ -161,27 +161,11 @@ impl Roster {
     }
 }
 
-/// The nickname that a URI of the form `room;gr=nickname` carries, unescaped.
+/// The nickname that a URI of the form `room;gr=nickname` carries.
 fn nickname_in(entity: &str) -> Option<String> {
     let uri: Uri = entity.parse().ok()?;
-    let gr = uri.parameter("gr").filter(|gr| !gr.is_empty())?;
-    Some(unescaped(gr).unwrap_or_else(|| gr.to_owned()))
-}
-
-/// Percent-decoded; `None` if an escape is broken or the octets are not UTF-8.
-fn unescaped(text: &str) -> Option<String> {
-    let mut octets = Vec::with_capacity(text.len());
-    let mut rest = text.bytes();
-    while let Some(octet) = rest.next() {
-        if octet == b'%' {
-            let high = char::from(rest.next()?).to_digit(16)?;
-            let low = char::from(rest.next()?).to_digit(16)?;
-            octets.push(u8::try_from(high * 16 + low).ok()?);
-        } else {
-            octets.push(octet);
-        }
-    }
-    String::from_utf8(octets).ok()
+    uri.parameter_decoded("gr")
+        .filter(|nickname| !nickname.is_empty())
 }
 
 fn nickname(user: &User) -> String {
