@@ -42,7 +42,7 @@ pub(super) fn refuse(head: &Head, rejection: &Rejection) -> Option<Response> {
     {
         return None;
     }
-    headers.list("Via").next()?.parse::<Via>().ok()?;
+    Via::read_any_version(headers.list("Via").next()?).ok()?;
     for name in ["From", "To", "Call-ID"] {
         headers.get(name).filter(|value| !value.is_empty())?;
     }

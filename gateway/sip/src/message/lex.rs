@@ -246,12 +246,14 @@ pub(super) fn read_number(text: &str, most: u64) -> Option<u64> {
 
 /// Splits `host[:port]` and checks both; the host comes back in lower case, without brackets.
 pub(super) fn read_host_port(text: &str) -> Result<(String, Option<u16>), Rejection> {
-    let (host, port) = if let Some(inner) = text.strip_prefix('[') {
+    let (mut host, port) = if let Some(inner) = text.strip_prefix('[') {
         let (address, behind) = inner
             .split_once(']')
             .ok_or(Rejection::bad("Unclosed IPv6 reference (RFC 3261 §25.1)"))?;
+        // The ABNF of RFC 3261 has one colon too many in front of an IPv4 tail (RFC 5118 §4.10).
+        let address = address.replacen(":::", "::", 1);
         if address.parse::<std::net::Ipv6Addr>().is_err() {
-            return Err(Rejection::bad("Malformed IPv6 address (RFC 5118 §4.10)"));
+            return Err(Rejection::bad("Malformed IPv6 address (RFC 3261 §25.1)"));
         }
         let behind = trim(behind);
         match behind.strip_prefix(':') {
@@ -267,7 +269,7 @@ pub(super) fn read_host_port(text: &str) -> Result<(String, Option<u16>), Reject
         if !is_host_name(host) {
             return Err(Rejection::bad("Malformed host (RFC 3261 §25.1)"));
         }
-        (host, port)
+        (host.to_owned(), port)
     };
     let port = match port {
         Some(port) => Some(
@@ -277,7 +279,8 @@ pub(super) fn read_host_port(text: &str) -> Result<(String, Option<u16>), Reject
         ),
         None => None,
     };
-    Ok((host.to_ascii_lowercase(), port))
+    host.make_ascii_lowercase();
+    Ok((host, port))
 }
 
 /// Letters, digits, hyphens and dots; underscores, too, which hosts on private networks have.

@@ -300,8 +300,8 @@ impl Uri {
     }
 }
 
-/// RFC 3261 §19.1.4: these count even if only one of the two URIs has them; `gr` since RFC 5627 gives the bare URI another meaning.
-const COUNTING: [&str; 5] = ["user", "ttl", "method", "maddr", "gr"];
+/// RFC 3261 §19.1.4: these count even if only one of the two URIs has them; `gr`, since RFC 5627 gives the bare URI another meaning.
+const COUNTING: [&str; 6] = ["transport", "user", "ttl", "method", "maddr", "gr"];
 
 fn parameters_match(one: &Uri, other: &Uri) -> bool {
     let agrees = |name: &str, value: Option<&str>, uri: &Uri| match uri.parameter(name) {

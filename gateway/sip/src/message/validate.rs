@@ -169,7 +169,6 @@ fn check_party(value: &str) -> Result<(), Rejection> {
 
 fn check_request(headers: &Headers, method: &Method) -> Result<(), Rejection> {
     for (name, twice) in [
-        ("Date", "More than one Date (RFC 3261 §7.3.1)"),
         ("Event", "More than one Event (RFC 6665 §8.2.1)"),
         ("Expires", "More than one Expires (RFC 3261 §7.3.1)"),
         ("Min-Expires", "More than one Min-Expires (RFC 3261 §7.3.1)"),
@@ -205,9 +204,6 @@ fn check_request(headers: &Headers, method: &Method) -> Result<(), Rejection> {
         if let Some(value) = headers.get(name) {
             value.parse::<Parameterized>()?;
         }
-    }
-    if headers.get("Date").is_some_and(|date| !is_date(date)) {
-        return Err(Rejection::bad("Date is not in GMT form (RFC 3261 §20.17)"));
     }
     check_dialog_headers(headers, method)
 }
@@ -257,19 +253,6 @@ fn check_number(headers: &Headers, name: &str, most: u64, fault: &'static str) -
         Some(value) if lex::read_number(value, most).is_none() => Err(Rejection::bad(fault)),
         _ => Ok(()),
     }
-}
-
-/// `Sat, 13 Nov 2010 23:29:00 GMT`, by its shape.
-fn is_date(date: &str) -> bool {
-    let shape: String = date
-        .chars()
-        .map(|character| match character {
-            'a'..='z' | 'A'..='Z' => 'a',
-            '0'..='9' => '0',
-            other => other,
-        })
-        .collect();
-    shape == "aaa, 00 aaa 0000 00:00:00 aaa" && date.ends_with("GMT")
 }
 
 /// Content-Length octets; without the header all that is there (a datagram's end is the body's, RFC 3261 §18.3).

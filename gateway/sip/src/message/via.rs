@@ -74,11 +74,22 @@ impl fmt::Display for Via {
 impl FromStr for Via {
     type Err = Rejection;
     fn from_str(text: &str) -> Result<Self, Rejection> {
+        Self::read(text, |version| version == "2.0")
+    }
+}
+
+impl Via {
+    /// Of any version: a request of SIP 3.0 deserves a response, too (RFC 3261 §21.5.6).
+    pub(super) fn read_any_version(text: &str) -> Result<Self, Rejection> {
+        Self::read(text, lex::is_token)
+    }
+
+    fn read(text: &str, is_version: fn(&str) -> bool) -> Result<Self, Rejection> {
         let (address, parameters) = match lex::split_once_outside(text, b';') {
             Some((address, parameters)) => (lex::trim(address), lex::read_parameters(parameters)?),
             None => (lex::trim(text), Vec::new()),
         };
-        let (transport, sent_by) = read_protocol(address)?;
+        let (transport, sent_by) = read_protocol(address, is_version)?;
         let (host, port) = lex::read_host_port(sent_by)?;
         let mut via = Self {
             transport: transport.to_ascii_uppercase(),
@@ -123,11 +134,11 @@ fn read_port(text: &str) -> Option<u16> {
 }
 
 /// Splits `SIP / 2.0 / UDP sent-by`; space may stand around the slashes.
-fn read_protocol(text: &str) -> Result<(&str, &str), Rejection> {
+fn read_protocol(text: &str, is_version: fn(&str) -> bool) -> Result<(&str, &str), Rejection> {
     const FAULT: Rejection = Rejection::bad("Malformed Via (RFC 3261 §20.42)");
     let (name, rest) = text.split_once('/').ok_or(FAULT)?;
     let (version, rest) = rest.split_once('/').ok_or(FAULT)?;
-    if !lex::trim(name).eq_ignore_ascii_case("SIP") || lex::trim(version) != "2.0" {
+    if !lex::trim(name).eq_ignore_ascii_case("SIP") || !is_version(lex::trim(version)) {
         return Err(FAULT);
     }
     let (transport, sent_by) = lex::trim(rest).split_once([' ', '\t']).ok_or(FAULT)?;
