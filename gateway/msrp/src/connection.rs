@@ -170,6 +170,15 @@ pub enum Command {
         /// The answer.
         status: Status,
     },
+    /// Reports on a message that was answered 200 and failed afterwards, unless its sender asked not to hear of failures.
+    Report {
+        /// In which session.
+        session: SessionId,
+        /// Which message.
+        message: MessageId,
+        /// What became of it.
+        status: Status,
+    },
     /// Ends a session on our side; what is queued for it is dropped, later frames for it get 481.
     Unbind(SessionId),
     /// Sends what is queued, then [`Event::Closed`].
