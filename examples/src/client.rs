@@ -88,7 +88,7 @@ pub(crate) struct Client {
     phase: Phase,
     negotiated: Option<Negotiated>,
     nickname: Option<String>,
-    /// Our last nickname change, to recognise it in the roster.
+    /// Our nickname in the roster and the one it should be next, until a document has shown it.
     renaming: Option<(String, String)>,
     roster: Roster,
     subscription: Option<SubscriptionId>,

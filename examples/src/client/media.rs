@@ -286,6 +286,14 @@ impl Client {
         }
     }
 
+    /// The roster will show our new nickname, unless it has already. Changes in between it may leave out.
+    fn expect_renaming(&mut self, old: Option<String>, new: &str) {
+        let shown = self.renaming.take().map(|(shown, _)| shown).or(old);
+        if self.roster.entity_of(new).is_none() {
+            self.renaming = shown.map(|shown| (shown, new.to_owned()));
+        }
+    }
+
     fn on_settled(&mut self, tag: MessageTag, refused: Option<Status>, now: Instant) {
         let Some(InFlight::Message { reference, to, text }) = self.in_flight.remove(&tag) else {
             return;

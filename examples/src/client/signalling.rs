@@ -8,7 +8,7 @@ use sip::{
     conference::{self, Document},
 };
 
-use super::{Client, EndCause, Event, Outcome, Phase, Refusal, media};
+use super::{Client, EndCause, Event, InFlight, Outcome, Phase, Refusal, media};
 use crate::room::{Applied, Change};
 
 /// The one INVITE dialog of a stay.
@@ -300,10 +300,25 @@ impl Client {
         let event = match change {
             Change::Joined(nick) => Event::Joined { nick },
             Change::Left { nick, how, reason } => Event::Left { nick, how, reason },
-            Change::Renamed { old, new } => Event::Renamed { old, new },
+            Change::Renamed { old, new } => {
+                self.renaming.take_if(|(_, to)| *to == new);
+                Event::Renamed { old, new }
+            }
             Change::Subject(text) => Event::Subject { text },
         };
         self.tell(event);
+    }
+
+    /// The nickname change of ours that the roster has yet to show, answered or not: document and answer come by different ways.
+    fn expected_renaming(&self) -> Option<(String, String)> {
+        let asked = || {
+            let wish = self.in_flight.values().find_map(|waiting| match waiting {
+                InFlight::Nickname(wish) => Some(wish.clone()),
+                InFlight::Message { .. } => None,
+            });
+            self.nickname.clone().zip(wish)
+        };
+        self.renaming.clone().or_else(asked)
     }
 
     fn resubscribe_later(&mut self, now: Instant) {

@@ -52,6 +52,46 @@ fn our_own_renaming_is_told_by_answer_and_by_roster() {
 }
 
 #[test]
+fn our_own_renaming_may_come_before_its_answer_or_gathered_with_the_next() {
+    let mut world = World::entered();
+    let subscription = world.subscription().unwrap();
+    world.notify(subscription, 1, &full(&["Romeo"]));
+    world.events();
+    let rename = |nickname: &str| Command::Rename {
+        nickname: text(nickname),
+    };
+    world.command(rename("Montague"));
+    let (_, due) = world.nickname_requested();
+    let users = vec![user("Romeo", State::Deleted), user("Montague", State::Full)];
+    world.notify(subscription, 2, &partial(users));
+    world.answer_media(due, Status::OK);
+    for nickname in ["Pilgrim", "Banished"] {
+        world.command(rename(nickname));
+        let (_, due) = world.nickname_requested();
+        world.answer_media(due, Status::OK);
+    }
+    let users = vec![user("Montague", State::Deleted), user("Banished", State::Full)];
+    world.notify(subscription, 3, &partial(users));
+    let renamed = |old: &str, new: &str| Event::Renamed {
+        old: text(old),
+        new: text(new),
+    };
+    let nick = |nickname: &str| Event::Nick {
+        nickname: text(nickname),
+    };
+    assert_eq!(
+        world.events(),
+        [
+            renamed("Romeo", "Montague"),
+            nick("Montague"),
+            nick("Pilgrim"),
+            nick("Banished"),
+            renamed("Montague", "Banished"),
+        ]
+    );
+}
+
+#[test]
 fn a_missing_document_makes_us_subscribe_anew_but_not_too_often() {
     let mut world = World::entered();
     let first = world.subscription().unwrap();
