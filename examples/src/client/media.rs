@@ -269,9 +269,7 @@ impl Client {
         };
         if status.is_success() {
             let old = self.nickname.replace(nickname.clone());
-            self.renaming = old
-                .filter(|old| *old != nickname)
-                .map(|old| (old, nickname.clone()));
+            self.expect_renaming(old, &nickname);
             if self.phase == Phase::Present {
                 self.tell(Event::Nick { nickname });
             }

@@ -267,10 +267,8 @@ impl Client {
                 return self.resubscribe_later(now);
             }
         };
-        let renaming = self
-            .renaming
-            .as_ref()
-            .map(|(old, new)| (old.as_str(), new.as_str()));
+        let renaming = self.expected_renaming();
+        let renaming = renaming.as_ref().map(|(old, new)| (old.as_str(), new.as_str()));
         match self.roster.apply(version, document, renaming) {
             Applied::First { subject } => {
                 self.roster_awaited = false;
