@@ -305,7 +305,7 @@ impl Session {
         let body = match &frame.content {
             Content::Body(body) => body.clone(),
             // Without a body it binds or keeps alive, unless it ends a message that is under way.
-            Content::None if known.is_some() => Bytes::new(),
+            Content::None if known.is_some() && ends_message(&frame) => Bytes::new(),
             Content::None => return Some(Status::OK),
             Content::TooLong => {
                 known.and_then(|id| self.reassembly.remove(&id));
@@ -458,6 +458,11 @@ fn is_consistent(range: ByteRange) -> bool {
         _ => true,
     };
     range.start >= 1 && ends_after_start && within_total
+}
+
+/// Whether a SEND without body can mean the end of a message: it gives it up, or its place is behind the first octet.
+fn ends_message(frame: &Frame) -> bool {
+    frame.flag == Flag::Abort || frame.headers.byte_range.is_some_and(|range| range.start > 1)
 }
 
 fn chunk(id: MessageId, frame: Frame, body: Bytes, range: Option<ByteRange>, origin: &Origin) -> Chunk {

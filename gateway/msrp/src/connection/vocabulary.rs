@@ -121,7 +121,8 @@ pub enum Command {
     /// Ends a session on our side. What is queued for it is dropped: each message [`Event::Failed`] and each nickname request
     /// [`Event::NicknameAnswered`] with [`Status::NO_SESSION`]. Requests that still wait for their answer, and later frames, get 481.
     Unbind(SessionId),
-    /// Sends what is queued, then [`Event::Closed`]. Messages that are unanswered by then fail with [`Status::CONNECTION_LOST`].
+    /// Sends what is queued, then [`Event::Closed`]. Messages that are unanswered by then fail with [`Status::CONNECTION_LOST`], and
+    /// requests of the peer that wait for an answer get 481.
     Close,
 }
 

@@ -116,6 +116,9 @@ impl Decoder {
             self.state = State::Faulted;
             self.buffer = BytesMut::new();
         }
+        if frame.is_none() && self.buffer.is_empty() && self.buffer.capacity() > KEPT {
+            self.buffer = BytesMut::new();
+        }
         frame
     }
 
@@ -340,6 +343,8 @@ impl EndLine {
     }
 }
 
+/// Octets of room that an idle decoder keeps.
+const KEPT: usize = 4096;
 const HYPHENS: &[u8] = b"-------";
 const NO_PATH: &str = "RFC 4975 §9: no To-Path or no From-Path";
 const START_TOO_LONG: &str = "Limits::start_line: start line too long";
