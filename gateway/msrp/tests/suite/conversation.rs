@@ -8,27 +8,39 @@ use proptest::prelude::*;
 
 use crate::pair::{
     Pair,
-    Side::{self, Active, Passive},
-    message, parameters, session,
+    Side::{Active, Passive},
+    message, parameters, session, start,
 };
 
 fn delivered(tag: u64) -> Event {
-    Event::Delivered { session: session(Active, "s"), tag: MessageTag(tag) }
+    Event::Delivered {
+        session: session(Active, "s"),
+        tag: MessageTag(tag),
+    }
 }
 
 fn failed(tag: u64, status: Status) -> Event {
-    Event::Failed { session: session(Active, "s"), tag: MessageTag(tag), status }
+    Event::Failed {
+        session: session(Active, "s"),
+        tag: MessageTag(tag),
+        status,
+    }
 }
 
 fn lost(cause: LostCause) -> Event {
-    Event::Lost { session: session(Active, "s"), cause }
+    Event::Lost {
+        session: session(Active, "s"),
+        cause,
+    }
 }
 
 /// Answers every message of the passive side; gives their bodies.
 fn answer_all(pair: &mut Pair, status: Status) -> Vec<Bytes> {
     let mut bodies = Vec::new();
     for event in pair.events(Passive) {
-        let Event::Received { message, due, .. } = event else { panic!("{event:?}") };
+        let Event::Received { message, due, .. } = event else {
+            panic!("{event:?}")
+        };
         bodies.push(message.body);
         pair.answer(Passive, due, status);
     }
@@ -43,7 +55,10 @@ fn rfc4975_7_1_1_delivered_when_the_receiver_has_answered() {
     pair.run();
     assert_eq!(pair.events(Active), []);
     let (received, due) = pair.received(Passive);
-    assert_eq!((received.content_type.as_str(), &received.body[..]), ("message/cpim", &b"hello"[..]));
+    assert_eq!(
+        (received.content_type.as_str(), &received.body[..]),
+        ("message/cpim", &b"hello"[..])
+    );
     pair.answer(Passive, due, Status::OK);
     pair.run();
     assert_eq!(pair.events(Active), [delivered(7)]);
@@ -59,7 +74,13 @@ fn both_sides_send() {
     pair.answer(Active, due, Status::OK);
     pair.run();
     let tag = MessageTag(1);
-    assert_eq!(pair.events(Passive), [Event::Delivered { session: session(Passive, "s"), tag }]);
+    assert_eq!(
+        pair.events(Passive),
+        [Event::Delivered {
+            session: session(Passive, "s"),
+            tag
+        }]
+    );
 }
 
 #[test]
@@ -77,7 +98,10 @@ fn rfc4975_7_1_1_short_chunks_name_their_end_and_long_ones_do_not() {
         pair.send(Active, "s", message(tag, vec![b'x'; octets]));
         pair.run();
         let text = pair.sent_text(Active);
-        let sent: Vec<&str> = text.lines().filter_map(|line| line.strip_prefix("Byte-Range: ")).collect();
+        let sent: Vec<&str> = text
+            .lines()
+            .filter_map(|line| line.strip_prefix("Byte-Range: "))
+            .collect();
         assert_eq!(sent, ranges);
         assert_eq!(answer_all(&mut pair, Status::OK), [vec![b'x'; octets]]);
         assert_eq!(pair.events(Active), [delivered(tag)]);
@@ -118,10 +142,24 @@ fn sessions_take_turns_and_responses_overtake_chunks() {
     let starts: Vec<&str> = text
         .lines()
         .filter(|line| line.starts_with("MSRP ") || line.starts_with("Message-ID"))
-        .map(|line| if line.ends_with("200 OK") { "response" } else { line })
+        .map(|line| {
+            if line.ends_with("200 OK") {
+                "response"
+            } else {
+                line
+            }
+        })
         .filter(|line| !line.ends_with("SEND"))
         .collect();
-    assert_eq!(starts[..4], ["Message-ID: message-1", "response", "Message-ID: message-2", "Message-ID: message-1"]);
+    assert_eq!(
+        starts[..4],
+        [
+            "Message-ID: message-1",
+            "response",
+            "Message-ID: message-2",
+            "Message-ID: message-1"
+        ]
+    );
     for pair in starts[2..].windows(2) {
         assert_ne!(pair[0], pair[1], "turns");
     }
@@ -146,11 +184,18 @@ fn rfc4975_7_1_1_a_lost_answer_is_408_after_30_seconds() {
     pair.send(Active, "s", message(1, "one"));
     pair.send(Active, "s", message(2, "two"));
     pair.run();
-    assert_eq!(pair.connection(Active).poll_timeout(), Some(pair.now + Duration::from_secs(30)));
+    assert_eq!(
+        pair.connection(Active).poll_timeout(),
+        Some(pair.now + Duration::from_secs(30))
+    );
     pair.pass(Duration::from_millis(29_999));
     assert_eq!(pair.events(Active), []);
     pair.pass(Duration::from_millis(1));
-    let expected = [failed(1, Status::TIMEOUT), failed(2, Status::TIMEOUT), lost(LostCause::Silent)];
+    let expected = [
+        failed(1, Status::TIMEOUT),
+        failed(2, Status::TIMEOUT),
+        lost(LostCause::Silent),
+    ];
     assert_eq!(pair.events(Active), expected);
     assert_eq!(pair.connection(Active).poll_timeout(), None);
 }
@@ -160,10 +205,16 @@ fn rfc4975_7_1_1_the_30_seconds_begin_when_the_chunk_is_handed_over() {
     let mut pair = Pair::bound(Limits::default());
     pair.send(Active, "s", message(1, "one"));
     pair.pass(Duration::from_secs(100));
-    assert_eq!((pair.events(Active), pair.connection(Active).poll_timeout()), (vec![], None));
+    assert_eq!(
+        (pair.events(Active), pair.connection(Active).poll_timeout()),
+        (vec![], None)
+    );
     pair.mute = Some(Active);
     pair.run();
-    assert_eq!(pair.connection(Active).poll_timeout(), Some(pair.now + Duration::from_secs(30)));
+    assert_eq!(
+        pair.connection(Active).poll_timeout(),
+        Some(pair.now + Duration::from_secs(30))
+    );
 }
 
 #[test]
@@ -178,28 +229,58 @@ fn rfc4975_5_4_a_bodiless_send_that_is_not_answered_or_refused() {
         pair.command(Active, Command::Open(parameters(Active, "s")));
         pair.send(Active, "s", message(1, "x"));
         pair.run();
-        pair.command(Passive, Command::RefuseBind { session: session(Passive, "s"), status });
+        pair.command(
+            Passive,
+            Command::RefuseBind {
+                session: session(Passive, "s"),
+                status,
+            },
+        );
         pair.run();
-        assert_eq!(pair.events(Active), [failed(1, status), lost(LostCause::Rejected(status))]);
+        assert_eq!(
+            pair.events(Active),
+            [failed(1, status), lost(LostCause::Rejected(status))]
+        );
     }
 }
 
 #[test]
 fn rfc7701_7_1_nicknames_both_ways() {
     let mut pair = Pair::bound(Limits::default());
-    for (nickname, status) in
-        [("Romeo \"the\" \\ Montague", Status::OK), ("", Status::OK), ("Zoë 🦀", Status::NICKNAME_IN_USE)]
-    {
+    for (nickname, status) in [
+        ("Romeo \"the\" \\ Montague", Status::OK),
+        ("", Status::OK),
+        ("Zoë 🦀", Status::NICKNAME_IN_USE),
+    ] {
         let tag = MessageTag(9);
         let of = session(Active, "s");
-        pair.command(Active, Command::Nickname { session: of.clone(), tag, nickname: nickname.to_owned() });
+        pair.command(
+            Active,
+            Command::Nickname {
+                session: of.clone(),
+                tag,
+                nickname: nickname.to_owned(),
+            },
+        );
         pair.run();
         let mut events = pair.events(Passive);
-        let Some(Event::NicknameRequested { nickname: asked, due, .. }) = events.pop() else { panic!() };
+        let Some(Event::NicknameRequested {
+            nickname: asked, due, ..
+        }) = events.pop()
+        else {
+            panic!()
+        };
         assert_eq!(asked, nickname);
         pair.answer(Passive, due, status);
         pair.run();
-        assert_eq!(pair.events(Active), [Event::NicknameAnswered { session: of, tag, status }]);
+        assert_eq!(
+            pair.events(Active),
+            [Event::NicknameAnswered {
+                session: of,
+                tag,
+                status
+            }]
+        );
     }
 }
 
@@ -208,14 +289,32 @@ fn rfc7701_7_1_a_nickname_that_cannot_be_sent_or_is_not_answered() {
     let mut pair = Pair::bound(Limits::default());
     let of = session(Active, "s");
     let tag = MessageTag(1);
-    let answered = |status| Event::NicknameAnswered { session: session(Active, "s"), tag, status };
+    let answered = |status| Event::NicknameAnswered {
+        session: session(Active, "s"),
+        tag,
+        status,
+    };
     for nickname in ["x".repeat(1024), "a\r\nTo-Path: b".to_owned()] {
-        pair.command(Active, Command::Nickname { session: of.clone(), tag, nickname });
+        pair.command(
+            Active,
+            Command::Nickname {
+                session: of.clone(),
+                tag,
+                nickname,
+            },
+        );
         pair.run();
         assert_eq!(pair.events(Active), [answered(Status::MALFORMED_NICKNAME)]);
         assert_eq!(pair.events(Passive), []);
     }
-    pair.command(Active, Command::Nickname { session: of, tag, nickname: "Romeo".to_owned() });
+    pair.command(
+        Active,
+        Command::Nickname {
+            session: of,
+            tag,
+            nickname: "Romeo".to_owned(),
+        },
+    );
     pair.run();
     pair.pass(Duration::from_secs(30));
     assert_eq!(pair.events(Active), [answered(Status::TIMEOUT)]);
@@ -230,7 +329,11 @@ fn a_closed_transport_settles_everything_once() {
     pair.send(Active, "s", message(1, "sent"));
     pair.run();
     pair.send(Active, "s", message(2, "queued"));
-    let nickname = Command::Nickname { session: session(Active, "s"), tag: MessageTag(3), nickname: "R".into() };
+    let nickname = Command::Nickname {
+        session: session(Active, "s"),
+        tag: MessageTag(3),
+        nickname: "R".into(),
+    };
     pair.command(Active, nickname);
     pair.close(Active);
     let answered = Event::NicknameAnswered {
@@ -239,8 +342,13 @@ fn a_closed_transport_settles_everything_once() {
         status: Status::CONNECTION_LOST,
     };
     let gone = Status::CONNECTION_LOST;
-    let expected =
-        [failed(1, gone), failed(2, gone), answered, lost(LostCause::Disconnected), Event::Closed];
+    let expected = [
+        failed(1, gone),
+        failed(2, gone),
+        answered,
+        lost(LostCause::Disconnected),
+        Event::Closed,
+    ];
     assert_eq!(pair.events(Active), expected);
     pair.close(Active);
     pair.pass(Duration::from_secs(60));
@@ -260,7 +368,13 @@ fn close_sends_what_is_queued_first() {
     pair.run();
     let events = pair.events(Active);
     assert_eq!(events.last(), Some(&Event::Closed));
-    assert_eq!(events[..2], [failed(1, Status::CONNECTION_LOST), failed(2, Status::CONNECTION_LOST)]);
+    assert_eq!(
+        events[..2],
+        [
+            failed(1, Status::CONNECTION_LOST),
+            failed(2, Status::CONNECTION_LOST)
+        ]
+    );
     assert_eq!(pair.events(Passive).len(), 2);
     let mut idle = Pair::bound(Limits::default());
     idle.command(Active, Command::Close);
@@ -270,11 +384,20 @@ fn close_sends_what_is_queued_first() {
 #[test]
 fn events_that_arise_while_sending_are_announced_by_the_timeout() {
     use bytes::BytesMut;
-    let now = std::time::Instant::now();
+    let now = start();
     let mut connection = msrp::Connection::new(Limits::default(), [0; 32]);
     connection.handle_command(Command::Bind(parameters(Active, "s")), now);
-    let unreported = OutgoingMessage { failure_report: FailureReport::No, ..message(1, "x") };
-    connection.handle_command(Command::Send { session: session(Active, "s"), message: unreported }, now);
+    let unreported = OutgoingMessage {
+        failure_report: FailureReport::No,
+        ..message(1, "x")
+    };
+    connection.handle_command(
+        Command::Send {
+            session: session(Active, "s"),
+            message: unreported,
+        },
+        now,
+    );
     connection.handle_command(Command::Close, now);
     assert_eq!((connection.poll_event(), connection.poll_timeout()), (None, None));
     let mut out = BytesMut::new();
@@ -308,7 +431,10 @@ fn a_second_bind_replaces_the_paths() {
     pair.wire[0].clear();
     pair.send(Active, "s", message(1, "x"));
     pair.run();
-    assert!(pair.sent_text(Active).contains("\r\nTo-Path: msrp://elsewhere.example.com:2855/Passive-s;tcp\r\n"));
+    assert!(
+        pair.sent_text(Active)
+            .contains("\r\nTo-Path: msrp://elsewhere.example.com:2855/Passive-s;tcp\r\n")
+    );
 }
 
 #[test]
@@ -351,7 +477,7 @@ proptest! {
         let mut arrived = Vec::new();
         for round in 0..40 {
             if muted_after == Some(round) {
-                pair.mute = Some(if mute_active { Active } else { Side::Passive });
+                pair.mute = Some(if mute_active { Active } else { Passive });
             }
             pair.step(Active);
             pair.step(Passive);

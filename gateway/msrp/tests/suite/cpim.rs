@@ -10,7 +10,10 @@ fn parse(text: &str) -> Cpim {
 }
 
 fn address(name: &str, uri: &str) -> Address {
-    Address { display_name: (!name.is_empty()).then(|| name.to_owned()), uri: uri.to_owned() }
+    Address {
+        display_name: (!name.is_empty()).then(|| name.to_owned()),
+        uri: uri.to_owned(),
+    }
 }
 
 #[test]
@@ -23,11 +26,23 @@ fn rfc3862_5_1_the_example_of_a_message() {
          MyFeatures.WackyMessageOption: Use-silly-font\r\n\r\n\
          Content-type: text/xml; charset=utf-8\r\nContent-ID: <1234567890@foo.com>\r\n\r\n<body>\r\nHere</body>",
     );
-    assert_eq!(cpim.from, Some(address("MR SANDERS", "im:piglet@100akerwood.com")));
-    assert_eq!(cpim.to, [address("Depressed Donkey", "im:eeyore@100akerwood.com")]);
+    assert_eq!(
+        cpim.from,
+        Some(address("MR SANDERS", "im:piglet@100akerwood.com"))
+    );
+    assert_eq!(
+        cpim.to,
+        [address("Depressed Donkey", "im:eeyore@100akerwood.com")]
+    );
     assert_eq!(cpim.date_time, Some("2000-12-13T21:40:00Z".parse().unwrap()));
     assert_eq!(cpim.other.len(), 6);
-    assert_eq!(cpim.other[1], ("Subject;lang=fr".to_owned(), "beau temps prevu pour aujourd'hui".to_owned()));
+    assert_eq!(
+        cpim.other[1],
+        (
+            "Subject;lang=fr".to_owned(),
+            "beau temps prevu pour aujourd'hui".to_owned()
+        )
+    );
     assert_eq!(
         cpim.extension("mid:MessageFeatures@id.foo.com", "WackyMessageOption"),
         Some("Use-silly-font")
@@ -46,18 +61,32 @@ fn addresses_are_read_leniently() {
         ("<sip:a@b>;gr=x", address("", "sip:a@b;gr=x")),
         ("<sip:a@b;gr=x>", address("", "sip:a@b;gr=x")),
         ("<sip:a@b;gr=x>;gr=y", address("", "sip:a@b;gr=x")),
-        ("<sip:a@b;transport=tcp?h=v> ; lr ; gr=x y", address("", "sip:a@b;transport=tcp?h=v")),
+        (
+            "<sip:a@b;transport=tcp?h=v> ; lr ; gr=x y",
+            address("", "sip:a@b;transport=tcp?h=v"),
+        ),
         ("<sip:a@b?h=v>;gr=x", address("", "sip:a@b;gr=x?h=v")),
-        ("<sip:anonymous@anonymous.invalid> // Ref [2]", address("", "sip:anonymous@anonymous.invalid")),
-        ("Winnie the Pooh <im:pooh@100akerwood.com>", address("Winnie the Pooh", "im:pooh@100akerwood.com")),
-        ("\"Juliet \\\"J\\\" <x>\" <im:j@c>", address("Juliet \"J\" <x>", "im:j@c")),
+        (
+            "<sip:anonymous@anonymous.invalid> // Ref [2]",
+            address("", "sip:anonymous@anonymous.invalid"),
+        ),
+        (
+            "Winnie the Pooh <im:pooh@100akerwood.com>",
+            address("Winnie the Pooh", "im:pooh@100akerwood.com"),
+        ),
+        (
+            "\"Juliet \\\"J\\\" <x>\" <im:j@c>",
+            address("Juliet \"J\" <x>", "im:j@c"),
+        ),
         ("\"Back\\\\slash\"<im:j@c>", address("Back\\slash", "im:j@c")),
         ("\"\" <im:j@c>", address("", "im:j@c")),
         ("Zo\\u00eb <im:z@c>", address("Zoë", "im:z@c")),
         ("  Spaces   <im:z@c>  ", address("Spaces", "im:z@c")),
         ("< im:z@c >", address("", "im:z@c")),
     ] {
-        let cpim = parse(&format!("From: {value}\r\nTo: <im:room@c>\r\n\r\nContent-Type: text/plain\r\n\r\nx"));
+        let cpim = parse(&format!(
+            "From: {value}\r\nTo: <im:room@c>\r\n\r\nContent-Type: text/plain\r\n\r\nx"
+        ));
         assert_eq!(cpim.from, Some(expected), "{value}");
     }
 }
@@ -116,10 +145,18 @@ fn rfc3862_2_2_names_are_compared_with_case() {
 #[test]
 fn rfc3862_3_4_the_core_headers_go_by_their_namespace() {
     let core = "urn:ietf:params:cpim-headers:";
-    let cpim = parse(&format!("NS: c <{core}>\r\nc.From: <im:a@b>\r\nc.To: <im:c@d>\r\n\r\n\r\nx"));
-    assert_eq!((cpim.from, cpim.to), (Some(address("", "im:a@b")), vec![address("", "im:c@d")]));
+    let cpim = parse(&format!(
+        "NS: c <{core}>\r\nc.From: <im:a@b>\r\nc.To: <im:c@d>\r\n\r\n\r\nx"
+    ));
+    assert_eq!(
+        (cpim.from, cpim.to),
+        (Some(address("", "im:a@b")), vec![address("", "im:c@d")])
+    );
     let cpim = parse("NS: <http://example.com/other>\r\nTo: not an address\r\n\r\n\r\nx");
-    assert_eq!((cpim.to.len(), cpim.extension("http://example.com/other", "To")), (0, Some("not an address")));
+    assert_eq!(
+        (cpim.to.len(), cpim.extension("http://example.com/other", "To")),
+        (0, Some("not an address"))
+    );
 }
 
 #[test]
@@ -133,9 +170,15 @@ fn several_to_headers_are_all_kept() {
 fn rfc3339_date_times() {
     for (text, expected) in [
         ("2008-10-15T15:02:31-03:00", Some("2008-10-15T18:02:31Z")),
-        ("2015-02-24T06:48:10.7749079Z", Some("2015-02-24T06:48:10.7749079Z")),
+        (
+            "2015-02-24T06:48:10.7749079Z",
+            Some("2015-02-24T06:48:10.7749079Z"),
+        ),
         ("2015-02-24T06:48:25-00:00", Some("2015-02-24T06:48:25Z")),
-        ("2026-11-20T17:12:05.338698+00:00", Some("2026-11-20T17:12:05.338698Z")),
+        (
+            "2026-11-20T17:12:05.338698+00:00",
+            Some("2026-11-20T17:12:05.338698Z"),
+        ),
         ("yesterday", None),
         ("", None),
         ("2015-02-30T06:48:25Z", None),
@@ -153,12 +196,36 @@ fn contents_with_and_without_headers() {
     for (content, content_type, text) in [
         ("Content-Type: text/html\r\n\r\n<p>", "text/html", "<p>"),
         ("Content-Type: text/html\n\n<p>", "text/html", "<p>"),
-        ("MIME-Version: 1.0\nContent-Type: text/plain; charset=\"utf8\"\n\nhi", "text/plain; charset=\"utf8\"", "hi"),
-        ("Content-Type: text/plain\nContent-Transfer-Encoding:\n\né", "text/plain", "é"),
-        ("Content-Type: text/plain;\r\n charset=utf-8\r\n\r\nhi", "text/plain; charset=utf-8", "hi"),
-        ("Content-Length: 2\r\nContent-Type: text/plain; charset=utf-8\r\n\r\nhi", "text/plain; charset=utf-8", "hi"),
-        ("Content-Type: text/plain\r\nContent-Transfer-Encoding: BASE64\r\n\r\naGVsbG8=\r\n", "text/plain", "hello"),
-        ("Content-Type: text/plain\r\nContent-Transfer-Encoding: quoted-printable\r\n\r\n=C3=A9", "text/plain", "é"),
+        (
+            "MIME-Version: 1.0\nContent-Type: text/plain; charset=\"utf8\"\n\nhi",
+            "text/plain; charset=\"utf8\"",
+            "hi",
+        ),
+        (
+            "Content-Type: text/plain\nContent-Transfer-Encoding:\n\né",
+            "text/plain",
+            "é",
+        ),
+        (
+            "Content-Type: text/plain;\r\n charset=utf-8\r\n\r\nhi",
+            "text/plain; charset=utf-8",
+            "hi",
+        ),
+        (
+            "Content-Length: 2\r\nContent-Type: text/plain; charset=utf-8\r\n\r\nhi",
+            "text/plain; charset=utf-8",
+            "hi",
+        ),
+        (
+            "Content-Type: text/plain\r\nContent-Transfer-Encoding: BASE64\r\n\r\naGVsbG8=\r\n",
+            "text/plain",
+            "hello",
+        ),
+        (
+            "Content-Type: text/plain\r\nContent-Transfer-Encoding: quoted-printable\r\n\r\n=C3=A9",
+            "text/plain",
+            "é",
+        ),
         ("Content-Type: text/plain\r\n\r\n", "text/plain", ""),
         ("Content-Type: text/plain\r\n", "text/plain", ""),
         ("Content-Type: text/plain", "text/plain", ""),
@@ -167,11 +234,23 @@ fn contents_with_and_without_headers() {
         ("\r\n\r\nhi", default, "\r\nhi"),
         ("hi", default, "hi"),
         ("", default, ""),
-        ("Note: this is text\r\n\r\nand more", default, "Note: this is text\r\n\r\nand more"),
-        ("Content-Type: text/plain\r\n\r\nNote: x\r\n\r\ny", "text/plain", "Note: x\r\n\r\ny"),
+        (
+            "Note: this is text\r\n\r\nand more",
+            default,
+            "Note: this is text\r\n\r\nand more",
+        ),
+        (
+            "Content-Type: text/plain\r\n\r\nNote: x\r\n\r\ny",
+            "text/plain",
+            "Note: x\r\n\r\ny",
+        ),
     ] {
         let cpim = parse(&format!("From: <im:a@b>\r\n\r\n{content}"));
-        assert_eq!((cpim.content_type.as_str(), cpim.text()), (content_type, Some(text)), "{content:?}");
+        assert_eq!(
+            (cpim.content_type.as_str(), cpim.text()),
+            (content_type, Some(text)),
+            "{content:?}"
+        );
     }
     let odd = "From: <im:a@b>\r\n\r\nContent-Type: a/b\r\nContent-Transfer-Encoding: uuencode\r\n\r\nx";
     assert!(Cpim::parse(odd.as_bytes()).is_err());

@@ -40,26 +40,39 @@ fn body(frame: &Frame) -> &[u8] {
 
 #[test]
 fn rfc4975_4_the_example_of_a_send() {
-    let frame = one(
-        "MSRP a786hjs2 SEND\r\n\
+    let frame = one("MSRP a786hjs2 SEND\r\n\
          To-Path: msrp://biloxi.example.com:12763/kjhd37s2s20w2a;tcp\r\n\
          From-Path: msrp://atlanta.example.com:7654/jshA7weztas;tcp\r\n\
          Message-ID: 87652491\r\nByte-Range: 1-25/25\r\nContent-Type: text/plain\r\n\r\n\
-         Hey Bob, are you there?\r\n-------a786hjs2$\r\n",
-    );
+         Hey Bob, are you there?\r\n-------a786hjs2$\r\n");
     assert_eq!(frame.kind, Kind::Request(Method::Send));
     assert_eq!(frame.transaction.as_str(), "a786hjs2");
     assert_eq!(frame.to.last().host(), "biloxi.example.com");
     assert_eq!(frame.from.last().session().unwrap().as_str(), "jshA7weztas");
     assert_eq!(frame.headers.message_id.unwrap().as_str(), "87652491");
-    assert_eq!(frame.headers.byte_range, Some(ByteRange { start: 1, end: Some(25), total: Some(25) }));
+    assert_eq!(
+        frame.headers.byte_range,
+        Some(ByteRange {
+            start: 1,
+            end: Some(25),
+            total: Some(25)
+        })
+    );
     assert_eq!(frame.headers.content_type.as_deref(), Some("text/plain"));
-    assert_eq!((body(&frame), frame.flag), (&b"Hey Bob, are you there?"[..], Flag::Complete));
+    assert_eq!(
+        (body(&frame), frame.flag),
+        (&b"Hey Bob, are you there?"[..], Flag::Complete)
+    );
 }
 
 #[test]
 fn rfc4975_9_responses_with_and_without_a_comment() {
-    for (start, code) in [("200 OK", 200), ("200", 200), ("481 No Such Session", 481), ("299 ", 299)] {
+    for (start, code) in [
+        ("200 OK", 200),
+        ("200", 200),
+        ("481 No Such Session", 481),
+        ("299 ", 299),
+    ] {
         let frame = one(&format!("MSRP a786hjs2 {start}\r\n{PATHS}-------a786hjs2$\r\n"));
         assert_eq!(frame.kind, Kind::Response(Status::from_code(code)), "{start}");
         assert_eq!(frame.content, Content::None);
@@ -73,7 +86,10 @@ fn rfc4975_9_header_order_case_and_unknown_headers() {
          failure-report: Partial\r\nSuccess-Report: YES\r\nmessage-id: m123\r\nto-path: msrp://b:2/y;tcp\r\n\r\n\
          hi\r\n-------abcd+\r\n",
     );
-    assert_eq!(frame.headers.other, [("X-Other".to_owned(), "kept as it is".to_owned())]);
+    assert_eq!(
+        frame.headers.other,
+        [("X-Other".to_owned(), "kept as it is".to_owned())]
+    );
     assert_eq!(frame.headers.failure_report, Some(FailureReport::Partial));
     assert_eq!(frame.headers.success_report, Some(true));
     assert_eq!((frame.flag, frame.headers.broken), (Flag::More, None));
@@ -88,7 +104,10 @@ fn rfc4975_9_byte_ranges() {
         ("1-*/*", Some((1, None, None))),
         ("1-0/0", Some((1, Some(0), Some(0)))),
         ("0007-9/*", Some((7, Some(9), None))),
-        ("18446744073709551615-*/18446744073709551615", Some((max, None, Some(max)))),
+        (
+            "18446744073709551615-*/18446744073709551615",
+            Some((max, None, Some(max))),
+        ),
         ("18446744073709551616-*/*", None),
         ("1-*/99999999999999999999999999", None),
         ("-1-5/5", None),
@@ -100,7 +119,9 @@ fn rfc4975_9_byte_ranges() {
         ("1 - 5 / 5", None),
         ("", None),
     ] {
-        let frame = one(&format!("MSRP abcd SEND\r\n{PATHS}Byte-Range: {text}\r\n-------abcd$\r\n"));
+        let frame = one(&format!(
+            "MSRP abcd SEND\r\n{PATHS}Byte-Range: {text}\r\n-------abcd$\r\n"
+        ));
         let expected = range.map(|(start, end, total)| ByteRange { start, end, total });
         assert_eq!(frame.headers.byte_range, expected, "{text}");
         assert_eq!(frame.headers.broken.is_some(), range.is_none(), "{text}");
@@ -134,15 +155,24 @@ fn rfc4975_7_1_no_body_is_not_an_empty_body() {
         ("", Content::None),
         ("\r\n", Content::None),
         ("\r\n\r\n", Content::None),
-        ("Content-Type: text/plain\r\n\r\n\r\n", Content::Body(Bytes::new())),
+        (
+            "Content-Type: text/plain\r\n\r\n\r\n",
+            Content::Body(Bytes::new()),
+        ),
         ("Content-Type: text/plain\r\n\r\n", Content::Body(Bytes::new())),
-        ("Content-Type: text/plain\r\n\r\n\r\n\r\n", Content::Body(Bytes::from_static(b"\r\n"))),
+        (
+            "Content-Type: text/plain\r\n\r\n\r\n\r\n",
+            Content::Body(Bytes::from_static(b"\r\n")),
+        ),
         ("Content-Type: text/plain\r\n", Content::None),
     ] {
         let text = format!("MSRP abcd SEND\r\n{PATHS}{content}-------abcd$\r\n");
         assert_eq!(one(&text).content, expected, "{content:?}");
         for piece in 1..8 {
-            assert_eq!(decode_in(text.as_bytes(), piece, &Limits::default()).unwrap()[0].content, expected);
+            assert_eq!(
+                decode_in(text.as_bytes(), piece, &Limits::default()).unwrap()[0].content,
+                expected
+            );
         }
     }
 }
@@ -168,7 +198,11 @@ fn rfc4975_7_1_end_line_look_alikes_stay_in_the_body() {
         let text = format!("MSRP abcd SEND\r\n{PATHS}Content-Type: a/b\r\n\r\n>{inner}\r\n-------abcd#\r\n");
         for piece in 1..60 {
             let frames = decode_in(text.as_bytes(), piece, &Limits::default()).unwrap();
-            assert_eq!((frames.len(), frames[0].flag), (1, Flag::Abort), "{inner:?} in {piece}");
+            assert_eq!(
+                (frames.len(), frames[0].flag),
+                (1, Flag::Abort),
+                "{inner:?} in {piece}"
+            );
             assert_eq!(body(&frames[0]), format!(">{inner}").as_bytes());
         }
     }
@@ -194,8 +228,16 @@ fn broken_framing_is_a_fault_that_names_rule_and_octet() {
         ("MSRP ab\rd SEND\r\n".to_owned(), 7, "CR within"),
         ("\r\n\r\nMSRQ\r\n".to_owned(), 4, "start line"),
         (format!("MSRP abcd SEND\r\n{tail}"), at_paths, "no To-Path"),
-        (format!("MSRP abcd SEND\r\nTo-Path: msrp://b:2/y;tcp\r\n\r\n"), at_paths + 27, "no From-Path"),
-        (format!("MSRP abcd SEND\r\nTo-Path: x\r\n"), at_paths, "no list of MSRP URIs"),
+        (
+            "MSRP abcd SEND\r\nTo-Path: msrp://b:2/y;tcp\r\n\r\n".to_owned(),
+            at_paths + 27,
+            "no From-Path",
+        ),
+        (
+            "MSRP abcd SEND\r\nTo-Path: x\r\n".to_owned(),
+            at_paths,
+            "no list of MSRP URIs",
+        ),
         (format!("{head}{PATHS}"), at_next, "twice"),
         (format!("{head}Message-ID\r\n"), at_next, "colon"),
         (format!("{head} folded: 1\r\n"), at_next, "header name"),
@@ -226,16 +268,46 @@ fn after_a_fault_nothing_more_is_decoded() {
 
 #[test]
 fn limits_of_lines_and_headers_hold_at_the_octet() {
-    let limits = Limits { start_line: 64, header_line: 100, headers: 5, ..Limits::default() };
-    let start = |length: usize| format!("MSRP abcd 200 {}\r\n{PATHS}-------abcd$\r\n", "x".repeat(length - 14));
-    let line = |length: usize| {
-        format!("MSRP abcd 200\r\n{PATHS}X-A: {}\r\n-------abcd$\r\n", "x".repeat(length - 5))
+    let limits = Limits {
+        start_line: 64,
+        header_line: 100,
+        headers: 5,
+        ..Limits::default()
     };
-    let headers = |count: usize| format!("MSRP abcd 200\r\n{PATHS}{}-------abcd$\r\n", "X: 1\r\n".repeat(count - 2));
-    for (frame, limit) in [(&start as &dyn Fn(usize) -> String, 64), (&line, 100), (&headers, 5)] {
+    let start = |length: usize| {
+        format!(
+            "MSRP abcd 200 {}\r\n{PATHS}-------abcd$\r\n",
+            "x".repeat(length - 14)
+        )
+    };
+    let line = |length: usize| {
+        format!(
+            "MSRP abcd 200\r\n{PATHS}X-A: {}\r\n-------abcd$\r\n",
+            "x".repeat(length - 5)
+        )
+    };
+    let headers = |count: usize| {
+        format!(
+            "MSRP abcd 200\r\n{PATHS}{}-------abcd$\r\n",
+            "X: 1\r\n".repeat(count - 2)
+        )
+    };
+    for (frame, limit) in [
+        (&start as &dyn Fn(usize) -> String, 64),
+        (&line, 100),
+        (&headers, 5),
+    ] {
         for piece in [1, 10, 1000] {
-            assert_eq!(decode_in(frame(limit - 1).as_bytes(), piece, &limits).unwrap().len(), 1);
-            assert_eq!(decode_in(frame(limit).as_bytes(), piece, &limits).unwrap().len(), 1);
+            assert_eq!(
+                decode_in(frame(limit - 1).as_bytes(), piece, &limits)
+                    .unwrap()
+                    .len(),
+                1
+            );
+            assert_eq!(
+                decode_in(frame(limit).as_bytes(), piece, &limits).unwrap().len(),
+                1
+            );
             assert!(decode_in(frame(limit + 1).as_bytes(), piece, &limits).is_err());
         }
     }
@@ -257,7 +329,10 @@ fn an_endless_line_is_a_fault_before_its_end() {
 
 #[test]
 fn limit_of_a_chunk_holds_at_the_octet_and_the_rest_is_skipped() {
-    let limits = Limits { chunk_in: 1000, ..Limits::default() };
+    let limits = Limits {
+        chunk_in: 1000,
+        ..Limits::default()
+    };
     for (length, kept) in [(999, true), (1000, true), (1001, false), (100_000, false)] {
         let mut text = format!("MSRP abcd SEND\r\n{PATHS}Content-Type: a/b\r\n\r\n").into_bytes();
         text.resize(text.len() + length, b'-');
@@ -335,18 +410,32 @@ fn frame() -> impl Strategy<Value = Frame> {
         prop::collection::vec(prop::sample::select(b"\r\n-$+#a".to_vec()), 0..200),
     ]);
     let flag = prop::sample::select(vec![Flag::Complete, Flag::More, Flag::Abort]);
-    (ident(), kind, path(), path(), headers(), body, flag).prop_map(|(id, kind, to, from, mut headers, body, flag)| {
-        // The encoder writes the last hop of a response's From-Path.
-        let from = if matches!(kind, Kind::Response(_)) { Path::single(from.last().clone()) } else { from };
-        let content = match body {
-            Some(body) => {
-                headers.content_type = Some("message/cpim".to_owned());
-                Content::Body(body.into())
+    (ident(), kind, path(), path(), headers(), body, flag).prop_map(
+        |(id, kind, to, from, mut headers, body, flag)| {
+            // The encoder writes the last hop of a response's From-Path.
+            let from = if matches!(kind, Kind::Response(_)) {
+                Path::single(from.last().clone())
+            } else {
+                from
+            };
+            let content = match body {
+                Some(body) => {
+                    headers.content_type = Some("message/cpim".to_owned());
+                    Content::Body(body.into())
+                }
+                None => Content::None,
+            };
+            Frame {
+                transaction: format!("zz{id}")[..id.len().max(4)].parse().unwrap(),
+                kind,
+                to,
+                from,
+                headers,
+                content,
+                flag,
             }
-            None => Content::None,
-        };
-        Frame { transaction: format!("zz{id}")[..id.len().max(4)].parse().unwrap(), kind, to, from, headers, content, flag }
-    })
+        },
+    )
 }
 
 proptest! {

@@ -1,11 +1,11 @@
 //! Every limit of a connection at −1, 0 and +1, and what is held.
 
-use msrp::{Command, Connection, Event, Limits, SessionId, SessionParameters, Status};
+use msrp::{Command, Event, Limits, SessionId, Status};
 use proptest::prelude::*;
 
 use crate::{
     pair::message,
-    peer::{LOCAL, Peer, REMOTE, request, send},
+    peer::{LOCAL, Peer, request, send},
 };
 
 fn ours() -> SessionId {
@@ -14,15 +14,28 @@ fn ours() -> SessionId {
 
 #[test]
 fn limit_of_a_message() {
-    let limits = Limits { message: 1000, ..Limits::default() };
+    let limits = Limits {
+        message: 1000,
+        ..Limits::default()
+    };
     for (octets, accepted) in [(999, true), (1000, true), (1001, false)] {
         let mut peer = Peer::bound(limits.clone());
         let whole = peer.says(send("tid1", &["Message-ID: m001"], &"x".repeat(octets), '$'));
         assert_eq!(whole.len(), usize::from(accepted), "{octets}");
 
-        let begin = send("tid1", &["Message-ID: m002", "Byte-Range: 1-*/*"], &"x".repeat(500), '+');
+        let begin = send(
+            "tid1",
+            &["Message-ID: m002", "Byte-Range: 1-*/*"],
+            &"x".repeat(500),
+            '+',
+        );
         peer.says(begin);
-        let end = send("tid2", &["Message-ID: m002", "Byte-Range: 501-*/*"], &"x".repeat(octets - 500), '$');
+        let end = send(
+            "tid2",
+            &["Message-ID: m002", "Byte-Range: 501-*/*"],
+            &"x".repeat(octets - 500),
+            '$',
+        );
         assert_eq!(peer.says(end).len(), usize::from(accepted), "{octets}");
 
         peer.hears();
@@ -34,7 +47,10 @@ fn limit_of_a_message() {
 
 #[test]
 fn limit_of_a_chunk_is_a_413_while_the_chunk_still_comes() {
-    let limits = Limits { chunk_in: 1000, ..Limits::default() };
+    let limits = Limits {
+        chunk_in: 1000,
+        ..Limits::default()
+    };
     for (octets, accepted) in [(999, true), (1000, true), (1001, false)] {
         let mut peer = Peer::bound(limits.clone());
         let events = peer.says(send("tid1", &["Message-ID: m001"], &"x".repeat(octets), '$'));
@@ -42,25 +58,49 @@ fn limit_of_a_chunk_is_a_413_while_the_chunk_still_comes() {
         assert_eq!(peer.hears_statuses(), Vec::from_iter((!accepted).then_some(413)));
     }
     let mut peer = Peer::bound(limits);
-    let endless = send("tid1", &["Message-ID: m001", "Byte-Range: 1-*/*"], &"x".repeat(5000), '#');
+    let endless = send(
+        "tid1",
+        &["Message-ID: m001", "Byte-Range: 1-*/*"],
+        &"x".repeat(5000),
+        '#',
+    );
     let (begin, end) = endless.split_at(3000);
     peer.says(begin);
     assert_eq!(peer.hears_statuses(), [413]);
     assert_eq!(peer.says(end), []);
     assert_eq!(peer.hears(), "");
-    assert_eq!(peer.says(send("tid2", &["Message-ID: m002"], "next", '$')).len(), 1);
+    assert_eq!(
+        peer.says(send("tid2", &["Message-ID: m002"], "next", '$')).len(),
+        1
+    );
 }
 
 #[test]
 fn limit_of_open_messages() {
-    let mut peer = Peer::bound(Limits { open_messages: 3, ..Limits::default() });
+    let mut peer = Peer::bound(Limits {
+        open_messages: 3,
+        ..Limits::default()
+    });
     for (number, status) in [(1, 200), (2, 200), (3, 200), (4, 413)] {
         let id = format!("Message-ID: m00{number}");
         peer.says(send("tid1", &[&id, "Byte-Range: 1-*/*"], "x", '+'));
         assert_eq!(peer.hears_statuses(), [status]);
     }
-    assert_eq!(peer.says(send("tid1", &["Message-ID: m009"], "whole ones need no place", '$')).len(), 1);
-    assert_eq!(peer.says(send("tid1", &["Message-ID: m001", "Byte-Range: 2-*/*"], "y", '$')).len(), 1);
+    assert_eq!(
+        peer.says(send(
+            "tid1",
+            &["Message-ID: m009"],
+            "whole ones need no place",
+            '$'
+        ))
+        .len(),
+        1
+    );
+    assert_eq!(
+        peer.says(send("tid1", &["Message-ID: m001", "Byte-Range: 2-*/*"], "y", '$'))
+            .len(),
+        1
+    );
     peer.hears();
     peer.says(send("tid1", &["Message-ID: m004", "Byte-Range: 1-*/*"], "x", '+'));
     assert_eq!(peer.hears_statuses(), [200]);
@@ -72,7 +112,10 @@ fn limit_of_reassembly_counts_all_messages_of_a_session() {
     let of_one = 512 + "text/plain".len() + 1000;
     for (spare, last) in [(-1_isize, 413), (0, 200), (1, 200)] {
         let reassembly = (3 * of_one).strict_add_signed(spare);
-        let mut peer = Peer::bound(Limits { reassembly, ..Limits::default() });
+        let mut peer = Peer::bound(Limits {
+            reassembly,
+            ..Limits::default()
+        });
         for (number, status) in [(1, 200), (2, 200), (3, last)] {
             let id = format!("Message-ID: m00{number}");
             peer.says(send("tid1", &[&id, "Byte-Range: 1000-*/*"], "x", '+'));
@@ -93,7 +136,10 @@ fn a_message_in_more_than_64_stretches_is_refused() {
 
 #[test]
 fn limit_of_sessions() {
-    let mut peer = Peer::new(Limits { sessions: 3, ..Limits::default() });
+    let mut peer = Peer::new(Limits {
+        sessions: 3,
+        ..Limits::default()
+    });
     for (number, accepted) in [(1, true), (2, true), (3, true), (4, false)] {
         let to = LOCAL.replace("/ours;", &format!("/session-{number};"));
         let events = peer.says(request("SEND", "tid1", &["Message-ID: m001"], "", '$').replace(LOCAL, &to));
@@ -104,12 +150,20 @@ fn limit_of_sessions() {
 
 #[test]
 fn guessed_sessions_are_refused_and_leave_bounded_memory_behind() {
-    let mut peer = Peer::bound(Limits { sessions: 10, ..Limits::default() });
+    let mut peer = Peer::bound(Limits {
+        sessions: 10,
+        ..Limits::default()
+    });
     for number in 0..1000 {
         let to = LOCAL.replace("/ours;", &format!("/guess-{number};"));
         let events = peer.says(request("SEND", "tid1", &["Message-ID: m001"], "", '$').replace(LOCAL, &to));
-        let [Event::BindRequested { session, .. }] = &events[..] else { panic!("{events:?}") };
-        peer.command(Command::RefuseBind { session: session.clone(), status: Status::NO_SESSION });
+        let [Event::BindRequested { session, .. }] = &events[..] else {
+            panic!("{events:?}")
+        };
+        peer.command(Command::RefuseBind {
+            session: session.clone(),
+            status: Status::NO_SESSION,
+        });
         assert_eq!(peer.hears_statuses(), [481]);
     }
     // The oldest one has been forgotten and is asked for again, the latest is not.
@@ -122,7 +176,10 @@ fn guessed_sessions_are_refused_and_leave_bounded_memory_behind() {
 
 #[test]
 fn frames_that_wait_for_bind_are_bounded_by_the_reassembly_limit() {
-    let mut peer = Peer::new(Limits { reassembly: 20_000, ..Limits::default() });
+    let mut peer = Peer::new(Limits {
+        reassembly: 20_000,
+        ..Limits::default()
+    });
     let mut waiting = 0;
     for number in 0..100 {
         let id = format!("Message-ID: m{number:03}");
@@ -139,14 +196,30 @@ fn frames_that_wait_for_bind_are_bounded_by_the_reassembly_limit() {
 #[test]
 fn limit_of_outgoing_octets() {
     for (octets, accepted) in [(999, true), (1000, true), (1001, false)] {
-        let mut peer = Peer::bound(Limits { outgoing: 3 * (256 + 1000), ..Limits::default() });
+        let mut peer = Peer::bound(Limits {
+            outgoing: 3 * (256 + 1000),
+            ..Limits::default()
+        });
         for tag in 1..=2 {
-            peer.command(Command::Send { session: ours(), message: message(tag, vec![b'x'; 1000]) });
+            peer.command(Command::Send {
+                session: ours(),
+                message: message(tag, vec![b'x'; 1000]),
+            });
         }
-        peer.command(Command::Send { session: ours(), message: message(3, vec![b'x'; octets]) });
-        let congested = Event::Failed { session: ours(), tag: msrp::MessageTag(3), status: Status::CONGESTED };
+        peer.command(Command::Send {
+            session: ours(),
+            message: message(3, vec![b'x'; octets]),
+        });
+        let congested = Event::Failed {
+            session: ours(),
+            tag: msrp::MessageTag(3),
+            status: Status::CONGESTED,
+        };
         assert_eq!(peer.events(), Vec::from_iter((!accepted).then_some(congested)));
-        assert_eq!(peer.connection.outgoing_octets(), 2 * 1256 + if accepted { 256 + octets } else { 0 });
+        assert_eq!(
+            peer.connection.outgoing_octets(),
+            2 * 1256 + if accepted { 256 + octets } else { 0 }
+        );
         peer.hears();
         assert_eq!(peer.connection.outgoing_octets(), 0);
     }
@@ -154,14 +227,20 @@ fn limit_of_outgoing_octets() {
 
 #[test]
 fn limit_of_unanswered_requests_of_the_peer() {
-    let mut peer = Peer::bound(Limits { unanswered: 3, ..Limits::default() });
+    let mut peer = Peer::bound(Limits {
+        unanswered: 3,
+        ..Limits::default()
+    });
     let mut events = Vec::new();
     for number in 1..=3 {
         events.extend(peer.says(send("tid1", &[&format!("Message-ID: m00{number}")], "x", '$')));
     }
     assert_eq!((events.len(), peer.hears().len()), (3, 0));
     assert_eq!(peer.says(send("tid1", &["Message-ID: m004"], "x", '$')), []);
-    assert_eq!(peer.says(request("NICKNAME", "tid1", &["Use-Nickname: \"a\""], "", '$')), []);
+    assert_eq!(
+        peer.says(request("NICKNAME", "tid1", &["Use-Nickname: \"a\""], "", '$')),
+        []
+    );
     assert_eq!(peer.hears_statuses(), [413, 403]);
     peer.answer(events, Status::OK);
     assert_eq!(peer.says(send("tid1", &["Message-ID: m004"], "x", '$')).len(), 1);
@@ -169,8 +248,17 @@ fn limit_of_unanswered_requests_of_the_peer() {
 
 #[test]
 fn a_peer_that_does_not_read_its_responses_is_given_up() {
-    let mut peer = Peer::bound(Limits { outgoing: 10_000, ..Limits::default() });
-    let keepalive = request("SEND", "tid1", &["Message-ID: m001", "Byte-Range: 1-0/0"], "", '$');
+    let mut peer = Peer::bound(Limits {
+        outgoing: 10_000,
+        ..Limits::default()
+    });
+    let keepalive = request(
+        "SEND",
+        "tid1",
+        &["Message-ID: m001", "Byte-Range: 1-0/0"],
+        "",
+        '$',
+    );
     for _ in 0..1000 {
         let events = peer.says(&keepalive);
         assert!(peer.connection.outgoing_octets() < 10_500);
@@ -184,27 +272,28 @@ fn a_peer_that_does_not_read_its_responses_is_given_up() {
 
 #[test]
 fn announced_totals_and_far_ranges_reserve_nothing() {
-    let limits = Limits { reassembly: 100_000, ..Limits::default() };
+    let limits = Limits {
+        reassembly: 100_000,
+        ..Limits::default()
+    };
     let mut peer = Peer::bound(limits);
     for number in 0..500 {
         let id = format!("Message-ID: m{number:03}");
         peer.says(send("tid1", &[&id, "Byte-Range: 60000-*/60010"], "x", '+'));
-        peer.says(send("tid1", &[&id, "Byte-Range: 1-*/18446744073709551615"], "x", '+'));
+        peer.says(send(
+            "tid1",
+            &[&id, "Byte-Range: 1-*/18446744073709551615"],
+            "x",
+            '+',
+        ));
     }
     let statuses = peer.hears_statuses();
-    assert_eq!(statuses.iter().filter(|status| **status == 200).count(), 500, "one place, freed by the 413");
+    assert_eq!(
+        statuses.iter().filter(|status| **status == 200).count(),
+        500,
+        "one place, freed by the 413"
+    );
     assert_eq!(statuses.len(), 1000);
-}
-
-#[test]
-fn an_idle_session_takes_little() {
-    let mut connection = Connection::new(Limits::default(), [0; 32]);
-    let now = std::time::Instant::now();
-    for number in 0..1024 {
-        let local = LOCAL.replace("/ours;", &format!("/ours{number};")).parse().unwrap();
-        connection.handle_command(Command::Bind(SessionParameters { local, remote: REMOTE.parse().unwrap() }), now);
-    }
-    assert_eq!((connection.outgoing_octets(), connection.poll_timeout()), (0, None));
 }
 
 proptest! {

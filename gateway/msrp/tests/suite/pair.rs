@@ -4,8 +4,8 @@ use std::time::{Duration, Instant};
 
 use bytes::{Bytes, BytesMut};
 use msrp::{
-    AnswerDue, Command, Connection, Event, FailureReport, IncomingMessage, Limits, MessageTag, OutgoingMessage, Path,
-    SessionId, SessionParameters, Status,
+    AnswerDue, Command, Connection, Event, FailureReport, IncomingMessage, Limits, MessageTag,
+    OutgoingMessage, Path, SessionId, SessionParameters, Status,
 };
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -27,6 +27,14 @@ pub(crate) struct Pair {
     pub(crate) wire: [Vec<u8>; 2],
 }
 
+#[expect(
+    clippy::disallowed_methods,
+    reason = "an `Instant` has no other source; from here on the time is virtual"
+)]
+pub(crate) fn start() -> Instant {
+    Instant::now()
+}
+
 pub(crate) fn path(side: Side, name: &str) -> Path {
     let host = match side {
         Active => "client.example.org:7394",
@@ -41,7 +49,10 @@ pub(crate) fn session(side: Side, name: &str) -> SessionId {
 
 pub(crate) fn parameters(side: Side, name: &str) -> SessionParameters {
     let other = if side == Active { Passive } else { Active };
-    SessionParameters { local: path(side, name), remote: path(other, name) }
+    SessionParameters {
+        local: path(side, name),
+        remote: path(other, name),
+    }
 }
 
 pub(crate) fn message(tag: u64, body: impl Into<Bytes>) -> OutgoingMessage {
@@ -58,9 +69,12 @@ pub(crate) fn message(tag: u64, body: impl Into<Bytes>) -> OutgoingMessage {
 impl Pair {
     pub(crate) fn new(limits: Limits) -> Self {
         Self {
-            sides: [Connection::new(limits.clone(), [1; 32]), Connection::new(limits, [2; 32])],
+            sides: [
+                Connection::new(limits.clone(), [1; 32]),
+                Connection::new(limits, [2; 32]),
+            ],
             events: [Vec::new(), Vec::new()],
-            now: Instant::now(),
+            now: start(),
             piece: usize::MAX,
             mute: None,
             wire: [Vec::new(), Vec::new()],
@@ -77,11 +91,19 @@ impl Pair {
     pub(crate) fn bind(&mut self, name: &str) {
         self.command(Active, Command::Open(parameters(Active, name)));
         self.run();
-        let asked = Event::BindRequested { session: session(Passive, name), from: path(Active, name) };
+        let asked = Event::BindRequested {
+            session: session(Passive, name),
+            from: path(Active, name),
+        };
         assert_eq!(self.events(Passive), [asked]);
         self.command(Passive, Command::Bind(parameters(Passive, name)));
         self.run();
-        assert_eq!(self.events(Active), [Event::Opened { session: session(Active, name) }]);
+        assert_eq!(
+            self.events(Active),
+            [Event::Opened {
+                session: session(Active, name)
+            }]
+        );
     }
 
     pub(crate) fn command(&mut self, side: Side, command: Command) {
@@ -90,7 +112,13 @@ impl Pair {
     }
 
     pub(crate) fn send(&mut self, side: Side, name: &str, message: OutgoingMessage) {
-        self.command(side, Command::Send { session: session(side, name), message });
+        self.command(
+            side,
+            Command::Send {
+                session: session(side, name),
+                message,
+            },
+        );
     }
 
     pub(crate) fn answer(&mut self, side: Side, due: AnswerDue, status: Status) {

@@ -2,6 +2,7 @@
 
 use std::time::{Duration, Instant};
 
+use crate::pair::start;
 use bytes::BytesMut;
 use msrp::{Command, Connection, Event, Limits, SessionParameters, Status, frame::Decoder, frame::Frame};
 
@@ -24,12 +25,21 @@ pub(crate) fn request(method: &str, id: &str, headers: &[&str], content: &str, f
 
 /// A SEND with a body.
 pub(crate) fn send(id: &str, headers: &[&str], body: &str, flag: char) -> String {
-    request("SEND", id, headers, &format!("Content-Type: text/plain\r\n\r\n{body}\r\n"), flag)
+    request(
+        "SEND",
+        id,
+        headers,
+        &format!("Content-Type: text/plain\r\n\r\n{body}\r\n"),
+        flag,
+    )
 }
 
 impl Peer {
     pub(crate) fn new(limits: Limits) -> Self {
-        Self { connection: Connection::new(limits, [3; 32]), now: Instant::now() }
+        Self {
+            connection: Connection::new(limits, [3; 32]),
+            now: start(),
+        }
     }
 
     pub(crate) fn bound(limits: Limits) -> Self {
@@ -39,7 +49,10 @@ impl Peer {
     }
 
     pub(crate) fn bind(&mut self) {
-        let parameters = SessionParameters { local: LOCAL.parse().unwrap(), remote: REMOTE.parse().unwrap() };
+        let parameters = SessionParameters {
+            local: LOCAL.parse().unwrap(),
+            remote: REMOTE.parse().unwrap(),
+        };
         self.command(Command::Bind(parameters));
     }
 
@@ -75,7 +88,9 @@ impl Peer {
         let heard = self.hears();
         let mut decoder = Decoder::new(&Limits::default());
         decoder.push(heard.as_bytes());
-        let frames = std::iter::from_fn(|| decoder.next_frame()).map(Result::unwrap).collect();
+        let frames = std::iter::from_fn(|| decoder.next_frame())
+            .map(Result::unwrap)
+            .collect();
         assert_eq!(decoder.held(), 0, "half a frame: {heard}");
         frames
     }

@@ -10,15 +10,30 @@ fn uri(text: &str) -> Uri {
 #[test]
 fn rfc4975_6_1_equal_uris() {
     for (one, other) in [
-        ("msrp://host.example.com:8493/asfd34;tcp", "msrp://host.example.com:8493/asfd34;tcp"),
-        ("MSRP://Host.Example.COM:8493/asfd34;TCP", "msrp://host.example.com:8493/asfd34;tcp"),
+        (
+            "msrp://host.example.com:8493/asfd34;tcp",
+            "msrp://host.example.com:8493/asfd34;tcp",
+        ),
+        (
+            "MSRP://Host.Example.COM:8493/asfd34;TCP",
+            "msrp://host.example.com:8493/asfd34;tcp",
+        ),
         ("msrp://room@host:1/s;tcp", "msrp://host:1/s;tcp"),
         ("msrp://a:b@host:1/s;tcp", "msrp://c@host:1/s;tcp"),
         ("msrp://host:1/s;tcp;x=1", "msrp://host:1/s;tcp"),
         ("msrp://%68ost:1/s;tcp", "msrp://HOST:1/s;tcp"),
-        ("msrp://[2001:0:0:1::2]:16000/5;tcp", "msrp://[2001:0000:0000:0001:0000:0000:0000:0002]:16000/5;tcp"),
-        ("msrp://[2001::1:4c16:9c0f:4986:9e6d]:1/s;tcp", "msrp://[2001:0000:0000:0001:4C16:9C0F:4986:9E6D]:1/s;tcp"),
-        ("msrp://[::ffff:192.0.2.1]:1/s;tcp", "msrp://[::ffff:c000:201]:1/s;tcp"),
+        (
+            "msrp://[2001:0:0:1::2]:16000/5;tcp",
+            "msrp://[2001:0000:0000:0001:0000:0000:0000:0002]:16000/5;tcp",
+        ),
+        (
+            "msrp://[2001::1:4c16:9c0f:4986:9e6d]:1/s;tcp",
+            "msrp://[2001:0000:0000:0001:4C16:9C0F:4986:9E6D]:1/s;tcp",
+        ),
+        (
+            "msrp://[::ffff:192.0.2.1]:1/s;tcp",
+            "msrp://[::ffff:c000:201]:1/s;tcp",
+        ),
         ("msrp://host;tcp", "msrp://host;tcp"),
     ] {
         assert_eq!(uri(one), uri(other));
@@ -53,7 +68,10 @@ fn rfc4975_9_parts_of_a_uri() {
     assert_eq!(uri.port(), Some(8080));
     assert_eq!(uri.session().unwrap().as_str(), "a-b.c_d~e+f=g/h");
     assert_eq!(uri.transport(), "tcp");
-    assert_eq!(uri.to_string(), "msrps://user@[2001:db8::1]:8080/a-b.c_d~e+f=g/h;tcp;keep=1");
+    assert_eq!(
+        uri.to_string(),
+        "msrps://user@[2001:db8::1]:8080/a-b.c_d~e+f=g/h;tcp;keep=1"
+    );
 }
 
 #[test]
@@ -102,19 +120,31 @@ fn own_uris_are_read_as_they_were_made() {
         let made = Uri::new(secure, host, 2855, &session);
         assert_eq!(made.to_string(), text);
         assert_eq!(made, uri(text));
-        assert_eq!((made.host(), made.port(), made.transport()), (uri(text).host(), Some(2855), "tcp"));
+        assert_eq!(
+            (made.host(), made.port(), made.transport()),
+            (uri(text).host(), Some(2855), "tcp")
+        );
     }
 }
 
 #[test]
 fn rfc4975_8_2_a_path_has_a_first_and_a_last_hop() {
-    let path: Path = "msrps://relay.example.com:9892/r;tcp msrp://host:1/s;tcp".parse().unwrap();
+    let path: Path = "msrps://relay.example.com:9892/r;tcp msrp://host:1/s;tcp"
+        .parse()
+        .unwrap();
     assert_eq!(path.hops().len(), 2);
     assert_eq!(path.first().host(), "relay.example.com");
     assert_eq!(path.last().host(), "host");
-    assert_eq!(path.to_string(), "msrps://relay.example.com:9892/r;tcp msrp://host:1/s;tcp");
+    assert_eq!(
+        path.to_string(),
+        "msrps://relay.example.com:9892/r;tcp msrp://host:1/s;tcp"
+    );
     assert!(" ".parse::<Path>().is_err());
-    assert!("msrp://host:1/s;tcp, msrp://host:1/s;tcp".parse::<Path>().is_err());
+    assert!(
+        "msrp://host:1/s;tcp, msrp://host:1/s;tcp"
+            .parse::<Path>()
+            .is_err()
+    );
 }
 
 #[test]
@@ -132,7 +162,11 @@ fn rfc4975_9_identifiers_have_4_to_32_characters() {
         ("abcé", false),
     ] {
         assert_eq!(text.parse::<MessageId>().is_ok(), sound, "{text}");
-        assert_eq!(text.parse::<msrp::frame::TransactionId>().is_ok(), sound, "{text}");
+        assert_eq!(
+            text.parse::<msrp::frame::TransactionId>().is_ok(),
+            sound,
+            "{text}"
+        );
     }
 }
 
@@ -146,7 +180,10 @@ fn rfc4975_14_1_generated_identifiers_are_sound_and_unlike() {
         assert_eq!(id.as_str().parse::<MessageId>().unwrap(), id);
         assert!(seen.insert(id));
         let session = SessionId::random(&mut rng);
-        assert_eq!((session.as_str().len(), session.as_str().parse::<SessionId>()), (26, Ok(session.clone())));
+        assert_eq!(
+            (session.as_str().len(), session.as_str().parse::<SessionId>()),
+            (26, Ok(session.clone()))
+        );
     }
     let mut same = ChaCha12Rng::from_seed([9; 32]);
     assert!(seen.contains(&MessageId::random(&mut same)));
