@@ -20,7 +20,7 @@ use super::{
 };
 
 /// Accepted Message-IDs that are remembered, to recognise duplicates.
-const REMEMBERED: usize = 8;
+const REMEMBERED: usize = 4;
 
 /// Requests with the Message-ID of a message that still waits for its answer.
 const DUPLICATES: usize = 8;
