@@ -186,7 +186,9 @@ pub enum Event {
         /// Why.
         status: Status,
     },
-    /// A REPORT for a message of ours, or the late failure of one sent with [`FailureReport::Partial`].
+    /// A REPORT, or the late failure of a message sent with [`FailureReport::Partial`]. Settled messages are not remembered: a
+    /// Message-ID that the owner does not know is to be ignored (RFC 4975 §7.1.2). A failure of a message that is not settled
+    /// yet has failed it just before.
     Reported {
         /// In which session.
         session: SessionId,

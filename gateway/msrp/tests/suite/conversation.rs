@@ -109,6 +109,21 @@ fn rfc4975_7_1_1_short_chunks_name_their_end_and_long_ones_do_not() {
 }
 
 #[test]
+fn rfc4975_7_1_1_no_chunk_but_the_last_is_shorter_than_2048_octets() {
+    for (chunk_out, first) in [(1, 2048), (2047, 2048), (2048, 2048), (2049, 2049)] {
+        let mut pair = Pair::bound(Limits {
+            chunk_out,
+            ..Limits::default()
+        });
+        pair.send(Active, "s", message(1, vec![b'x'; 5000]));
+        pair.run();
+        let second = format!("Byte-Range: {}-", first + 1);
+        assert!(pair.sent_text(Active).contains(&second), "{chunk_out}");
+        assert_eq!(answer_all(&mut pair, Status::OK), [vec![b'x'; 5000]]);
+    }
+}
+
+#[test]
 fn rfc4975_7_1_the_end_line_does_not_occur_in_the_body() {
     let mut first = Pair::bound(Limits::default());
     first.wire[0].clear();

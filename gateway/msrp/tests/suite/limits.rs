@@ -111,7 +111,7 @@ fn limit_of_reassembly_counts_all_messages_of_a_session() {
     // Each open message counts 512, its type and its octets up to the furthest.
     let of_one = 512 + "text/plain".len() + 1000;
     for (spare, last) in [(-1_isize, 413), (0, 200), (1, 200)] {
-        let reassembly = (3 * of_one).strict_add_signed(spare);
+        let reassembly = (3 * of_one).checked_add_signed(spare).unwrap();
         let mut peer = Peer::bound(Limits {
             reassembly,
             ..Limits::default()
