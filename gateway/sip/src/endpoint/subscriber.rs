@@ -265,11 +265,6 @@ impl Endpoint {
         }
         let call = call_of(&request);
         self.subscribers.by_call.insert(call.clone(), id);
-        let purpose = if accept.is_some() {
-            Purpose::Subscribe(id)
-        } else {
-            Purpose::Refer(id)
-        };
         let subscriber = Subscriber {
             dialog: None,
             call,
@@ -286,7 +281,7 @@ impl Endpoint {
             renew_at: None,
         };
         self.subscribers.table.insert(id, subscriber);
-        let client = self.send_request(request, hop, purpose, now);
+        let client = self.send_request(request, hop, Purpose::Subscribe(id), now);
         if let Some(subscriber) = self.subscribers.table.get_mut(&id) {
             subscriber.in_flight = Some(client);
         }

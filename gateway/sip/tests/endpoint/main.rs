@@ -1,5 +1,7 @@
 //! The endpoint under virtual time: each test is named by the rule it holds.
 
+mod dialog;
+mod invite_client;
 mod invite_server;
 mod notifier;
 mod requests;
