@@ -443,9 +443,10 @@ impl Endpoint {
 }
 
 impl Subscriber {
-    /// Whether a NOTIFY with this Event is for this subscription (RFC 6665 §4.1.3): a REFER's may add an `id`.
+    /// Whether a NOTIFY with this Event is for this subscription. A REFER's may add an `id` (RFC 3515 §2.4.6).
     fn takes(&self, event: &EventName) -> bool {
-        self.event.package == event.package && (self.event.id.is_none() || self.event.id == event.id)
+        let is_refer = self.accept.is_none();
+        self.event.package == event.package && (is_refer || self.event.id == event.id)
     }
 }
 
