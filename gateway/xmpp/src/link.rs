@@ -102,11 +102,15 @@ impl Link {
 
     /// The connection asked for by [`Action::Connect`] stands.
     pub fn handle_connected(&mut self, now: Instant) {
-        let Phase::Connecting { .. } = self.phase else {
-            // An attempt that was given up meanwhile.
-            self.actions.push_back(Action::Close);
-            return;
-        };
+        match self.phase {
+            Phase::Connecting { .. } => {}
+            Phase::Opening { .. } | Phase::Handshaking { .. } | Phase::Up { .. } => return,
+            Phase::New | Phase::Waiting { .. } | Phase::Shut => {
+                // An attempt that was given up meanwhile.
+                self.actions.push_back(Action::Close);
+                return;
+            }
+        }
         self.guard = Guard::new(self.config.limits.clone());
         self.prefixes.clear();
         drop(self.outbox.drain());
