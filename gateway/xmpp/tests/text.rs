@@ -1,5 +1,13 @@
 //! The text rule, localpart escaping and nicknames.
 
+#![allow(
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::unwrap_used,
+    reason = "a test fails by panicking"
+)]
+
 mod support;
 
 use jid::NodePart;
