@@ -301,6 +301,20 @@ fn every_wait_has_a_deadline() {
 }
 
 #[test]
+fn a_late_end_of_an_old_connection_does_not_end_a_new_attempt() {
+    let mut now = origin();
+    let mut link = up_at(config(), now);
+    link.handle_bytes(b"</stream:stream>", now);
+    wait_for_attempt(&mut link, &mut now);
+    events(&mut link);
+    link.handle_disconnected(now);
+    assert_eq!((events(&mut link), actions(&mut link)), (vec![], vec![]));
+    link.handle_connected(now);
+    link.handle_bytes(format!("{HEADER}<handshake/>").as_bytes(), now);
+    assert!(link.is_up());
+}
+
+#[test]
 fn a_failed_attempt_names_its_cause() {
     let now = origin();
     let mut link = Link::new(config(), [1; 32]);

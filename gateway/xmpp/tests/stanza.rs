@@ -281,6 +281,15 @@ fn unknown_types_and_values_are_read() {
 }
 
 #[test]
+fn of_several_muc_payloads_that_of_the_server_counts() {
+    let read = presence(&format!(
+        "<presence from='r@m.test/n' to='u@gw.xmpp.test'><x xmlns='{MUC_USER}'><status code='110'/></x>\
+         <x xmlns='{MUC_USER}'><status code='100'/></x></presence>"
+    ));
+    assert_eq!(read.muc.unwrap().statuses, [100]);
+}
+
+#[test]
 fn payloads_of_forwarded_messages_are_not_ours() {
     let read = message(
         "<message from='r@m.test/n' to='u@gw.xmpp.test' type='groupchat'><sent xmlns='urn:xmpp:carbons:2'>\
