@@ -1,4 +1,10 @@
 //! The shell on loopback sockets: who is answered, who is dropped, and that nobody else notices.
+#![expect(
+    clippy::panic,
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    reason = "tests: a failed assumption is a failed test"
+)]
 
 use std::{net::SocketAddr, path::PathBuf, time::Duration};
 
