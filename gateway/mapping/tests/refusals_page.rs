@@ -60,8 +60,14 @@ fn all() -> Vec<Refusal> {
         Refusal::NotMapped,
         Refusal::TooLarge,
         Refusal::Media("…"),
-        Refusal::Removed { gone: true, text: "…".to_owned() },
-        Refusal::Removed { gone: false, text: "…".to_owned() },
+        Refusal::Removed {
+            gone: true,
+            text: "…".to_owned(),
+        },
+        Refusal::Removed {
+            gone: false,
+            text: "…".to_owned(),
+        },
     ]
 }
 
@@ -99,9 +105,23 @@ fn page() -> String {
     for refusal in all() {
         let sip = refusal.sip();
         let phrase = sip.phrase.unwrap_or_else(|| sip.status.reason().to_owned());
-        let headers: Vec<String> = sip.headers.iter().map(|h| format!("`{}: {}`", h.name, h.value)).collect();
-        let with = if headers.is_empty() { String::new() } else { format!(", {}", headers.join(", ")) };
-        let _ = writeln!(page, "| {} | {} {phrase}{with} | {} |", meaning(&refusal), sip.status.0, refusal.msrp());
+        let headers: Vec<String> = sip
+            .headers
+            .iter()
+            .map(|h| format!("`{}: {}`", h.name, h.value))
+            .collect();
+        let with = if headers.is_empty() {
+            String::new()
+        } else {
+            format!(", {}", headers.join(", "))
+        };
+        let _ = writeln!(
+            page,
+            "| {} | {} {phrase}{with} | {} |",
+            meaning(&refusal),
+            sip.status.0,
+            refusal.msrp()
+        );
     }
     page.push_str(
         "\n## Conditions of a room\n\nRFC 7247 §7.1 table 2, except that 401 and 407 become 403, since the gateway has no challenge to \

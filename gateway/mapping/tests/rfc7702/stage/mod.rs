@@ -97,7 +97,7 @@ impl Stage {
         let mut stage = Self {
             now,
             gateway: Gateway::new(config, [7; 32], (now, wall)),
-            focus: endpoint(GATEWAY.parse().unwrap(), 1),
+            focus: endpoint(GATEWAY.parse().unwrap(), 1, None),
             users: Vec::new(),
             muc: Muc::default(),
             to_rooms: Vec::new(),
@@ -127,7 +127,7 @@ impl Stage {
             .parse()
             .unwrap();
         self.users.push(User {
-            endpoint: endpoint(address, 100 + u8::try_from(n).unwrap()),
+            endpoint: endpoint(address, 100 + u8::try_from(n).unwrap(), Some(GATEWAY)),
             msrp: msrp::Connection::new(msrp::Limits::default(), [50 + u8::try_from(n).unwrap(); 32]),
             address,
             aor: format!("sip:{name}@example.org").parse().unwrap(),
@@ -186,10 +186,7 @@ impl Stage {
                 content_type: kind.to_owned(),
                 bytes: Bytes::copy_from_slice(body.as_bytes()),
             },
-            headers: vec![sip::Header {
-                name: "Route".into(),
-                value: format!("<sip:{GATEWAY};transport=tcp;lr>"),
-            }],
+            headers: Vec::new(),
         };
         let dialog = DialogId(caller.dialog.0 + 2);
         caller.dialog = dialog;
@@ -551,11 +548,8 @@ impl Stage {
     fn carry_msrp(&mut self) -> bool {
         let mut moved = false;
         for (connection, wire) in &mut self.switch {
-            if !wire.open {
-                continue;
-            }
             let user = &mut self.users[wire.user];
-            if user.connection == Some(*connection) {
+            if wire.open && user.connection == Some(*connection) {
                 let mut octets = BytesMut::new();
                 while user.msrp.poll_transmit(&mut octets, 65_536, self.now) {}
                 if !octets.is_empty() && !user.silent {
@@ -618,14 +612,14 @@ fn flow(peer: SocketAddr, id: u64) -> Flow {
     }
 }
 
-fn endpoint(address: SocketAddr, seed: u8) -> Endpoint {
+fn endpoint(address: SocketAddr, seed: u8, proxy: Option<&str>) -> Endpoint {
     let config = sip::Config {
         local: vec![LocalAddress {
             transport: Transport::Tcp,
             host: address.ip().to_string(),
             port: address.port(),
         }],
-        outbound_proxy: None,
+        outbound_proxy: proxy.map(|proxy| format!("sip:{proxy};transport=tcp;lr").parse().unwrap()),
         product: "stage".to_owned(),
         limits: sip::Limits::default(),
         t1: Duration::from_millis(500),
