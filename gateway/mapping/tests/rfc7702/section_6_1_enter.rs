@@ -201,7 +201,7 @@ fn what_cannot_be_served_is_refused_before_the_room_hears_of_it() {
         (
             "no room named",
             "sip:rooms.example.com",
-            good.clone(),
+            good,
             "application/sdp",
             404,
         ),

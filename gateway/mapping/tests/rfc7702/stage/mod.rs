@@ -92,6 +92,10 @@ impl Stage {
 
     /// The same with the link down.
     pub(crate) fn dark(config: Config) -> Self {
+        #[expect(
+            clippy::disallowed_methods,
+            reason = "an Instant can be had from the clock alone; only this one is"
+        )]
         let now = Instant::now();
         let wall = "2026-01-01T00:00:00Z".parse().unwrap();
         let mut stage = Self {
@@ -490,14 +494,14 @@ impl Stage {
                         wire.machine.handle_command(command, self.now);
                     }
                 }
-                Command::Xmpp(xmpp::Command::Send(stanza)) => self.to_room(stanza),
+                Command::Xmpp(xmpp::Command::Send(stanza)) => self.deliver_to_room(stanza),
                 Command::Xmpp(xmpp::Command::Shutdown) => {}
             }
         }
         moved
     }
 
-    fn to_room(&mut self, stanza: Outgoing) {
+    fn deliver_to_room(&mut self, stanza: Outgoing) {
         if !self.link_up {
             let unsent = xmpp::Event::Unsent {
                 stanza: Box::new(stanza),
