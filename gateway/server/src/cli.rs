@@ -1,6 +1,6 @@
 //! The command line.
 
-use std::{path::PathBuf, process::ExitCode};
+use std::{io::Write, path::PathBuf, process::ExitCode};
 
 use clap::{Parser, Subcommand};
 
@@ -60,10 +60,7 @@ pub fn run() -> ExitCode {
     };
     match arguments.command {
         Command::Run => serve(loaded),
-        Command::Check => {
-            println!("OK: {}", arguments.config.display());
-            ExitCode::SUCCESS
-        }
+        Command::Check => say(&format!("OK: {}\n", arguments.config.display())),
         Command::PrintConfig => print(&loaded),
     }
 }
@@ -77,14 +74,19 @@ fn report(faults: &[Fault]) -> ExitCode {
 
 fn print(loaded: &Loaded) -> ExitCode {
     match toml_edit::ser::to_string_pretty(&loaded.settings) {
-        Ok(text) => {
-            print!("{text}");
-            ExitCode::SUCCESS
-        }
+        Ok(text) => say(&text),
         Err(error) => {
             eprintln!("cannot be written as TOML: {error}");
             ExitCode::FAILURE
         }
+    }
+}
+
+/// Writes to standard output, whose reader may have gone.
+fn say(text: &str) -> ExitCode {
+    match std::io::stdout().write_all(text.as_bytes()) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(_) => ExitCode::FAILURE,
     }
 }
 

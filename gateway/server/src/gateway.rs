@@ -147,10 +147,11 @@ impl Bound {
                 tracing::info!("stopped");
                 Ok(())
             }
-            Some((task, ended)) => Err(GatewayError::Task {
-                task,
-                cause: ended.map_or_else(|error| panic_text(error), |()| "unexpectedly".to_owned()),
-            }),
+            Some((task, ended)) => {
+                tasks.abort();
+                let cause = ended.map_or_else(panic_text, |()| "unexpectedly".to_owned());
+                Err(GatewayError::Task { task, cause })
+            }
         }
     }
 
@@ -229,6 +230,12 @@ struct Tasks {
 }
 
 impl Tasks {
+    fn abort(&self) {
+        for task in [&self.mapping, &self.sip, &self.link, &self.msrp] {
+            task.abort();
+        }
+    }
+
     /// Ends the sessions, then the sockets: the others go when the mapping task has let go of their commands.
     async fn stop(mut self, limit: Duration) {
         let _mapping_gone = self.stop_mapping.send(());

@@ -1,5 +1,7 @@
 //! The log: one line per event on standard error, for people or as JSON.
 
+use std::io::IsTerminal;
+
 use tracing_subscriber::{EnvFilter, fmt};
 
 use crate::config::{LogFormat, LogSettings};
@@ -11,7 +13,10 @@ use crate::config::{LogFormat, LogSettings};
 /// bodies; `trace` everything. Bodies and secrets are in none of them.
 pub(crate) fn install(settings: &LogSettings) {
     let filter = EnvFilter::builder().parse_lossy(&settings.level);
-    let subscriber = fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    let subscriber = fmt()
+        .with_env_filter(filter)
+        .with_ansi(std::io::stderr().is_terminal())
+        .with_writer(std::io::stderr);
     let installed = match settings.format {
         LogFormat::Pretty => subscriber.try_init(),
         LogFormat::Json => subscriber.json().flatten_event(true).try_init(),

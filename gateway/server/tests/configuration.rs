@@ -1,4 +1,9 @@
 //! The configuration: what is accepted, what each fault says, what is shown of it.
+#![expect(
+    clippy::expect_used,
+    clippy::unwrap_used,
+    reason = "tests: a failed assumption is a failed test"
+)]
 
 use std::{
     collections::BTreeMap,

@@ -1,4 +1,10 @@
 //! The shell on loopback sockets: who is answered, who is dropped, and that nobody else notices.
+#![expect(
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::unwrap_used,
+    reason = "tests: a failed assumption is a failed test"
+)]
 
 use std::{net::SocketAddr, path::PathBuf, time::Duration};
 
@@ -426,4 +432,111 @@ async fn connections_beyond_the_limit_of_an_address_are_closed_at_once() {
         drop(first);
     }
     gateway.stop().await;
+}
+
+/// The value of an attribute in the first element that begins so.
+fn attribute(text: &str, element: &str, name: &str) -> String {
+    let from = &text[text.find(element).unwrap()..];
+    let from = &from[from.find(&format!(" {name}=")).unwrap() + name.len() + 2..];
+    let quote = from.chars().next().unwrap();
+    from[1..].split(quote).next().unwrap().to_owned()
+}
+
+/// Reads the component's stream until it holds what is wanted; gives all of it.
+async fn hear(stream: &mut BufReader<TcpStream>, heard: &mut String, wanted: &str) {
+    while !heard.contains(wanted) {
+        let mut octets = Vec::new();
+        let read = within(wanted, stream.read_until(b'>', &mut octets))
+            .await
+            .unwrap();
+        assert_ne!(read, 0, "the stream ended before {wanted}: {heard}");
+        heard.push_str(&String::from_utf8(octets).unwrap());
+    }
+}
+
+async fn datagram(socket: &UdpSocket, wanted: &str) -> String {
+    let mut buffer = vec![0; 65_535];
+    loop {
+        let length = within(wanted, socket.recv(&mut buffer)).await.unwrap();
+        let text = String::from_utf8_lossy(&buffer[..length]).into_owned();
+        if text.starts_with(wanted) {
+            return text;
+        }
+    }
+}
+
+fn header<'a>(message: &'a str, name: &str) -> &'a str {
+    let line = message
+        .lines()
+        .find(|line| line.starts_with(&format!("{name}: ")));
+    &line.unwrap_or_else(|| panic!("no {name} in {message}"))[name.len() + 2..]
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_stop_tells_both_sides_of_each_session() {
+    let server = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let gateway = Running::start(server.local_addr().unwrap(), &[]).await;
+    let mut stream = accept_component(&server).await;
+    let mut heard = String::new();
+    until_options(&mut connect(gateway.tcp).await, "SIP/2.0 200", 1..10_000).await;
+
+    // Romeo calls the room.
+    let romeo = UdpSocket::bind("127.0.0.1:0").await.unwrap();
+    romeo.connect(gateway.udp).await.unwrap();
+    let here = romeo.local_addr().unwrap();
+    let offer = "v=0\r\no=- 1 1 IN IP4 127.0.0.1\r\ns=-\r\nc=IN IP4 127.0.0.1\r\nt=0 0\r\n\
+                 m=message 9 TCP/MSRP *\r\na=accept-types:message/cpim\r\na=accept-wrapped-types:text/plain\r\n\
+                 a=setup:active\r\na=path:msrp://127.0.0.1:9/romeosession;tcp\r\n";
+    let invite = request("INVITE", "UDP", 1)
+        .replace("127.0.0.1:9", &here.to_string())
+        .replace(
+            "Content-Length: 0\r\n\r\n",
+            &format!(
+                "Content-Type: application/sdp\r\nContent-Length: {}\r\n\r\n{offer}",
+                offer.len()
+            ),
+        );
+    romeo.send(invite.as_bytes()).await.unwrap();
+
+    // The room admits him.
+    hear(&mut stream, &mut heard, "</presence>").await;
+    let (occupant, user) = (
+        attribute(&heard, "<presence", "to"),
+        attribute(&heard, "<presence", "from"),
+    );
+    assert!(occupant.starts_with("capulet@rooms.example.com/"), "{heard}");
+    let admitted = format!(
+        "<presence from='{occupant}' to='{user}'><x xmlns='http://jabber.org/protocol/muc#user'>\
+         <item affiliation='none' role='participant'/><status code='110'/></x></presence>\
+         <message type='groupchat' from='capulet@rooms.example.com' to='{user}'><subject/></message>"
+    );
+    stream.write_all(admitted.as_bytes()).await.unwrap();
+    let accepted = datagram(&romeo, "SIP/2.0 200").await;
+    let ack = request("ACK", "UDP", 2)
+        .replace("2@127.0.0.1", "1@127.0.0.1")
+        .replace("tag=a2", "tag=a1")
+        .replace(
+            "To: <sip:capulet@rooms.example.com>",
+            &format!("To: {}", header(&accepted, "To")),
+        );
+    romeo.send(ack.as_bytes()).await.unwrap();
+
+    let stopping = tokio::spawn(gateway.stop());
+    let bye = datagram(&romeo, "BYE ").await;
+    let answer = ["Via", "From", "To", "Call-ID", "CSeq"]
+        .map(|name| format!("{name}: {}\r\n", header(&bye, name)))
+        .concat();
+    romeo
+        .send(format!("SIP/2.0 200 OK\r\n{answer}Content-Length: 0\r\n\r\n").as_bytes())
+        .await
+        .unwrap();
+    hear(&mut stream, &mut heard, "</stream:stream>").await;
+    let left = &heard[heard
+        .find("unavailable")
+        .unwrap_or_else(|| panic!("no leaving: {heard}"))..];
+    assert!(
+        left.contains("</stream:stream>"),
+        "the stream ends after the leaving"
+    );
+    within("the gateway stops", stopping).await.unwrap();
 }

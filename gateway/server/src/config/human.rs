@@ -4,6 +4,8 @@ use std::{fmt, time::Duration};
 
 use serde::{Deserializer, Serializer, de};
 
+/// The longest duration, a year: what is added to the present time stays representable.
+const LONGEST: Duration = Duration::from_secs(365 * 24 * 3600);
 /// Units of time, longest first, in milliseconds.
 const TIMES: [(&str, u64); 4] = [("h", 3_600_000), ("m", 60_000), ("s", 1000), ("ms", 1)];
 /// Units of size, largest first, in octets.
@@ -14,9 +16,12 @@ const SIZES: [(&str, u64); 4] = [("GiB", 1 << 30), ("MiB", 1 << 20), ("KiB", 1 <
 /// # Errors
 /// Says what is expected.
 pub fn parse_duration(text: &str) -> Result<Duration, String> {
-    scaled(text, &TIMES).map(Duration::from_millis).ok_or_else(|| {
-        format!("`{text}` is no duration: write a whole number and ms, s, m or h, such as \"10s\"")
-    })
+    scaled(text, &TIMES)
+        .map(Duration::from_millis)
+        .filter(|duration| *duration <= LONGEST)
+        .ok_or_else(|| {
+            format!("`{text}` is no duration: write a whole number and ms, s, m or h, such as \"10s\"")
+        })
 }
 
 /// Writes a duration in the longest unit that leaves a whole number; a fraction of a millisecond is dropped.
@@ -224,7 +229,7 @@ mod tests {
 
     #[test]
     fn durations_and_sizes_are_written_as_they_are_read() {
-        for text in ["0s", "1ms", "1500ms", "10s", "90s", "5m", "65m", "2h"] {
+        for text in ["0s", "1ms", "1500ms", "10s", "90s", "8760h", "5m", "65m", "2h"] {
             assert_eq!(format_duration(parse_duration(text).unwrap()), text);
         }
         for text in ["0 B", "1 B", "1000 B", "64 KiB", "1 MiB", "3 GiB"] {
@@ -244,6 +249,7 @@ mod tests {
             "1.5s",
             "10 parsecs",
             "99999999999999999999s",
+            "8761h",
             "18446744073709551615h",
         ] {
             assert!(parse_duration(text).is_err(), "{text}");

@@ -84,10 +84,10 @@ impl Sources {
     }
 
     /// All settings, the environment's over the file's.
-    pub(super) fn merged(&self) -> Result<Dict, Error> {
+    pub(super) fn merged(&self) -> Result<Dict, Box<Error>> {
         let [file, environment] = &self.layers;
         let merged = Figment::new().merge(Borrowed(file)).merge(Borrowed(environment));
-        merged.extract()
+        merged.extract().map_err(Box::new)
     }
 
     /// Where a key, or the nearest of its parents, was set.

@@ -69,9 +69,7 @@ impl MappingTask {
         match &event {
             ::xmpp::Event::Up => tracing::info!("link up: the XMPP server accepted the component"),
             ::xmpp::Event::Down(cause) => tracing::warn!(%cause, "link down"),
-            ::xmpp::Event::Skipped { rule, from } => tracing::warn!(rule, ?from, "stanza skipped"),
-            ::xmpp::Event::Unsent { why, .. } => tracing::debug!(why, "stanza not sent"),
-            ::xmpp::Event::Stanza(_) => {}
+            ::xmpp::Event::Skipped { .. } | ::xmpp::Event::Unsent { .. } | ::xmpp::Event::Stanza(_) => {}
         }
         self.gateway.handle_xmpp(event, Instant::now());
     }

@@ -6,19 +6,29 @@ pub(crate) mod mapping;
 pub(crate) mod msrp;
 pub(crate) mod sip;
 
-use std::time::Instant;
+use std::{
+    io,
+    time::{Duration, Instant},
+};
 
-use tokio::{net::TcpStream, sync::mpsc};
+use tokio::{
+    net::{TcpStream, tcp::OwnedReadHalf},
+    sync::mpsc,
+};
 
 /// Commands that may wait for the SIP task or the link task.
 pub(crate) const COMMANDS: usize = 1024;
 /// Events of one kind that may wait for the mapping task.
 pub(crate) const EVENTS: usize = 1024;
-/// Octets read or written at once.
-pub(crate) const BUFFER: usize = 64 * 1024;
+/// Octets written at once.
+const BUFFER: usize = 64 * 1024;
+/// Octets read at once.
+const READ: usize = 16 * 1024;
+/// Pause after a socket that could not be accepted or read for want of descriptors or memory: it would fail again at once.
+const PAUSE: Duration = Duration::from_millis(100);
 
 /// Sleeps until a machine is due; forever if it is not.
-pub(crate) async fn sleep_until(due: Option<Instant>) {
+async fn sleep_until(due: Option<Instant>) {
     match due {
         Some(due) => tokio::time::sleep_until(due.into()).await,
         None => std::future::pending().await,
@@ -26,7 +36,7 @@ pub(crate) async fn sleep_until(due: Option<Instant>) {
 }
 
 /// The earlier of two deadlines.
-pub(crate) fn earlier(a: Option<Instant>, b: Option<Instant>) -> Option<Instant> {
+fn earlier(a: Option<Instant>, b: Option<Instant>) -> Option<Instant> {
     match (a, b) {
         (Some(a), Some(b)) => Some(a.min(b)),
         (a, b) => a.or(b),
@@ -34,30 +44,50 @@ pub(crate) fn earlier(a: Option<Instant>, b: Option<Instant>) -> Option<Instant>
 }
 
 /// Small frames must not wait for the acknowledgement of earlier ones.
-pub(crate) fn send_without_delay(stream: &TcpStream) {
+fn send_without_delay(stream: &TcpStream) {
     if let Err(error) = stream.set_nodelay(true) {
         tracing::debug!(%error, "TCP_NODELAY not set");
     }
 }
 
+/// Reads what has arrived, once, through a buffer on the stack: an idle connection holds none. `false` at the end of the stream.
+fn read_now(reader: &OwnedReadHalf, take: impl FnOnce(&[u8])) -> io::Result<bool> {
+    let mut buffer = [0; READ];
+    match reader.try_read(&mut buffer) {
+        Ok(0) => Ok(false),
+        Ok(length) => {
+            take(buffer.get(..length).unwrap_or_default());
+            Ok(true)
+        }
+        Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok(true),
+        Err(error) => Err(error),
+    }
+}
+
+/// Reports a socket's failure and waits a moment.
+async fn pause_after(what: &'static str, error: &io::Error) {
+    tracing::warn!(%error, "{what}");
+    tokio::time::sleep(PAUSE).await;
+}
+
 /// The one event that the mapping task had no room for. While it is here, its owner reads no socket, but takes commands.
-pub(crate) struct Outlet<T> {
+struct Outlet<T> {
     events: mpsc::Sender<T>,
     held: Option<T>,
 }
 
 impl<T> Outlet<T> {
-    pub(crate) fn new(events: mpsc::Sender<T>) -> Self {
+    fn new(events: mpsc::Sender<T>) -> Self {
         Self { events, held: None }
     }
 
     /// Whether the next event can be taken from the machine.
-    pub(crate) fn is_free(&self) -> bool {
+    fn is_free(&self) -> bool {
         self.held.is_none()
     }
 
     /// Hands an event over, or holds it. Call only when free.
-    pub(crate) fn put(&mut self, event: T) {
+    fn put(&mut self, event: T) {
         match self.events.try_send(event) {
             Ok(()) => {}
             Err(mpsc::error::TrySendError::Full(event)) => self.held = Some(event),
@@ -68,7 +98,7 @@ impl<T> Outlet<T> {
     }
 
     /// Hands over what is held as soon as there is room; pends for ever when nothing is. May be cancelled.
-    pub(crate) async fn release(&mut self) {
+    async fn release(&mut self) {
         if self.held.is_none() {
             return std::future::pending().await;
         }

@@ -11,7 +11,7 @@ use ::msrp::{Command, Connection, Event, Limits, SessionId, SessionParameters};
 use bytes::BytesMut;
 use mapping::ConnectionId;
 use tokio::{
-    io::{AsyncReadExt, AsyncWriteExt},
+    io::AsyncWriteExt,
     net::{
         TcpListener, TcpStream,
         tcp::{OwnedReadHalf, OwnedWriteHalf},
@@ -20,7 +20,7 @@ use tokio::{
     task::JoinSet,
 };
 
-use super::{BUFFER, Outlet, earlier, send_without_delay, sleep_until};
+use super::{BUFFER, Outlet, earlier, pause_after, read_now, send_without_delay, sleep_until};
 use crate::{
     admission::Admission,
     config::ConnectionLimits,
@@ -31,8 +31,6 @@ use crate::{
 const COMMANDS: usize = 1024;
 /// How long the last octets of a connection may take to leave.
 const FLUSH: Duration = Duration::from_secs(2);
-/// Pause after an accept that failed for want of descriptors or memory.
-const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
 /// What the mapping task hears of connections, in this order for each.
 pub(crate) enum Notice {
@@ -91,7 +89,7 @@ impl MsrpListener {
                         }
                         Err(why) => tracing::warn!(%peer, %why, "MSRP connection not admitted"),
                     },
-                    Err(error) => pause_accepting("MSRP", &error).await,
+                    Err(error) => pause_after("MSRP connection not accepted", &error).await,
                 },
                 Some(_) = tasks.join_next() => {}
                 _ = &mut self.stop => break,
@@ -144,12 +142,6 @@ async fn supervise(id: ConnectionId, task: ConnectionTask, notices: mpsc::Sender
     let _core_stopped = notices.send(Notice::Gone(id)).await;
 }
 
-/// Reports a failed accept and waits a moment: it would fail again at once.
-pub(super) async fn pause_accepting(what: &'static str, error: &io::Error) {
-    tracing::warn!(%error, "{what} connection not accepted");
-    tokio::time::sleep(ACCEPT_PAUSE).await;
-}
-
 /// One connection.
 struct ConnectionTask {
     id: ConnectionId,
@@ -171,7 +163,6 @@ struct ConnectionTask {
 
 impl ConnectionTask {
     async fn run(mut self, mut commands: mpsc::Receiver<Command>, mut cut: oneshot::Receiver<()>) {
-        let mut inbox = BytesMut::with_capacity(BUFFER);
         let mut commanded = true;
         let mut uncut = true;
         loop {
@@ -182,9 +173,7 @@ impl ConnectionTask {
             let reading = self.closing.is_none() && self.outlet.is_free();
             let due = self.due();
             tokio::select! {
-                read = self.reader.read_buf(&mut inbox), if reading => {
-                    self.handle_read(read, &mut inbox);
-                }
+                ready = self.reader.readable(), if reading => self.handle_readable(ready),
                 command = commands.recv(), if commanded => match command {
                     Some(command) => self.handle_command(command),
                     // The core has let go of the connection.
@@ -218,8 +207,9 @@ impl ConnectionTask {
             self.note(&event);
             self.outlet.put(Notice::Event(self.id, event));
         }
-        // One write per turn: the buffer is filled again when the last one has left.
+        // One write per turn: the buffer is filled again when the last one has left, and an idle connection holds none.
         if self.outbox.is_empty() {
+            self.outbox = BytesMut::new();
             let now = Instant::now();
             loop {
                 let budget = BUFFER.saturating_sub(self.outbox.len());
@@ -238,7 +228,7 @@ impl ConnectionTask {
                 self.release(session);
             }
             Event::Faulted(_) => {
-                tracing::info!(connection = self.id.0, peer = %self.peer, "MSRP connection closed: malformed frame");
+                tracing::debug!(connection = self.id.0, peer = %self.peer, "malformed frame");
                 self.close_soon();
             }
             Event::Closed => self.close_soon(),
@@ -253,13 +243,16 @@ impl ConnectionTask {
         }
     }
 
-    fn handle_read(&mut self, read: io::Result<usize>, inbox: &mut BytesMut) {
+    fn handle_readable(&mut self, ready: io::Result<()>) {
+        let machine = &mut self.machine;
+        let read = ready.and_then(|()| {
+            read_now(&self.reader, |octets| {
+                machine.handle_bytes(octets, Instant::now());
+            })
+        });
         match read {
-            Ok(0) => self.abandon(),
-            Ok(_) => {
-                self.machine.handle_bytes(inbox, Instant::now());
-                inbox.clear();
-            }
+            Ok(true) => {}
+            Ok(false) => self.abandon(),
             Err(error) => {
                 tracing::debug!(connection = self.id.0, %error, "MSRP connection broke");
                 self.abandon();

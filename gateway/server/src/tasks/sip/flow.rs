@@ -16,7 +16,7 @@ use ::sip::{
 };
 use bytes::{Bytes, BytesMut};
 use tokio::{
-    io::{AsyncReadExt, AsyncWriteExt},
+    io::AsyncWriteExt,
     net::{
         TcpStream,
         tcp::{OwnedReadHalf, OwnedWriteHalf},
@@ -25,7 +25,10 @@ use tokio::{
     time::timeout_at,
 };
 
-use super::{super::BUFFER, Notice};
+use super::{
+    super::{BUFFER, read_now},
+    Notice,
+};
 use crate::config::ConnectionLimits;
 
 /// A message for a stream; `id` names it to the endpoint.
@@ -53,10 +56,22 @@ impl FlowHandle {
         self.queue.send(message).map_err(|refused| refused.0)
     }
 
+    /// Whether the stream takes messages.
+    pub(super) fn is_open(&self) -> bool {
+        !self.queue.is_closed()
+    }
+
     /// No more messages: the stream ends when it has sent what is queued, or when what this gives is dropped.
     pub(super) fn close(self) -> oneshot::Sender<()> {
         self.cut
     }
+}
+
+/// Who opened a stream.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Opener {
+    Peer,
+    Gateway,
 }
 
 /// The task's end.
@@ -71,6 +86,7 @@ pub(super) struct FlowTask {
 pub(super) fn prepare(
     stream: TcpStream,
     flow: Flow,
+    opener: Opener,
     limits: &Limits,
     connections: &ConnectionLimits,
     notices: mpsc::Sender<Notice>,
@@ -90,7 +106,7 @@ pub(super) fn prepare(
         half: half_in,
         decoder: StreamDecoder::new(limits.clone()),
         notices: notices.clone(),
-        deadlines: Deadlines::new(connections, Instant::now()),
+        deadlines: Deadlines::new(opener, connections, Instant::now()),
     };
     let writer = Writer {
         half: half_out,
@@ -134,23 +150,17 @@ struct Reader {
 
 impl Reader {
     async fn run(&mut self) -> &'static str {
-        let mut buffer = BytesMut::with_capacity(BUFFER);
         loop {
             let (due, overdue) = self.deadlines.due();
-            let read = match timeout_at(due.into(), self.half.read_buf(&mut buffer)).await {
-                Ok(read) => read,
-                Err(_) => {
-                    tracing::info!(peer = %self.flow.peer, "SIP stream closed: {overdue}");
-                    return overdue;
-                }
+            let Ok(ready) = timeout_at(due.into(), self.half.readable()).await else {
+                tracing::info!(peer = %self.flow.peer, "SIP stream closed: {overdue}");
+                return overdue;
             };
-            match read {
-                Ok(0) => return "closed by the peer",
-                Ok(_) => {}
+            match ready.and_then(|()| read_now(&self.half, |octets| self.decoder.feed(octets))) {
+                Ok(true) => {}
+                Ok(false) => return "closed by the peer",
                 Err(_) => return "broken",
             }
-            self.decoder.feed(&buffer);
-            buffer.clear();
             let mut whole = false;
             while let Some(item) = self.decoder.poll() {
                 whole = true;
@@ -196,13 +206,14 @@ struct Deadlines {
 }
 
 impl Deadlines {
-    fn new(limits: &ConnectionLimits, now: Instant) -> Self {
+    fn new(opener: Opener, limits: &ConnectionLimits, now: Instant) -> Self {
         Self {
             first: limits.sip_first,
             message: limits.sip_message,
             idle: limits.sip_idle,
             opened: now,
-            whole: None,
+            // A peer that we connected to need not say anything at first.
+            whole: (opener == Opener::Gateway).then_some(now),
             begun: None,
         }
     }
@@ -240,8 +251,8 @@ struct Writer {
 
 impl Writer {
     async fn run(&mut self) -> &'static str {
-        let mut buffer = BytesMut::new();
         while let Some(first) = self.queue.recv().await {
+            let mut buffer = BytesMut::new();
             self.gather(first, &mut buffer);
             let octets = buffer.len();
             while !buffer.is_empty() {

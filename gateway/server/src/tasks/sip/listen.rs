@@ -9,7 +9,7 @@ use tokio::{
     sync::mpsc,
 };
 
-use super::{super::msrp::pause_accepting, Notice};
+use super::{super::pause_after, Notice};
 use crate::admission::Admission;
 
 /// The largest UDP payload.
@@ -22,8 +22,7 @@ pub(super) async fn receive_datagrams(socket: Arc<UdpSocket>, notices: mpsc::Sen
         let (length, peer) = match socket.recv_from(&mut buffer).await {
             Ok(received) => received,
             Err(error) => {
-                tracing::debug!(%error, "UDP receive failed");
-                tokio::task::yield_now().await;
+                pause_after("SIP datagram not received", &error).await;
                 continue;
             }
         };
@@ -40,7 +39,7 @@ pub(super) async fn receive_datagrams(socket: Arc<UdpSocket>, notices: mpsc::Sen
         match notices.try_send(Notice::Message(flow, Bytes::copy_from_slice(octets))) {
             Ok(()) => {}
             Err(mpsc::error::TrySendError::Full(_)) => {
-                tracing::debug!(%peer, "SIP datagram lost: overloaded")
+                tracing::debug!(%peer, "SIP datagram lost: overloaded");
             }
             Err(mpsc::error::TrySendError::Closed(_)) => return,
         }
@@ -57,7 +56,7 @@ pub(super) async fn accept_streams(
         let (stream, peer) = match listener.accept().await {
             Ok(accepted) => accepted,
             Err(error) => {
-                pause_accepting("SIP", &error).await;
+                pause_after("SIP stream not accepted", &error).await;
                 continue;
             }
         };

@@ -20,7 +20,7 @@ use tokio::{
     task::JoinSet,
 };
 
-use self::flow::{FlowHandle, Outgoing};
+use self::flow::{FlowHandle, Opener, Outgoing};
 use super::{Outlet, send_without_delay, sleep_until};
 use crate::{
     admission::{Admission, Seat},
@@ -324,9 +324,15 @@ impl Flows {
             peer,
             id: Some(id),
         };
+        let opener = if seat.is_some() {
+            Opener::Peer
+        } else {
+            Opener::Gateway
+        };
         let (handle, task) = flow::prepare(
             stream,
             flow,
+            opener,
             &self.limits,
             &self.connections,
             self.notices.clone(),
@@ -341,11 +347,9 @@ impl Flows {
     }
 
     fn push(&mut self, target: Target, message: Outgoing) -> Pushed {
-        let id = target
-            .flow
-            .filter(|flow| self.open.contains_key(flow))
-            .or_else(|| self.by_peer.get(&target.peer).copied());
-        let Some((id, handle)) = id.and_then(|id| Some((id, self.open.get(&id)?))) else {
+        let other = self.by_peer.get(&target.peer).copied();
+        let open = |id: FlowId| Some((id, self.open.get(&id).filter(|handle| handle.is_open())?));
+        let Some((id, handle)) = target.flow.and_then(open).or_else(|| other.and_then(open)) else {
             return Pushed::NoFlow(message);
         };
         match handle.push(message, self.connections.sip_queue) {
