@@ -1,163 +1,20 @@
 //! The session-mapping core: SIP, MSRP and XMPP events in, commands out (RFC 7702).
+//!
+//! There is no neutral protocol in the middle. [`Gateway`] owns every session and room; the mapping itself is one file per
+//! subsection of RFC 7702 §6 under [`muc_room`]. What the two worlds share — addresses, nicknames, reasons for saying no — has a
+//! file of its own.
 
-use std::time::{Duration, Instant};
+pub mod address;
+pub mod nickname;
+pub mod refusal;
 
-/// The core. It decides; everything else carries.
-///
-/// Contract: call `handle_*`, drain `poll_command`, then ask `poll_timeout`. `handle_*` is total.
-pub struct Gateway {
-    _config: Config,
-}
+mod config;
+mod gateway;
+mod muc_room;
+mod offer;
+mod roster;
+mod session;
+mod timers;
 
-impl Gateway {
-    /// A gateway without sessions. `seed` feeds every identifier; `started` is the pair of monotonic and wall time from which all
-    /// others are computed.
-    #[must_use]
-    pub fn new(config: Config, _seed: [u8; 32], _started: (Instant, jiff::Timestamp)) -> Self {
-        Self { _config: config }
-    }
-    /// From the SIP endpoint.
-    pub fn handle_sip(&mut self, _event: sip::Event, _now: Instant) {
-        todo!()
-    }
-    /// From an MSRP connection; `Closed` or `Faulted` is the last of it.
-    pub fn handle_msrp(&mut self, _connection: ConnectionId, _event: msrp::Event, _now: Instant) {
-        todo!()
-    }
-    /// From the component link.
-    pub fn handle_xmpp(&mut self, _event: xmpp::Event, _now: Instant) {
-        todo!()
-    }
-    /// Stop gracefully: every session is ended towards both sides, then `is_idle`.
-    pub fn handle_shutdown(&mut self, _now: Instant) {
-        todo!()
-    }
-    /// The instant that `poll_timeout` named has come.
-    pub fn handle_timeout(&mut self, _now: Instant) {
-        todo!()
-    }
-    /// The next command.
-    pub fn poll_command(&mut self) -> Option<Command> {
-        todo!()
-    }
-    /// When `handle_timeout` is due.
-    #[must_use]
-    pub fn poll_timeout(&self) -> Option<Instant> {
-        todo!()
-    }
-    /// Whether no session is left.
-    #[must_use]
-    pub fn is_idle(&self) -> bool {
-        todo!()
-    }
-}
-
-/// An MSRP transport connection, numbered by the shell.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct ConnectionId(pub u64);
-
-/// What the shell must carry out.
-#[derive(Debug)]
-pub enum Command {
-    /// To the SIP endpoint.
-    Sip(sip::Command),
-    /// To an MSRP connection; one that is gone ignores it.
-    Msrp(ConnectionId, msrp::Command),
-    /// To the component link.
-    Xmpp(xmpp::Command),
-}
-
-/// Settings of the core.
-#[derive(Debug, Clone)]
-pub struct Config {
-    /// The attached component: whose addresses SIP users get.
-    pub component: Component,
-    /// SIP conference domains and the MUC service each stands for, e.g. `rooms.example.com` → `rooms.example.com`.
-    pub rooms: Vec<RoomDomain>,
-    /// Host and port that MSRP peers reach us by, for `a=path`, `c=` and `m=`.
-    pub msrp: (String, u16),
-    /// When the INVITE is answered (DESIGN decision 7).
-    pub answer: AnswerRule,
-    /// History stanzas asked for when entering. Default 0.
-    pub history: u32,
-    /// Deadlines and bounds.
-    pub limits: Limits,
-}
-
-/// The component domain and its form.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Component {
-    /// Domain.
-    pub domain: String,
-    /// Form of the addresses under it.
-    pub form: AddressForm,
-}
-
-/// How SIP addresses appear under a component domain.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum AddressForm {
-    /// The component's domain is the SIP domain: `sip:romeo@example.org` is `romeo@example.org`; callers of other domains get 403.
-    Native,
-    /// Any SIP domain: `sip:romeo@example.org` is `romeo\40example.org@component`.
-    Hosted,
-}
-
-/// A SIP conference domain.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct RoomDomain {
-    /// Host of the conference URIs.
-    pub sip: String,
-    /// The MUC service.
-    pub muc: String,
-}
-
-/// When a SIP user's INVITE is answered.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum AnswerRule {
-    /// When the room has admitted him, so that a ban is a 403.
-    WhenAdmitted,
-    /// At once, as RFC 7702 §6 draws it; a refusal then is a BYE.
-    AtOnce,
-}
-
-/// Deadlines and bounds of the core.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Limits {
-    /// How long the room may take to admit. Default 10 s.
-    pub admission: Duration,
-    /// How long the client may take to open its MSRP session. Default 30 s.
-    pub media: Duration,
-    /// How long a message may wait for its reflection; under MSRP's 30 s. Default 20 s.
-    pub reflection: Duration,
-    /// How long a nickname change may wait. Default 20 s.
-    pub nickname: Duration,
-    /// Shortest time between two conference documents to one subscriber after a burst. Default 5 s (RFC 4575 §3.9).
-    pub notify: Duration,
-    /// How long rooms may take to come back after the link is up again, before a session is given up. Default 60 s.
-    pub reentry: Duration,
-    /// Sessions in all. Default 10 000.
-    pub sessions: usize,
-    /// Occupants kept of one room. Default 5000.
-    pub occupants: usize,
-    /// Messages and octets held for one session. Default 256 and 1 MiB.
-    pub session_queue: (usize, usize),
-    /// Octets of one text. Default 32 KiB: escaped, it stays within one stanza.
-    pub text: usize,
-}
-
-impl Default for Limits {
-    fn default() -> Self {
-        Self {
-            admission: Duration::from_secs(10),
-            media: Duration::from_secs(30),
-            reflection: Duration::from_secs(20),
-            nickname: Duration::from_secs(20),
-            notify: Duration::from_secs(5),
-            reentry: Duration::from_secs(60),
-            sessions: 10_000,
-            occupants: 5000,
-            session_queue: (256, 1024 * 1024),
-            text: 32 * 1024,
-        }
-    }
-}
+pub use config::{AddressForm, AnswerRule, Component, Config, Limits, RoomDomain};
+pub use gateway::{Command, ConnectionId, Gateway};

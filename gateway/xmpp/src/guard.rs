@@ -1,1 +1,612 @@
 //! The guard: a byte-level scanner that cuts the component's stream into stanzas within bounds, before any XML parser sees them.
+//!
+//! One stanza from any user reaches the stream that all users share. The XML parser behind it ends on what breaks its own bounds and
+//! recurses on what is nested; so the guard frames first, holds every bound, and lets a stanza that breaks one pass by to its exact
+//! end. It decides only what framing and bounds need; whether a framed stanza is well-formed is left to the parser, which sees it
+//! alone.
+
+mod peek;
+
+use memchr::{memchr, memchr2, memchr3};
+
+use crate::Limits;
+pub use peek::Peek;
+
+/// The scanner of one stream.
+///
+/// Contract: give [`next`](Self::next) the octets as they come, again and again until it returns `None`. Memory is bounded by
+/// `Limits::stanza_in`, work is linear, nothing recurses. After [`Frame::End`] or [`Frame::Malformed`] it swallows whatever comes.
+#[derive(Debug)]
+pub struct Guard {
+    limits: Limits,
+    state: State,
+    /// Whether the stream header has been seen.
+    opened: bool,
+    /// Whether an XML declaration has been seen.
+    declared: bool,
+    /// The begin of the present unit (stream header or stanza), while it is cut over several inputs.
+    buffer: Vec<u8>,
+    /// Octets of the unit in earlier inputs, kept or not.
+    carried: usize,
+    /// Where in the present input the unit begins.
+    start: usize,
+    /// Open elements of the stanza.
+    depth: usize,
+    /// Elements of the stanza.
+    elements: usize,
+    /// Attributes of the present start tag.
+    attributes: usize,
+    /// Where in the unit the present name or value begins, and how long it is by now.
+    token: (usize, usize),
+    /// The quote around the present attribute value.
+    quote: Option<u8>,
+    /// What stands behind the present `&`.
+    reference: Vec<u8>,
+    broken: Option<Rule>,
+    peek: Peek,
+    /// Whether the unit was handed out, so that the next one starts afresh.
+    delivered: bool,
+}
+
+/// A piece of the stream.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Frame<'a> {
+    /// The start tag of the stream.
+    Header(&'a [u8]),
+    /// A top-level element within all bounds.
+    Stanza {
+        /// The element, from `<` to `>`.
+        octets: &'a [u8],
+        /// What its start tag says.
+        peek: &'a Peek,
+    },
+    /// A top-level element that broke a bound and was skipped.
+    Broken {
+        /// The first bound that it broke.
+        rule: Rule,
+        /// What its start tag says.
+        peek: &'a Peek,
+    },
+    /// The end tag of the stream.
+    End,
+    /// What cannot be framed: no stream, or one with comments, processing instructions or a DTD (RFC 6120 §11.1). The text says why.
+    Malformed(&'static str),
+}
+
+/// The bounds of a stanza.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Rule {
+    /// `Limits::depth`.
+    Depth,
+    /// `Limits::elements`.
+    Elements,
+    /// `Limits::attribute`.
+    AttributeLength,
+    /// `Limits::attributes`.
+    AttributeCount,
+    /// `Limits::name`.
+    NameLength,
+    /// `Limits::stanza_in`.
+    StanzaSize,
+    /// Only the five predefined entities and character references of at most twelve characters may occur.
+    Entity,
+    /// No `<` may occur in an attribute value.
+    MarkupInAttribute,
+}
+
+impl Rule {
+    /// The rule in words, as in `Event::Skipped`.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Depth => "nested too deeply",
+            Self::Elements => "too many elements",
+            Self::AttributeLength => "attribute too long",
+            Self::AttributeCount => "too many attributes",
+            Self::NameLength => "name too long",
+            Self::StanzaSize => "stanza too large",
+            Self::Entity => "unknown entity",
+            Self::MarkupInAttribute => "markup in an attribute",
+        }
+    }
+}
+
+/// Where in the grammar the next octet stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum State {
+    /// Between the units.
+    Between,
+    /// After `<?`; how much of `xml` has been seen.
+    DeclarationName(usize),
+    /// In the XML declaration; whether the last octet was `?`.
+    Declaration(bool),
+    /// After `<`.
+    Open,
+    /// After `<!`; how much of `[CDATA[` has been seen.
+    CdataOpen(usize),
+    /// In a CDATA section, after up to two `]`.
+    Cdata(u8),
+    /// Character data of an element.
+    Text,
+    /// After `&`, in text or in an attribute value.
+    Reference,
+    TagName,
+    InTag,
+    /// After `/` in a start tag.
+    Slash,
+    AttributeName,
+    AfterAttributeName,
+    BeforeValue,
+    Value,
+    EndTag,
+    /// In the end tag of the stream.
+    StreamEnd,
+    /// Nothing more comes.
+    Over,
+}
+
+/// What a run of octets led to.
+enum Step {
+    /// Go on at this index of the input.
+    To(usize),
+    /// A unit ends before this index.
+    Done(usize, Unit),
+    /// Framing is lost.
+    Lost(&'static str),
+}
+
+#[derive(Clone, Copy)]
+enum Unit {
+    Header,
+    Stanza,
+    End,
+}
+
+const CDATA: &[u8] = b"[CDATA[";
+const REFERENCE: usize = 12;
+
+impl Guard {
+    /// A guard that waits for a stream header.
+    #[must_use]
+    pub fn new(limits: Limits) -> Self {
+        Self {
+            limits,
+            state: State::Between,
+            opened: false,
+            declared: false,
+            buffer: Vec::new(),
+            carried: 0,
+            start: 0,
+            depth: 0,
+            elements: 0,
+            attributes: 0,
+            token: (0, 0),
+            quote: None,
+            reference: Vec::with_capacity(REFERENCE),
+            broken: None,
+            peek: Peek::default(),
+            delivered: false,
+        }
+    }
+
+    /// The next piece of the stream; takes what it read off the front of `input`. `None` when all of it was read.
+    pub fn next<'a, 'i: 'a>(&'a mut self, input: &mut &'i [u8]) -> Option<Frame<'a>> {
+        if self.delivered {
+            self.begin_unit();
+        }
+        let octets = *input;
+        *input = &[];
+        self.start = 0;
+        let mut at = 0;
+        while let Some(&octet) = octets.get(at) {
+            match self.step(octets, at, octet) {
+                Step::To(next) => at = next,
+                Step::Done(end, unit) => {
+                    *input = octets.get(end..).unwrap_or_default();
+                    return Some(self.finish(octets, end, unit));
+                }
+                Step::Lost(why) => {
+                    self.state = State::Over;
+                    self.buffer.clear();
+                    return Some(Frame::Malformed(why));
+                }
+            }
+        }
+        self.carry(octets);
+        None
+    }
+
+    fn begin_unit(&mut self) {
+        self.delivered = false;
+        self.buffer.clear();
+        self.carried = 0;
+        self.elements = 0;
+        self.broken = None;
+        self.peek.clear();
+    }
+
+    fn step(&mut self, octets: &[u8], at: usize, octet: u8) -> Step {
+        match self.state {
+            State::Between | State::DeclarationName(_) | State::Declaration(_) | State::Open => {
+                self.step_between(at, octet)
+            }
+            State::CdataOpen(_) | State::Cdata(_) | State::Text | State::Reference => {
+                self.step_content(octets, at, octet)
+            }
+            State::TagName | State::InTag | State::Slash => self.step_tag(octets, at, octet),
+            State::AttributeName | State::AfterAttributeName | State::BeforeValue | State::Value => {
+                self.step_attribute(octets, at, octet)
+            }
+            State::EndTag => match find(octets, at, |rest| memchr(b'>', rest)) {
+                Some(close) => self.close_element(close + 1),
+                None => Step::To(octets.len()),
+            },
+            State::StreamEnd => match find(octets, at, |rest| memchr(b'>', rest)) {
+                Some(close) => {
+                    self.state = State::Over;
+                    Step::Done(close + 1, Unit::End)
+                }
+                None => Step::To(octets.len()),
+            },
+            State::Over => Step::To(octets.len()),
+        }
+    }
+
+    fn step_between(&mut self, at: usize, octet: u8) -> Step {
+        self.state = match (self.state, octet) {
+            (State::Between, b' ' | b'\t' | b'\r' | b'\n') => State::Between,
+            (State::Between, b'<') => {
+                self.start = at;
+                self.carried = 0;
+                State::Open
+            }
+            (State::Between, _) => return Step::Lost("text outside of stanzas"),
+            (State::Open, b'/') if self.depth > 0 => State::EndTag,
+            (State::Open, b'/') if self.opened => State::StreamEnd,
+            (State::Open, b'!') if self.depth > 0 => State::CdataOpen(0),
+            (State::Open, b'?') if !self.opened && !self.declared => {
+                self.declared = true;
+                State::DeclarationName(0)
+            }
+            (State::Open, b'?') => return Step::Lost("a processing instruction"),
+            (State::Open, b'!') => return Step::Lost("a comment or a DTD"),
+            (State::Open, octet) if is_name(octet) => {
+                self.open_element(at);
+                // This octet begins the name.
+                return Step::To(at);
+            }
+            (State::DeclarationName(seen), octet) if b"xml".get(seen) == Some(&octet) => {
+                State::DeclarationName(seen + 1)
+            }
+            (State::DeclarationName(3), b' ' | b'\t' | b'\r' | b'\n') => State::Declaration(false),
+            (State::DeclarationName(_), _) => return Step::Lost("a processing instruction"),
+            (State::Declaration(true), b'>') => {
+                self.carried = 0;
+                self.start = at + 1;
+                self.broken = None;
+                self.buffer.clear();
+                State::Between
+            }
+            (State::Declaration(_), octet) => State::Declaration(octet == b'?'),
+            _ => return Step::Lost("misplaced markup"),
+        };
+        Step::To(at + 1)
+    }
+
+    fn open_element(&mut self, at: usize) {
+        let position = self.position(at) + 1;
+        if self.opened {
+            self.depth += 1;
+            self.elements += 1;
+            if self.depth > self.limits.depth {
+                self.violate(Rule::Depth, position);
+            }
+            if self.elements > self.limits.elements {
+                self.violate(Rule::Elements, position);
+            }
+        }
+        self.attributes = 0;
+        self.token = (self.position(at), 0);
+        self.state = State::TagName;
+    }
+
+    fn step_content(&mut self, octets: &[u8], at: usize, octet: u8) -> Step {
+        match self.state {
+            State::CdataOpen(seen) => {
+                if CDATA.get(seen) != Some(&octet) {
+                    return Step::Lost("a comment or a DTD");
+                }
+                self.state = if seen + 1 == CDATA.len() {
+                    State::Cdata(0)
+                } else {
+                    State::CdataOpen(seen + 1)
+                };
+                Step::To(at + 1)
+            }
+            State::Cdata(0) => match find(octets, at, |rest| memchr(b']', rest)) {
+                Some(bracket) => {
+                    self.state = State::Cdata(1);
+                    Step::To(bracket + 1)
+                }
+                None => Step::To(octets.len()),
+            },
+            State::Cdata(brackets) => {
+                self.state = match octet {
+                    b']' => State::Cdata(2),
+                    b'>' if brackets == 2 => State::Text,
+                    _ => State::Cdata(0),
+                };
+                Step::To(at + 1)
+            }
+            State::Reference => self.step_reference(at, octet),
+            _ => match find(octets, at, |rest| memchr2(b'<', b'&', rest)) {
+                Some(odd) => {
+                    if octets.get(odd) == Some(&b'<') {
+                        self.state = State::Open;
+                    } else {
+                        self.begin_reference();
+                    }
+                    Step::To(odd + 1)
+                }
+                None => Step::To(octets.len()),
+            },
+        }
+    }
+
+    fn begin_reference(&mut self) {
+        self.reference.clear();
+        self.state = State::Reference;
+    }
+
+    fn step_reference(&mut self, at: usize, octet: u8) -> Step {
+        let outer = if self.quote.is_some() {
+            State::Value
+        } else {
+            State::Text
+        };
+        if octet == b';' {
+            self.grow_value(&[octet]);
+            if !peek::is_reference(&self.reference) {
+                self.violate(Rule::Entity, self.position(at) + 1);
+            }
+            self.state = outer;
+            return Step::To(at + 1);
+        }
+        if self.reference.len() < REFERENCE && (octet.is_ascii_alphanumeric() || octet == b'#') {
+            self.grow_value(&[octet]);
+            self.reference.push(octet);
+            return Step::To(at + 1);
+        }
+        self.violate(Rule::Entity, self.position(at) + 1);
+        self.state = outer;
+        Step::To(at)
+    }
+
+    fn step_tag(&mut self, octets: &[u8], at: usize, octet: u8) -> Step {
+        match self.state {
+            State::TagName => {
+                let end = self.grow_name(octets, at);
+                if self.is_top() {
+                    self.peek.name(octets.get(at..end).unwrap_or_default());
+                }
+                if end < octets.len() {
+                    self.state = State::InTag;
+                }
+                Step::To(end)
+            }
+            State::Slash => {
+                if octet != b'>' || !self.opened {
+                    return Step::Lost("misplaced markup");
+                }
+                self.close_element(at + 1)
+            }
+            _ => match octet {
+                b' ' | b'\t' | b'\r' | b'\n' => Step::To(at + 1),
+                b'/' => {
+                    self.state = State::Slash;
+                    Step::To(at + 1)
+                }
+                b'>' if self.opened => {
+                    self.state = State::Text;
+                    Step::To(at + 1)
+                }
+                b'>' => {
+                    self.opened = true;
+                    self.state = State::Between;
+                    Step::Done(at + 1, Unit::Header)
+                }
+                octet if is_name(octet) => {
+                    self.attributes += 1;
+                    if self.attributes > self.limits.attributes {
+                        self.violate(Rule::AttributeCount, self.position(at) + 1);
+                    }
+                    self.token = (self.position(at), 0);
+                    self.peek.begin_attribute();
+                    self.state = State::AttributeName;
+                    Step::To(at)
+                }
+                _ => Step::Lost("misplaced markup"),
+            },
+        }
+    }
+
+    fn step_attribute(&mut self, octets: &[u8], at: usize, octet: u8) -> Step {
+        let blank = matches!(octet, b' ' | b'\t' | b'\r' | b'\n');
+        match (self.state, octet) {
+            (State::AttributeName, _) => {
+                let end = self.grow_name(octets, at);
+                if self.is_top() {
+                    self.peek.attribute_name(octets.get(at..end).unwrap_or_default());
+                }
+                if end < octets.len() {
+                    self.state = State::AfterAttributeName;
+                }
+                Step::To(end)
+            }
+            (State::AfterAttributeName | State::BeforeValue, _) if blank => Step::To(at + 1),
+            (State::AfterAttributeName, b'=') => {
+                self.state = State::BeforeValue;
+                Step::To(at + 1)
+            }
+            (State::BeforeValue, b'\'' | b'"') => {
+                self.quote = Some(octet);
+                self.token = (self.position(at) + 1, 0);
+                if self.is_top() {
+                    self.peek.begin_value();
+                }
+                self.state = State::Value;
+                Step::To(at + 1)
+            }
+            (State::Value, _) => self.step_value(octets, at),
+            _ => Step::Lost("an attribute without a value"),
+        }
+    }
+
+    fn step_value(&mut self, octets: &[u8], at: usize) -> Step {
+        let quote = self.quote.unwrap_or(b'\'');
+        let Some(odd) = find(octets, at, |rest| memchr3(quote, b'&', b'<', rest)) else {
+            self.grow_value(octets.get(at..).unwrap_or_default());
+            return Step::To(octets.len());
+        };
+        self.grow_value(octets.get(at..odd).unwrap_or_default());
+        match octets.get(odd) {
+            Some(b'&') => {
+                self.grow_value(b"&");
+                self.begin_reference();
+            }
+            Some(b'<') => {
+                self.grow_value(b"<");
+                self.violate(Rule::MarkupInAttribute, self.position(odd) + 1);
+            }
+            _ => {
+                self.quote = None;
+                self.peek.end_value();
+                self.state = State::InTag;
+            }
+        }
+        Step::To(odd + 1)
+    }
+
+    /// Extends the present name to the next octet that ends one.
+    fn grow_name(&mut self, octets: &[u8], at: usize) -> usize {
+        let end = find(octets, at, |rest| rest.iter().position(|&octet| !is_name(octet)));
+        let end = end.unwrap_or(octets.len());
+        self.grow_token(end - at, self.limits.name, Rule::NameLength);
+        end
+    }
+
+    /// Extends the present attribute value; nothing outside of one.
+    fn grow_value(&mut self, run: &[u8]) {
+        if self.quote.is_some() {
+            self.grow_token(run.len(), self.limits.attribute, Rule::AttributeLength);
+            if self.is_top() {
+                self.peek.value(run);
+            }
+        }
+    }
+
+    fn grow_token(&mut self, octets: usize, limit: usize, rule: Rule) {
+        let (begin, len) = &mut self.token;
+        *len += octets;
+        if *len > limit {
+            let position = begin.saturating_add(limit).saturating_add(1);
+            self.violate(rule, position);
+        }
+    }
+
+    fn close_element(&mut self, next: usize) -> Step {
+        self.depth -= 1;
+        if self.depth > 0 {
+            self.state = State::Text;
+            return Step::To(next);
+        }
+        self.state = State::Between;
+        Step::Done(next, Unit::Stanza)
+    }
+
+    /// Whether the present tag is the stanza's own start tag.
+    fn is_top(&self) -> bool {
+        self.depth == 1 && self.elements == 1
+    }
+
+    /// How many octets of the unit stand before an index of the input.
+    fn position(&self, at: usize) -> usize {
+        self.carried + (at - self.start)
+    }
+
+    /// Notes the first bound that breaks. `position` counts the octets up to and including the one that breaks it, so that the
+    /// outcome does not depend on how the octets were cut.
+    fn violate(&mut self, rule: Rule, position: usize) {
+        let rule = if position > self.limits.stanza_in {
+            Rule::StanzaSize
+        } else {
+            rule
+        };
+        self.broken.get_or_insert(rule);
+    }
+
+    /// Keeps what the next input continues.
+    fn carry(&mut self, octets: &[u8]) {
+        if matches!(self.state, State::Between | State::Over) {
+            return;
+        }
+        self.carried = self.position(octets.len());
+        if self.carried > self.limits.stanza_in {
+            self.violate(Rule::StanzaSize, self.carried);
+        }
+        if self.broken.is_some() || matches!(self.state, State::Declaration(_)) {
+            self.buffer.clear();
+        } else {
+            self.buffer
+                .extend_from_slice(octets.get(self.start..).unwrap_or_default());
+        }
+    }
+
+    fn finish<'a, 'i: 'a>(&'a mut self, octets: &'i [u8], end: usize, unit: Unit) -> Frame<'a> {
+        let size = self.position(end);
+        if size > self.limits.stanza_in {
+            self.violate(Rule::StanzaSize, size);
+        }
+        self.delivered = true;
+        if let (Some(rule), Unit::Header | Unit::Stanza) = (self.broken, unit) {
+            return match unit {
+                Unit::Stanza => Frame::Broken {
+                    rule,
+                    peek: &self.peek,
+                },
+                _ => {
+                    self.state = State::Over;
+                    Frame::Malformed(rule.as_str())
+                }
+            };
+        }
+        let tail = octets.get(self.start..end).unwrap_or_default();
+        let whole = if self.buffer.is_empty() {
+            tail
+        } else {
+            self.buffer.extend_from_slice(tail);
+            &self.buffer
+        };
+        match unit {
+            Unit::Header => Frame::Header(whole),
+            Unit::Stanza => Frame::Stanza {
+                octets: whole,
+                peek: &self.peek,
+            },
+            Unit::End => Frame::End,
+        }
+    }
+}
+
+/// Octets that can stand in a name as far as framing goes; the parser knows the rest.
+fn is_name(octet: u8) -> bool {
+    !matches!(
+        octet,
+        b' ' | b'\t' | b'\r' | b'\n' | b'/' | b'>' | b'<' | b'=' | b'\'' | b'"' | b'&'
+    )
+}
+
+/// The index in `octets` of the first match at or after `at`.
+fn find(octets: &[u8], at: usize, search: impl FnOnce(&[u8]) -> Option<usize>) -> Option<usize> {
+    search(octets.get(at..)?).map(|found| at + found)
+}

@@ -2,10 +2,12 @@
 
 pub mod address;
 pub mod guard;
+pub mod nickname;
 pub mod stanza;
 pub mod text;
 
 mod link;
+mod xml;
 
-pub use jid::{BareJid, FullJid, Jid};
+pub use jid::{self, BareJid, FullJid, Jid, ResourcePart};
 pub use link::{Action, Command, DownCause, Event, Limits, Link, LinkConfig};

@@ -1,195 +1,436 @@
 //! The link to the XMPP server as a machine: connect, handshake, keep alive, fail, back off, again.
 
+mod arrival;
+mod backoff;
+mod config;
+mod event;
+mod outbox;
+mod service;
+
+use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
 use bytes::BytesMut;
+use jid::DomainPart;
+use rand_chacha::ChaCha12Rng;
+use rand_chacha::rand_core::{Rng, SeedableRng};
+use sha1::{Digest, Sha1};
+use xmpp_parsers::ns;
 
-use crate::stanza::{Outgoing, Stanza};
+use crate::guard::Guard;
+use crate::stanza::{Iq, IqKind, Outgoing, Stanza};
+use arrival::{Arrival, Prefixes, Skipped, cut};
+use backoff::{Backoff, STABLE};
+pub use config::{Limits, LinkConfig};
+pub use event::{Action, Command, DownCause, Event};
+use outbox::Outbox;
+
+/// Octets of the shell's text in [`DownCause::Unreachable`] that are kept.
+const CAUSE: usize = 512;
 
 /// One component stream (XEP-0114) over any number of successive connections.
 ///
 /// Contract: call `handle_*` with what happened, drain `poll_action`, `poll_event` and `poll_transmit`, then ask `poll_timeout`. The
 /// first `handle_timeout` starts it. It never gives up: after each failure it waits with jittered back-off (1 s doubling to 30 s; 30 s to 120 s
-/// after `conflict` or a refused secret) and emits [`Action::Connect`] again. Silence is met with a ping, an unanswered ping with a new connection.
+/// after `conflict` or a refused secret; begun anew once the link has held for 30 s) and emits [`Action::Connect`] again. Silence is met
+/// with a ping, an unanswered ping with a new connection. Requests to the domain itself (disco, version, ping) are answered here.
+/// Stanzas that are queued but not yet taken by `poll_transmit` when the connection ends come back as [`Event::Unsent`].
 /// `handle_*` is total.
+#[derive(Debug)]
 pub struct Link {
-    _config: LinkConfig,
+    config: LinkConfig,
+    /// The domain as addresses show it.
+    domain: String,
+    phase: Phase,
+    guard: Guard,
+    prefixes: Prefixes,
+    outbox: Outbox,
+    actions: VecDeque<Action>,
+    events: VecDeque<Event>,
+    rng: ChaCha12Rng,
+    backoff: Backoff,
+    /// The cause that the owner knows of.
+    reported: Option<DownCause>,
+    /// What the ids of our own pings begin with, and how many there were.
+    ping_ids: (String, u64),
+}
+
+#[derive(Debug, Clone, Copy)]
+enum Phase {
+    /// Not started.
+    New,
+    /// Down until the next attempt.
+    Waiting { until: Instant },
+    /// The shell opens a connection.
+    Connecting { deadline: Instant },
+    /// Our stream header is on its way.
+    Opening { deadline: Instant },
+    /// Our handshake is on its way.
+    Handshaking { deadline: Instant },
+    /// Stanzas flow. `due` is when silence gets a ping or, once `pinged`, ends the connection.
+    Up {
+        since: Instant,
+        due: Instant,
+        pinged: bool,
+    },
+    /// Down for good.
+    Shut,
 }
 
 impl Link {
     /// A link that is down; jitter and ids come from `seed`.
     #[must_use]
-    pub fn new(config: LinkConfig, _seed: [u8; 32]) -> Self {
-        Self { _config: config }
+    pub fn new(config: LinkConfig, seed: [u8; 32]) -> Self {
+        let mut rng = ChaCha12Rng::from_seed(seed);
+        let domain = DomainPart::new(&config.domain)
+            .map_or_else(|_| config.domain.clone(), |domain| domain.as_str().to_owned());
+        Self {
+            domain,
+            phase: Phase::New,
+            guard: Guard::new(config.limits.clone()),
+            prefixes: Prefixes::new(),
+            outbox: Outbox::new(config.limits.stanza_out, config.limits.queue),
+            actions: VecDeque::new(),
+            events: VecDeque::new(),
+            ping_ids: (format!("ping-{:016x}-", rng.next_u64()), 0),
+            rng,
+            backoff: Backoff::default(),
+            reported: None,
+            config,
+        }
     }
+
     /// The connection asked for by [`Action::Connect`] stands.
-    pub fn handle_connected(&mut self, _now: Instant) {
-        todo!()
+    pub fn handle_connected(&mut self, now: Instant) {
+        let Phase::Connecting { .. } = self.phase else {
+            // An attempt that was given up meanwhile.
+            self.actions.push_back(Action::Close);
+            return;
+        };
+        self.guard = Guard::new(self.config.limits.clone());
+        self.prefixes.clear();
+        drop(self.outbox.drain());
+        let domain = &self.domain;
+        self.outbox.stream(|xml| {
+            xml.raw("<?xml version='1.0'?><stream:stream");
+            xml.attribute("xmlns", ns::COMPONENT_ACCEPT);
+            xml.attribute("xmlns:stream", ns::STREAM);
+            xml.attribute("to", domain);
+            xml.raw(">");
+        });
+        self.phase = Phase::Opening {
+            deadline: later(now, self.config.handshake),
+        };
     }
+
     /// It could not be opened; the text names address and cause.
-    pub fn handle_connect_failed(&mut self, _cause: String, _now: Instant) {
-        todo!()
+    pub fn handle_connect_failed(&mut self, cause: String, now: Instant) {
+        if let Phase::Connecting { .. } = self.phase {
+            self.fail(DownCause::Unreachable(cut(cause, CAUSE)), now);
+        }
     }
+
     /// Bytes that arrived, cut anywhere.
-    pub fn handle_bytes(&mut self, _bytes: &[u8], _now: Instant) {
-        todo!()
+    pub fn handle_bytes(&mut self, bytes: &[u8], now: Instant) {
+        if let Phase::Up { due, pinged, .. } = &mut self.phase
+            && !bytes.is_empty()
+        {
+            *due = later(now, self.config.idle);
+            *pinged = false;
+        }
+        let mut rest = bytes;
+        while self.is_open() {
+            let Some(frame) = self.guard.next(&mut rest) else {
+                return;
+            };
+            let arrival = Arrival::read(frame, &self.prefixes, &self.domain);
+            self.handle_arrival(arrival, now);
+        }
     }
+
     /// The connection ended.
-    pub fn handle_disconnected(&mut self, _now: Instant) {
-        todo!()
+    pub fn handle_disconnected(&mut self, now: Instant) {
+        match self.phase {
+            Phase::Connecting { .. }
+            | Phase::Opening { .. }
+            | Phase::Handshaking { .. }
+            | Phase::Up { .. } => {
+                self.fail(DownCause::Closed, now);
+            }
+            Phase::Shut => self.give_back(),
+            Phase::New | Phase::Waiting { .. } => {}
+        }
     }
+
     /// A command of the owner. `Send` while the link is down is answered with [`Event::Unsent`].
-    pub fn handle_command(&mut self, _command: Command, _now: Instant) {
-        todo!()
+    pub fn handle_command(&mut self, command: Command, _now: Instant) {
+        match command {
+            Command::Send(stanza) => self.send(stanza),
+            Command::Shutdown => {
+                if self.is_open() {
+                    self.outbox.stream(|xml| xml.raw("</stream:stream>"));
+                }
+                if self.is_open() || matches!(self.phase, Phase::Connecting { .. }) {
+                    self.actions.push_back(Action::Close);
+                }
+                self.phase = Phase::Shut;
+            }
+        }
     }
+
     /// The instant that `poll_timeout` named has come.
-    pub fn handle_timeout(&mut self, _now: Instant) {
-        todo!()
+    pub fn handle_timeout(&mut self, now: Instant) {
+        match self.phase {
+            Phase::New => self.connect(now),
+            Phase::Waiting { until } if now >= until => self.connect(now),
+            Phase::Connecting { deadline } if now >= deadline => {
+                self.actions.push_back(Action::Close);
+                let cause = format!("no connection within {} s", self.config.handshake.as_secs());
+                self.fail(DownCause::Unreachable(cause), now);
+            }
+            Phase::Opening { deadline } | Phase::Handshaking { deadline } if now >= deadline => {
+                self.actions.push_back(Action::Close);
+                self.fail(DownCause::Silent, now);
+            }
+            Phase::Up {
+                since,
+                due,
+                pinged: false,
+            } if now >= due => {
+                self.ping();
+                self.phase = Phase::Up {
+                    since,
+                    due: later(now, self.config.ping),
+                    pinged: true,
+                };
+            }
+            Phase::Up {
+                due, pinged: true, ..
+            } if now >= due => {
+                self.actions.push_back(Action::Close);
+                self.fail(DownCause::Silent, now);
+            }
+            _ => {}
+        }
     }
+
     /// What the shell must do with the connection.
     pub fn poll_action(&mut self) -> Option<Action> {
-        todo!()
+        self.actions.pop_front()
     }
+
     /// The next event.
     pub fn poll_event(&mut self) -> Option<Event> {
-        todo!()
+        self.events.pop_front()
     }
+
     /// Moves what is to be written into `out`; `false` when there is nothing.
-    pub fn poll_transmit(&mut self, _out: &mut BytesMut) -> bool {
-        todo!()
+    pub fn poll_transmit(&mut self, out: &mut BytesMut) -> bool {
+        self.outbox.take(out)
     }
+
     /// When `handle_timeout` is due.
     #[must_use]
     pub fn poll_timeout(&self) -> Option<Instant> {
-        todo!()
+        match self.phase {
+            Phase::New | Phase::Shut => None,
+            Phase::Waiting { until } => Some(until),
+            Phase::Connecting { deadline }
+            | Phase::Opening { deadline }
+            | Phase::Handshaking { deadline } => Some(deadline),
+            Phase::Up { due, .. } => Some(due),
+        }
     }
+
     /// Whether stanzas can be sent now.
     #[must_use]
     pub fn is_up(&self) -> bool {
-        todo!()
+        matches!(self.phase, Phase::Up { .. })
     }
-}
 
-/// Settings of a link.
-#[derive(Clone)]
-pub struct LinkConfig {
-    /// The component's domain.
-    pub domain: String,
-    /// The shared secret. Never shown by `Debug`.
-    pub secret: String,
-    /// Bounds.
-    pub limits: Limits,
-    /// How long handshake and connect may take. Default 10 s.
-    pub handshake: Duration,
-    /// Silence after which the server is pinged. Default 30 s.
-    pub idle: Duration,
-    /// How long a ping may go unanswered. Default 10 s.
-    pub ping: Duration,
-}
+    /// Whether a stream is open, or being opened.
+    fn is_open(&self) -> bool {
+        matches!(
+            self.phase,
+            Phase::Opening { .. } | Phase::Handshaking { .. } | Phase::Up { .. }
+        )
+    }
 
-/// Bounds of the guard and of the outgoing queue.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Limits {
-    /// Nesting depth within a stanza. Default 32.
-    pub depth: usize,
-    /// Octets of one attribute value, as on the wire. Default 4096.
-    pub attribute: usize,
-    /// Attributes of one element. Default 64.
-    pub attributes: usize,
-    /// Octets of one element or attribute name. Default 256.
-    pub name: usize,
-    /// Octets of one incoming stanza. Default 512 KiB.
-    pub stanza_in: usize,
-    /// Octets of one outgoing stanza. Default 64 KiB.
-    pub stanza_out: usize,
-    /// Octets queued for sending. Default 4 MiB.
-    pub queue: usize,
-}
+    fn connect(&mut self, now: Instant) {
+        self.actions.push_back(Action::Connect);
+        self.phase = Phase::Connecting {
+            deadline: later(now, self.config.handshake),
+        };
+    }
 
-impl Default for Limits {
-    fn default() -> Self {
-        Self {
-            depth: 32,
-            attribute: 4096,
-            attributes: 64,
-            name: 256,
-            stanza_in: 512 * 1024,
-            stanza_out: 64 * 1024,
-            queue: 4 * 1024 * 1024,
+    fn handle_arrival(&mut self, arrival: Arrival, now: Instant) {
+        match (arrival, self.phase) {
+            (Arrival::StreamError(cause), _) => self.close(cause, "</stream:stream>", now),
+            (Arrival::End, _) => self.close(DownCause::Closed, "</stream:stream>", now),
+            (Arrival::Malformed(why) | Arrival::Header(Err(why)), _) => self.refuse(why, now),
+            (Arrival::Header(Ok((id, prefixes))), Phase::Opening { deadline }) => {
+                self.prefixes = prefixes;
+                // An empty id announces a stream error; the secret is not hashed without one.
+                if !id.is_empty() {
+                    self.shake_hands(&id);
+                    self.phase = Phase::Handshaking { deadline };
+                }
+            }
+            (Arrival::Handshake, Phase::Handshaking { .. }) => {
+                self.phase = Phase::Up {
+                    since: now,
+                    due: later(now, self.config.idle),
+                    pinged: false,
+                };
+                self.reported = None;
+                self.events.push_back(Event::Up);
+            }
+            (Arrival::Stanza(stanza), Phase::Up { .. }) => self.handle_stanza(stanza),
+            (Arrival::Skipped(skipped), Phase::Up { .. }) => self.skip(skipped),
+            (Arrival::Features, _) => {}
+            (Arrival::Handshake, Phase::Up { .. }) => {
+                self.events.push_back(Event::Skipped {
+                    rule: "no stanza",
+                    from: String::new(),
+                });
+            }
+            (Arrival::Header(Ok(_)) | Arrival::Handshake | Arrival::Stanza(_) | Arrival::Skipped(_), _) => {
+                self.refuse("a stanza before the handshake", now);
+            }
         }
     }
+
+    /// XEP-0114 §3: the digest of the stream id and the secret.
+    fn shake_hands(&mut self, id: &str) {
+        let digest = Sha1::new()
+            .chain_update(id)
+            .chain_update(&self.config.secret)
+            .finalize();
+        self.outbox.stream(|xml| {
+            xml.raw("<handshake>");
+            for octet in digest {
+                xml.raw(&format!("{octet:02x}"));
+            }
+            xml.raw("</handshake>");
+        });
+    }
+
+    fn handle_stanza(&mut self, stanza: Stanza) {
+        match stanza {
+            Stanza::Iq(iq) if iq.to.node().is_none() => self.handle_own_iq(&iq),
+            stanza => self.events.push_back(Event::Stanza(stanza)),
+        }
+    }
+
+    /// An IQ for the domain itself.
+    fn handle_own_iq(&mut self, iq: &Iq) {
+        // Our pings come back as they are (from ourselves) or answered.
+        if iq.id.starts_with(&self.ping_ids.0) && (iq.from == iq.to || is_answer(iq)) {
+            return;
+        }
+        match service::answer(iq) {
+            Some(answer) => self.send(answer),
+            None => {
+                let from = cut(iq.from.to_string(), 256);
+                self.events.push_back(Event::Skipped {
+                    rule: "answer to no request",
+                    from,
+                });
+            }
+        }
+    }
+
+    fn skip(&mut self, skipped: Skipped) {
+        if let Some(bounce) = &skipped.bounce {
+            self.outbox.bounce(bounce);
+        }
+        self.events.push_back(Event::Skipped {
+            rule: skipped.rule,
+            from: skipped.from,
+        });
+    }
+
+    fn send(&mut self, stanza: Outgoing) {
+        let sent = if !self.is_up() {
+            Err((Box::new(stanza), "link down"))
+        } else if stanza.from().domain().as_str() != self.domain {
+            Err((Box::new(stanza), "foreign from"))
+        } else {
+            self.outbox.send(stanza)
+        };
+        if let Err((stanza, why)) = sent {
+            self.events.push_back(Event::Unsent { stanza, why });
+        }
+    }
+
+    /// Asks for a sign of life, from the server's host and from our own domain, which the server routes back to us. Whichever arrives
+    /// first will do: the parent domain need not be served there, and our own may be shared by several connections.
+    fn ping(&mut self) {
+        let (prefix, count) = &mut self.ping_ids;
+        *count += 1;
+        let id = format!("{prefix}{count}");
+        let parent = self.domain.split_once('.').map(|(_, parent)| parent);
+        let domain = &self.domain;
+        for to in parent.into_iter().chain([domain.as_str()]) {
+            self.outbox.stream(|xml| {
+                xml.raw("<iq");
+                xml.attribute("from", domain);
+                xml.attribute("to", to);
+                xml.attribute("id", &id);
+                xml.raw(" type='get'><ping");
+                xml.attribute("xmlns", ns::PING);
+                xml.raw("/></iq>");
+            });
+        }
+    }
+
+    /// Ends a stream that is none, and says so (RFC 6120 §4.9.3.13).
+    fn refuse(&mut self, why: &'static str, now: Instant) {
+        let last = "<stream:error><not-well-formed xmlns='urn:ietf:params:xml:ns:xmpp-streams'/></stream:error></stream:stream>";
+        self.close(DownCause::Malformed(why), last, now);
+    }
+
+    /// Ends the connection with last words.
+    fn close(&mut self, cause: DownCause, last: &str, now: Instant) {
+        self.fail(cause, now);
+        self.outbox.stream(|xml| xml.raw(last));
+        self.actions.push_back(Action::Close);
+    }
+
+    /// The connection is lost or was never there.
+    fn fail(&mut self, cause: DownCause, now: Instant) {
+        if let Phase::Up { since, .. } = self.phase
+            && now.saturating_duration_since(since) >= STABLE
+        {
+            self.backoff.reset();
+        }
+        let delay = self.backoff.next(&cause, &mut self.rng);
+        self.phase = Phase::Waiting {
+            until: later(now, delay),
+        };
+        if self.reported.as_ref() != Some(&cause) {
+            self.reported = Some(cause.clone());
+            self.events.push_back(Event::Down(cause));
+        }
+        self.give_back();
+    }
+
+    /// Reports the stanzas that were not taken.
+    fn give_back(&mut self) {
+        let stanzas = self.outbox.drain().map(|stanza| Event::Unsent {
+            stanza: Box::new(stanza),
+            why: "link down",
+        });
+        self.events.extend(stanzas);
+    }
 }
 
-/// What the shell must do.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Action {
-    /// Open a connection to the configured server.
-    Connect,
-    /// Close it, after what `poll_transmit` still gives has been written.
-    Close,
+fn is_answer(iq: &Iq) -> bool {
+    matches!(iq.kind, IqKind::Result(_) | IqKind::Error(_))
 }
 
-/// What the owner wants.
-#[derive(Debug)]
-pub enum Command {
-    /// Sends a stanza.
-    Send(Outgoing),
-    /// Ends the stream gracefully and stays down: `</stream:stream>`, then [`Action::Close`].
-    Shutdown,
-}
-
-/// What happened.
-#[derive(Debug, PartialEq)]
-pub enum Event {
-    /// The handshake is done: stanzas flow. Rooms must be entered (again).
-    Up,
-    /// The link is down. Reported once per change of cause, not once per attempt.
-    Down(DownCause),
-    /// A stanza.
-    Stanza(Stanza),
-    /// A stanza that broke a bound of the guard, or that is no usable stanza, was skipped; where due, its sender got an error.
-    Skipped {
-        /// Which rule it broke.
-        rule: &'static str,
-        /// Its `from`, cut to 256 octets.
-        from: String,
-    },
-    /// A stanza of ours did not go out.
-    Unsent {
-        /// Which.
-        stanza: Box<Outgoing>,
-        /// Why: `link down`, `queue full`, `stanza too large`, `foreign from`.
-        why: &'static str,
-    },
-}
-
-/// Why the link is down, each with its remedy in `Display`.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum DownCause {
-    /// No connection.
-    #[error("cannot connect: {0}; check that the XMPP server runs and listens for components there")]
-    Unreachable(String),
-    /// Wrong secret.
-    #[error("the server refused the component secret; compare `secret` here with `component_secret` there")]
-    NotAuthorized,
-    /// Another connection speaks for the domain.
-    #[error(
-        "the server has another connection for this component domain; stop the other gateway, or set component_conflict_resolve"
-    )]
-    Conflict,
-    /// The server does not know the domain.
-    #[error("the server does not serve this component domain; add a Component block for it")]
-    HostUnknown,
-    /// Any other stream error, by its condition and text.
-    #[error("stream error from the server: {0}")]
-    StreamError(String),
-    /// Bytes that are no stream.
-    #[error("the server sent something that is no component stream: {0}")]
-    Malformed(&'static str),
-    /// No answer to handshake or ping.
-    #[error("the server does not answer")]
-    Silent,
-    /// The connection ended.
-    #[error("the connection was closed")]
-    Closed,
+/// The instant after a while; a while that is no instant is a day.
+fn later(now: Instant, after: Duration) -> Instant {
+    const DAY: Duration = Duration::from_secs(24 * 60 * 60);
+    now.checked_add(after.min(DAY)).unwrap_or(now)
 }

@@ -1,8 +1,19 @@
 //! Stanzas as the mapping sees them: read leniently, written through one text rule.
 
+mod muc;
+mod read;
+mod write;
+
 use jid::{BareJid, FullJid, Jid};
 
+pub(crate) use read::{Fault, read};
+pub(crate) use write::{Bounce, write, write_bounce};
+
 /// What came from the server.
+#[expect(
+    clippy::large_enum_variant,
+    reason = "moved a few times, never kept: a box would cost more"
+)]
 #[derive(Debug, Clone, PartialEq)]
 pub enum Stanza {
     /// `<presence/>`.
@@ -118,6 +129,18 @@ pub struct StanzaError {
     pub new_address: Option<String>,
 }
 
+impl StanzaError {
+    /// An error of a condition alone.
+    #[must_use]
+    pub fn new(condition: Condition) -> Self {
+        Self {
+            condition,
+            text: None,
+            new_address: None,
+        }
+    }
+}
+
 /// Defined conditions (RFC 6120 §8.3.3).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[allow(missing_docs, reason = "the names are the conditions themselves")]
@@ -146,6 +169,69 @@ pub enum Condition {
     UnexpectedRequest,
 }
 
+/// Each condition with its element and the error type that goes with it (RFC 6120 §8.3.3).
+const CONDITIONS: [(Condition, &str, &str); 22] = [
+    (Condition::BadRequest, "bad-request", "modify"),
+    (Condition::Conflict, "conflict", "cancel"),
+    (
+        Condition::FeatureNotImplemented,
+        "feature-not-implemented",
+        "cancel",
+    ),
+    (Condition::Forbidden, "forbidden", "auth"),
+    (Condition::Gone, "gone", "cancel"),
+    (Condition::InternalServerError, "internal-server-error", "cancel"),
+    (Condition::ItemNotFound, "item-not-found", "cancel"),
+    (Condition::JidMalformed, "jid-malformed", "modify"),
+    (Condition::NotAcceptable, "not-acceptable", "modify"),
+    (Condition::NotAllowed, "not-allowed", "cancel"),
+    (Condition::NotAuthorized, "not-authorized", "auth"),
+    (Condition::PolicyViolation, "policy-violation", "modify"),
+    (Condition::RecipientUnavailable, "recipient-unavailable", "wait"),
+    (Condition::Redirect, "redirect", "modify"),
+    (Condition::RegistrationRequired, "registration-required", "auth"),
+    (
+        Condition::RemoteServerNotFound,
+        "remote-server-not-found",
+        "cancel",
+    ),
+    (Condition::RemoteServerTimeout, "remote-server-timeout", "wait"),
+    (Condition::ResourceConstraint, "resource-constraint", "wait"),
+    (Condition::ServiceUnavailable, "service-unavailable", "cancel"),
+    (Condition::SubscriptionRequired, "subscription-required", "auth"),
+    (Condition::UndefinedCondition, "undefined-condition", "cancel"),
+    (Condition::UnexpectedRequest, "unexpected-request", "wait"),
+];
+
+impl Condition {
+    /// The element's name.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        CONDITIONS
+            .iter()
+            .find(|(known, ..)| *known == self)
+            .map_or("undefined-condition", |(_, name, _)| name)
+    }
+
+    /// The condition of an element's name.
+    #[must_use]
+    pub fn from_name(name: &str) -> Option<Self> {
+        CONDITIONS
+            .iter()
+            .find(|(_, known, _)| *known == name)
+            .map(|(condition, ..)| *condition)
+    }
+
+    /// The error type that goes with it.
+    #[must_use]
+    pub fn error_type(self) -> &'static str {
+        CONDITIONS
+            .iter()
+            .find(|(known, ..)| *known == self)
+            .map_or("cancel", |(.., kind)| kind)
+    }
+}
+
 /// A message stanza.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Message {
@@ -161,13 +247,14 @@ pub struct Message {
     pub body: Option<String>,
     /// `<subject/>`; `Some("")` is a cleared one.
     pub subject: Option<String>,
-    /// Whether a `<thread/>` or other payload makes this more than a subject change (XEP-0045 §8.1: no body, no thread).
+    /// Whether there is a `<thread/>`: a subject with a body or a thread is no subject change (XEP-0045 §8.1).
     pub has_thread: bool,
     /// `muc#user` (invitations, declines, status messages).
     pub muc: Option<MucUser>,
-    /// XEP-0203, outermost `<delay/>`: who stamped it and when (RFC 3339 text).
+    /// XEP-0203, a `<delay/>` of the message itself, not of a forwarded one: who stamped it and when (RFC 3339 text). Of several, the
+    /// one by the sender's bare address (the room), since anybody can add others.
     pub delay: Option<Delay>,
-    /// XEP-0359 stanza-ids: (by, id).
+    /// XEP-0359 stanza-ids: (by, id). Only the one by the room can be trusted.
     pub stanza_ids: Vec<(Jid, String)>,
     /// Error payload.
     pub error: Option<StanzaError>,
@@ -299,6 +386,15 @@ pub enum Outgoing {
         /// Reason.
         reason: Option<String>,
     },
+    /// Accepts the default configuration of a room that our occupant has just created, which unlocks it (XEP-0045 §10.1.2).
+    AcceptDefaultConfiguration {
+        /// Our occupant.
+        from: FullJid,
+        /// Room.
+        to: BareJid,
+        /// Id.
+        id: String,
+    },
     /// An error in answer to a message or presence (never to a groupchat or error stanza).
     Error {
         /// Which stanza name: `message` or `presence`.
@@ -336,4 +432,21 @@ pub enum Outgoing {
         /// Condition.
         condition: Condition,
     },
+}
+
+impl Outgoing {
+    /// Who it comes from.
+    #[must_use]
+    pub fn from(&self) -> &Jid {
+        match self {
+            Self::Enter { from, .. }
+            | Self::ChangeNickname { from, .. }
+            | Self::Leave { from, .. }
+            | Self::Groupchat { from, .. }
+            | Self::Private { from, .. }
+            | Self::Invite { from, .. }
+            | Self::AcceptDefaultConfiguration { from, .. } => from,
+            Self::Error { from, .. } | Self::IqResult { from, .. } | Self::IqError { from, .. } => from,
+        }
+    }
 }

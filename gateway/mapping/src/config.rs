@@ -1,0 +1,98 @@
+//! Settings of the core.
+
+use std::time::Duration;
+
+/// Settings of the core.
+#[derive(Debug, Clone)]
+pub struct Config {
+    /// The attached component: whose addresses SIP users get.
+    pub component: Component,
+    /// SIP conference domains and the MUC service each stands for, e.g. `rooms.example.com` → `rooms.example.com`.
+    pub rooms: Vec<RoomDomain>,
+    /// Host and port that MSRP peers reach us by, for `a=path`, `c=` and `m=`.
+    pub msrp: (String, u16),
+    /// When the INVITE is answered (DESIGN decision 7).
+    pub answer: AnswerRule,
+    /// History stanzas asked for when entering. Default 0.
+    pub history: u32,
+    /// Deadlines and bounds.
+    pub limits: Limits,
+}
+
+/// The component domain and its form.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Component {
+    /// Domain.
+    pub domain: String,
+    /// Form of the addresses under it.
+    pub form: AddressForm,
+}
+
+/// How SIP addresses appear under a component domain.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum AddressForm {
+    /// The component's domain is the SIP domain: `sip:romeo@example.org` is `romeo@example.org`; callers of other domains get 403.
+    Native,
+    /// Any SIP domain: `sip:romeo@example.org` is `romeo\40example.org@component`.
+    Hosted,
+}
+
+/// A SIP conference domain.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RoomDomain {
+    /// Host of the conference URIs.
+    pub sip: String,
+    /// The MUC service.
+    pub muc: String,
+}
+
+/// When a SIP user's INVITE is answered.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum AnswerRule {
+    /// When the room has admitted him, so that a ban is a 403.
+    WhenAdmitted,
+    /// At once, as RFC 7702 §6 draws it; a refusal then is a BYE.
+    AtOnce,
+}
+
+/// Deadlines and bounds of the core.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Limits {
+    /// How long the room may take to admit. Default 10 s.
+    pub admission: Duration,
+    /// How long the client may take to open its MSRP session. Default 30 s.
+    pub media: Duration,
+    /// How long a message may wait for its reflection; under MSRP's 30 s. Default 20 s.
+    pub reflection: Duration,
+    /// How long a nickname change may wait. Default 20 s.
+    pub nickname: Duration,
+    /// Shortest time between two conference documents to one subscriber after a burst. Default 5 s (RFC 4575 §3.9).
+    pub notify: Duration,
+    /// How long rooms may take to come back after the link is up again, before a session is given up. Default 60 s.
+    pub reentry: Duration,
+    /// Sessions in all. Default 10 000.
+    pub sessions: usize,
+    /// Occupants kept of one room. Default 5000.
+    pub occupants: usize,
+    /// Messages and octets held for one session. Default 256 and 1 MiB.
+    pub session_queue: (usize, usize),
+    /// Octets of one text. Default 32 KiB: escaped, it stays within one stanza.
+    pub text: usize,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            admission: Duration::from_secs(10),
+            media: Duration::from_secs(30),
+            reflection: Duration::from_secs(20),
+            nickname: Duration::from_secs(20),
+            notify: Duration::from_secs(5),
+            reentry: Duration::from_secs(60),
+            sessions: 10_000,
+            occupants: 5000,
+            session_queue: (256, 1024 * 1024),
+            text: 32 * 1024,
+        }
+    }
+}

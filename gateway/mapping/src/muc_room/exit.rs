@@ -1,0 +1,133 @@
+//! RFC 7702 §6.6: a stay ends, by either side or between them; both sides and all who wait are told.
+
+use std::time::Instant;
+
+use sip::{DialogId, SubscriptionState};
+use xmpp::stanza::Outgoing;
+
+use crate::{
+    Gateway,
+    refusal::Refusal,
+    session::{Media, Phase, Session, SessionKey},
+};
+
+impl Gateway {
+    /// F59: the SIP side is over already (BYE, CANCEL, or the call died).
+    pub(crate) fn dialog_over(&mut self, dialog: DialogId, why: &'static str, now: Instant) {
+        let Some(key) = self.sessions.of_dialog(dialog) else {
+            return;
+        };
+        tracing::info!(session = key.0, why, "call over");
+        self.settle_requests(key, &Refusal::NotInRoom);
+        if let Some(session) = self.sessions.remove(key) {
+            self.close(key, session, None, now);
+        }
+    }
+
+    /// The gateway or the room ends a stay: a pending INVITE is refused, an answered one gets a BYE with the reason.
+    pub(crate) fn end(&mut self, key: SessionKey, why: &Refusal, now: Instant) {
+        self.settle_requests(key, why);
+        let Some(mut session) = self.sessions.remove(key) else {
+            return;
+        };
+        tracing::info!(session = key.0, room = %session.room, ?why, "session ended");
+        let pending = match &mut session.phase {
+            Phase::Entering { answer, .. } => answer.take(),
+            Phase::Joined | Phase::Out { .. } => None,
+        };
+        match pending {
+            Some(pending) => self.refuse(pending.due, why),
+            None => self.sip(sip::Command::Bye {
+                dialog: session.dialog,
+                reason: Some(why.reason()),
+            }),
+        }
+        self.close(key, session, Some(why), now);
+    }
+
+    /// Answers what the session's user still waits for in MSRP.
+    pub(super) fn settle_requests(&mut self, key: SessionKey, why: &Refusal) {
+        let Some(session) = self.sessions.get_mut(key) else {
+            return;
+        };
+        let unreflected = std::mem::take(&mut session.unreflected);
+        let renaming = session.renaming.take();
+        let Media::Bound(connection) = session.media else {
+            return;
+        };
+        let waiting = unreflected
+            .into_values()
+            .map(|message| (message.due, message.timer));
+        for (due, timer) in waiting.chain(renaming.map(|renaming| (renaming.due, renaming.timer))) {
+            self.timers.cancel(timer);
+            self.msrp(
+                connection,
+                msrp::Command::Answer {
+                    due,
+                    status: why.msrp(),
+                },
+            );
+        }
+    }
+
+    /// What is left of a session that has been taken out of the tables.
+    fn close(&mut self, key: SessionKey, session: Session, why: Option<&Refusal>, now: Instant) {
+        for subscription in &session.subscriptions {
+            self.subscriptions.remove(subscription);
+            if let Some(room) = self.rooms.get_mut(&session.room) {
+                room.subscribers.remove(subscription);
+            }
+            self.sip(sip::Command::Notify {
+                subscription: *subscription,
+                state: SubscriptionState::Terminated("noresource".to_owned()),
+                body: None,
+            });
+        }
+        match session.media {
+            Media::Bound(connection) => {
+                self.msrp(connection, msrp::Command::Unbind(session.msrp));
+                if self.sessions.of_connection(connection).is_empty() {
+                    self.msrp(connection, msrp::Command::Close);
+                }
+            }
+            Media::Awaited {
+                timer: Some(timer), ..
+            } => self.timers.cancel(timer),
+            Media::Awaited { timer: None, .. } => {}
+        }
+        match session.phase {
+            Phase::Entering { timer, .. }
+            | Phase::Out {
+                timer: Some(timer), ..
+            } => self.timers.cancel(timer),
+            Phase::Joined | Phase::Out { timer: None, .. } => {}
+        }
+        for sender in session.private_in.into_values() {
+            self.bounce_private(sender, msrp::Status::CONNECTION_LOST);
+        }
+        // F60. Not to a room that has said itself that he is out.
+        let by_room = matches!(why, Some(Refusal::Removed { .. } | Refusal::Room(..)));
+        if let Ok(to) = session.room.with_resource_str(&session.nickname)
+            && !by_room
+        {
+            let status = why.map(|why| why.reason().text);
+            self.xmpp(Outgoing::Leave {
+                from: session.jid,
+                to,
+                status,
+            });
+        }
+        tracing::debug!(session = key.0, "session closed");
+        if self.sessions.in_room(&session.room).next().is_none() {
+            if let Some(timer) = self
+                .rooms
+                .remove(&session.room)
+                .and_then(|room| room.notify_timer)
+            {
+                self.timers.cancel(timer);
+            }
+        } else {
+            self.relisted(&session.room, now);
+        }
+    }
+}

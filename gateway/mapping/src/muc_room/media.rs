@@ -1,0 +1,242 @@
+//! The MSRP session under a stay: opened by the SIP user, bound to a connection, offered anew, lost.
+
+use std::time::Instant;
+
+use msrp::{LostCause, MessageTag, OutgoingMessage, SessionId, SessionParameters, Status};
+use sip::{AnswerDue, DialogId, Incoming};
+use xmpp::stanza::Outgoing;
+
+use crate::{
+    ConnectionId, Gateway,
+    offer::{MsrpOffer, local_path},
+    refusal::{Refusal, private_message_condition},
+    session::{Media, PrivateSender, SessionKey},
+    timers::Timer,
+};
+
+impl Gateway {
+    /// The INVITE is answered: from now on the client may open the MSRP session, and must in time.
+    pub(super) fn await_media(&mut self, key: SessionKey, now: Instant) {
+        let timer = self
+            .timers
+            .start(now + self.config.limits.media, Timer::Media(key));
+        match self.sessions.get_mut(key).map(|session| &mut session.media) {
+            Some(Media::Awaited { timer: slot, .. }) => *slot = Some(timer),
+            _ => self.timers.cancel(timer),
+        }
+    }
+
+    pub(crate) fn media_not_opened(&mut self, key: SessionKey, now: Instant) {
+        if self
+            .sessions
+            .get(key)
+            .is_some_and(|session| matches!(session.media, Media::Awaited { .. }))
+        {
+            tracing::info!(session = key.0, "MSRP session never opened");
+            self.end(key, &Refusal::Media("MSRP Session Never Opened"), now);
+        }
+    }
+
+    /// The first request for a session-id on a connection. The From-Path must be the one in the offer, which nobody else knows.
+    pub(crate) fn bind(&mut self, connection: ConnectionId, id: SessionId, from: &msrp::Path) {
+        let known = self.sessions.of_msrp(&id);
+        let session = known.and_then(|key| self.sessions.get(key));
+        let status = match session.map(|session| &session.media) {
+            Some(Media::Bound(_)) => Status::BOUND_ELSEWHERE,
+            Some(Media::Awaited { .. }) if session.is_some_and(|session| session.remote == *from) => {
+                Status::OK
+            }
+            _ => Status::NO_SESSION,
+        };
+        match (known, status.is_success()) {
+            (Some(key), true) => self.bound(connection, key),
+            _ => self.msrp(connection, msrp::Command::RefuseBind { session: id, status }),
+        }
+    }
+
+    fn bound(&mut self, connection: ConnectionId, key: SessionKey) {
+        let (host, port) = self.config.msrp.clone();
+        let Some(session) = self.sessions.get_mut(key) else {
+            return;
+        };
+        let id = session.msrp.clone();
+        let parameters = SessionParameters {
+            local: local_path(&host, port, &id),
+            remote: session.remote.clone(),
+        };
+        let awaited = std::mem::replace(&mut session.media, Media::Bound(connection));
+        self.sessions.bind(connection, key);
+        self.msrp(connection, msrp::Command::Bind(parameters));
+        if let Media::Awaited { backlog, timer, .. } = awaited {
+            if let Some(timer) = timer {
+                self.timers.cancel(timer);
+            }
+            for message in backlog {
+                self.msrp(
+                    connection,
+                    msrp::Command::Send {
+                        session: id.clone(),
+                        message,
+                    },
+                );
+            }
+        }
+    }
+
+    /// Hands a message to the user's client, or keeps it until the MSRP session is open.
+    pub(super) fn send_to_user(&mut self, key: SessionKey, message: OutgoingMessage, now: Instant) {
+        let (most, octets_most) = self.config.limits.session_queue;
+        let Some(session) = self.sessions.get_mut(key) else {
+            return;
+        };
+        let over = match &mut session.media {
+            Media::Bound(connection) => {
+                let (connection, id) = (*connection, session.msrp.clone());
+                return self.msrp(connection, msrp::Command::Send { session: id, message });
+            }
+            Media::Awaited { backlog, octets, .. } => {
+                *octets += message.body.len();
+                backlog.push(message);
+                backlog.len() > most || *octets > octets_most
+            }
+        };
+        if over {
+            self.end(key, &Refusal::Limit("session_queue"), now);
+        }
+    }
+
+    /// A new offer within the call: a new path means a new MSRP session (RFC 4975 §8.2); the stay goes on.
+    pub(crate) fn reinvited(&mut self, dialog: DialogId, request: &Incoming, due: AnswerDue, now: Instant) {
+        let Some(key) = self.sessions.of_dialog(dialog) else {
+            return self.refuse(due, &Refusal::NotInRoom);
+        };
+        let offer = match MsrpOffer::read(request.body.as_ref()) {
+            Ok(offer) => offer,
+            Err(refusal) => return self.refuse(due, &refusal),
+        };
+        let moved = self
+            .sessions
+            .get(key)
+            .is_some_and(|session| session.remote != offer.path);
+        if moved {
+            self.renew_media(key, offer.path.clone(), now);
+        }
+        let (host, port) = self.config.msrp.clone();
+        let Some(session) = self.sessions.get_mut(key) else {
+            return;
+        };
+        session.chatroom = offer.chatroom;
+        session.description.1 += 1;
+        let path = local_path(&host, port, &session.msrp);
+        let body = offer.answer(&path, &host, port, session.description.0, session.description.1);
+        let room = session.room.clone();
+        let contact = self.contact(&room);
+        self.sip(sip::Command::Accept { due, contact, body });
+    }
+
+    fn renew_media(&mut self, key: SessionKey, remote: msrp::Path, now: Instant) {
+        let Some(session) = self.sessions.get_mut(key) else {
+            return;
+        };
+        let former = session.msrp.clone();
+        let awaited = Media::Awaited {
+            backlog: Vec::new(),
+            octets: 0,
+            timer: None,
+        };
+        match std::mem::replace(&mut session.media, awaited) {
+            Media::Bound(connection) => self.release(connection, key, former),
+            // Nothing was sent yet: what waits goes on waiting, under a new deadline.
+            Media::Awaited {
+                backlog,
+                octets,
+                timer,
+            } => {
+                session.media = Media::Awaited {
+                    backlog,
+                    octets,
+                    timer: None,
+                };
+                if let Some(timer) = timer {
+                    self.timers.cancel(timer);
+                }
+            }
+        }
+        let fresh = self.fresh_session_id();
+        self.sessions.redirect(key, fresh, remote);
+        self.await_media(key, now);
+    }
+
+    /// Takes a session off its connection, and closes that when it was the last.
+    pub(super) fn release(&mut self, connection: ConnectionId, key: SessionKey, id: SessionId) {
+        self.msrp(connection, msrp::Command::Unbind(id));
+        if self.sessions.unbind(connection, key) {
+            self.msrp(connection, msrp::Command::Close);
+        }
+    }
+
+    pub(crate) fn media_lost(
+        &mut self,
+        connection: ConnectionId,
+        id: &SessionId,
+        cause: LostCause,
+        now: Instant,
+    ) {
+        let Some(key) = self.session_on(connection, id) else {
+            return;
+        };
+        tracing::info!(session = key.0, ?cause, "MSRP session lost");
+        self.end(key, &Refusal::Media("MSRP Session Lost"), now);
+    }
+
+    pub(crate) fn connection_over(&mut self, connection: ConnectionId, now: Instant) {
+        for key in self.sessions.of_connection(connection) {
+            self.end(key, &Refusal::Media("MSRP Connection Lost"), now);
+        }
+    }
+
+    /// The session that an MSRP event of a connection is about; an event of a former connection is about none.
+    pub(super) fn session_on(&self, connection: ConnectionId, id: &SessionId) -> Option<SessionKey> {
+        let key = self.sessions.of_msrp(id)?;
+        matches!(self.sessions.get(key)?.media, Media::Bound(bound) if bound == connection).then_some(key)
+    }
+
+    pub(crate) fn delivered(&mut self, id: &SessionId, tag: MessageTag) {
+        if let Some(session) = self
+            .sessions
+            .of_msrp(id)
+            .and_then(|key| self.sessions.get_mut(key))
+        {
+            session.private_in.remove(&tag);
+        }
+    }
+
+    /// A message did not reach the user. Its private sender is told; a user who cannot keep up is let go (RFC 7701 §6.4).
+    pub(crate) fn not_delivered(&mut self, id: &SessionId, tag: MessageTag, status: Status, now: Instant) {
+        let Some(key) = self.sessions.of_msrp(id) else {
+            return;
+        };
+        let Some(session) = self.sessions.get_mut(key) else {
+            return;
+        };
+        tracing::debug!(session = key.0, %status, "message not delivered to the SIP user");
+        if let Some(sender) = session.private_in.remove(&tag) {
+            self.bounce_private(sender, status);
+        }
+        if status == Status::CONGESTED {
+            tracing::info!(session = key.0, "SIP user does not keep up");
+            self.end(key, &Refusal::Limit("outgoing"), now);
+        }
+    }
+
+    pub(super) fn bounce_private(&mut self, sender: PrivateSender, status: Status) {
+        self.xmpp(Outgoing::Error {
+            name: "message",
+            from: sender.to,
+            to: sender.from,
+            id: sender.id,
+            condition: private_message_condition(status),
+            text: Some(status.comment().to_owned()),
+        });
+    }
+}

@@ -1,0 +1,457 @@
+//! RFC 7702 §6.3: messages between a SIP user and his room, public (§6.3.1) and private (§6.3.2).
+
+use std::time::Instant;
+
+use bytes::Bytes;
+use msrp::{
+    AnswerDue, FailureReport, IncomingMessage, SessionId, Status,
+    cpim::{Address, Cpim},
+};
+use sip::Uri;
+use xmpp::{
+    Jid,
+    stanza::{Condition, Iq, IqKind, Message, MessageKind, Outgoing},
+};
+
+use crate::{
+    ConnectionId, Gateway,
+    offer::media_type,
+    refusal::Refusal,
+    session::{Media, Phase, PrivateSender, SentPrivately, Session, SessionKey, Unreflected},
+    timers::Timer,
+};
+
+/// How many private messages are remembered per user, for errors that come back later.
+const PRIVATE_REMEMBERED: usize = 64;
+
+/// To whom a SIP user speaks.
+enum Addressee {
+    Room,
+    Occupant(String),
+}
+
+// From the SIP user to the room.
+impl Gateway {
+    /// F44, F48: a SEND of the user.
+    pub(crate) fn sent_by_user(
+        &mut self,
+        connection: ConnectionId,
+        id: &SessionId,
+        message: &IncomingMessage,
+        due: AnswerDue,
+        now: Instant,
+    ) {
+        let Some(key) = self.session_on(connection, id) else {
+            return self.msrp(
+                connection,
+                msrp::Command::Answer {
+                    due,
+                    status: Status::NO_SESSION,
+                },
+            );
+        };
+        match self.read_message(key, message) {
+            Ok((_, text)) if text.is_empty() => {
+                // Nothing was said, so nothing can be lost.
+                self.msrp(
+                    connection,
+                    msrp::Command::Answer {
+                        due,
+                        status: Status::OK,
+                    },
+                );
+            }
+            Ok((Addressee::Room, text)) => self.say(key, text, due, now),
+            Ok((Addressee::Occupant(nickname), text)) => {
+                let status = self.whisper(key, &nickname, text, message);
+                self.msrp(connection, msrp::Command::Answer { due, status });
+            }
+            Err(status) => self.msrp(connection, msrp::Command::Answer { due, status }),
+        }
+    }
+
+    /// RFC 7701 §6.1 to §6.3, in its order: the wrapper, the sender, the recipient; then what the room can carry.
+    fn read_message(
+        &self,
+        key: SessionKey,
+        message: &IncomingMessage,
+    ) -> Result<(Addressee, String), Status> {
+        let session = self.sessions.get(key).ok_or(Status::NO_SESSION)?;
+        let room = self.rooms.get(&session.room).ok_or(Status::NO_SESSION)?;
+        if !media_type(&message.content_type).eq_ignore_ascii_case(msrp::cpim::CONTENT_TYPE) {
+            return Err(Status::UNSUPPORTED_MEDIA);
+        }
+        let cpim = Cpim::parse(&message.body).map_err(|_| Status::BAD_REQUEST)?;
+        let uri = |address: &Address| address.uri.parse::<Uri>().map_err(|_| Status::BAD_REQUEST);
+        let from = uri(cpim.from.as_ref().ok_or(Status::FORBIDDEN)?)?;
+        let as_occupant = room.address.occupant(&session.nickname);
+        if from.address_of_record() != session.user && from != as_occupant {
+            return Err(Status::FORBIDDEN);
+        }
+        let to = match cpim.to.as_slice() {
+            [to] => uri(to)?,
+            _ => return Err(Status::FORBIDDEN),
+        };
+        let addressee = match room.address.addressee(&to) {
+            Some(None) => Addressee::Room,
+            Some(Some(nickname)) => Addressee::Occupant(nickname),
+            None => {
+                // RFC 7701 §6.2: also by the address of record of another participant.
+                let other = self
+                    .sessions
+                    .of_user(&session.room, &to.address_of_record())
+                    .next();
+                let other = other
+                    .and_then(|key| self.sessions.get(key))
+                    .ok_or(Status::NOT_FOUND)?;
+                Addressee::Occupant(other.nickname.clone())
+            }
+        };
+        if !media_type(&cpim.content_type).eq_ignore_ascii_case("text/plain") {
+            return Err(Status::UNSUPPORTED_MEDIA);
+        }
+        let text = cpim.text().ok_or(Status::UNSUPPORTED_MEDIA)?;
+        if text.len() > self.config.limits.text {
+            return Err(Refusal::TooLarge.msrp());
+        }
+        if !matches!(session.phase, Phase::Joined) {
+            return Err(Refusal::NotInRoom.msrp());
+        }
+        if session.unreflected.len() >= self.config.limits.session_queue.0 {
+            return Err(Refusal::Limit("session_queue").msrp());
+        }
+        Ok((addressee, text.to_owned()))
+    }
+
+    /// F45. The MSRP answer waits for the reflection.
+    fn say(&mut self, key: SessionKey, body: String, due: AnswerDue, now: Instant) {
+        let id = self.fresh_id();
+        let timer = self.timers.start(
+            now + self.config.limits.reflection,
+            Timer::Reflection(key, id.clone()),
+        );
+        let Some(session) = self.sessions.get_mut(key) else {
+            return;
+        };
+        session.unreflected.insert(id.clone(), Unreflected { due, timer });
+        let message = Outgoing::Groupchat {
+            from: session.jid.clone(),
+            to: session.room.clone(),
+            id,
+            body,
+        };
+        self.xmpp(message);
+    }
+
+    /// F50. There is no reflection: the answer goes at once, and an error that comes back becomes a REPORT.
+    fn whisper(
+        &mut self,
+        key: SessionKey,
+        nickname: &str,
+        body: String,
+        message: &IncomingMessage,
+    ) -> Status {
+        let id = self.fresh_id();
+        let Some(session) = self.sessions.get_mut(key) else {
+            return Status::NO_SESSION;
+        };
+        if !self
+            .rooms
+            .get(&session.room)
+            .is_some_and(|room| room.roster.has(nickname))
+        {
+            return Status::NOT_FOUND;
+        }
+        let Ok(to) = session.room.with_resource_str(nickname) else {
+            return Status::NOT_FOUND;
+        };
+        if message.failure_report != FailureReport::No {
+            let octets = message.body.len() as u64;
+            session.sent_privately.push_back(SentPrivately {
+                stanza: id.clone(),
+                message: message.id,
+                octets,
+            });
+        }
+        if session.sent_privately.len() > PRIVATE_REMEMBERED {
+            session.sent_privately.pop_front();
+        }
+        let private = Outgoing::Private {
+            from: session.jid.clone(),
+            to,
+            id,
+            body,
+        };
+        self.xmpp(private);
+        Status::OK
+    }
+
+    fn settle_message(&mut self, key: SessionKey, id: &str, status: Status) -> bool {
+        let Some(session) = self.sessions.get_mut(key) else {
+            return false;
+        };
+        let Some(waiting) = session.unreflected.remove(id) else {
+            return false;
+        };
+        let Media::Bound(connection) = session.media else {
+            return true;
+        };
+        self.timers.cancel(waiting.timer);
+        self.msrp(
+            connection,
+            msrp::Command::Answer {
+                due: waiting.due,
+                status,
+            },
+        );
+        true
+    }
+
+    pub(crate) fn not_reflected_in_time(&mut self, key: SessionKey, id: &str) {
+        tracing::warn!(session = key.0, "message not reflected in time");
+        self.settle_message(key, id, Refusal::RoomSilent.msrp());
+    }
+
+    fn bounced(&mut self, key: SessionKey, id: &str, condition: Condition, now: Instant) {
+        let status = Refusal::Room(condition, None).msrp();
+        if self.settle_message(key, id, status) {
+            // The room does not know him any more: he goes back in.
+            if condition == Condition::NotAcceptable {
+                self.fell_out(key, now);
+            }
+            return;
+        }
+        let Some(session) = self.sessions.get_mut(key) else {
+            return;
+        };
+        let Some(place) = session.sent_privately.iter().position(|sent| sent.stanza == id) else {
+            return;
+        };
+        if let (Some(SentPrivately { message, octets, .. }), Media::Bound(connection)) =
+            (session.sent_privately.remove(place), &session.media)
+        {
+            let (connection, session) = (*connection, session.msrp.clone());
+            self.msrp(
+                connection,
+                msrp::Command::Report {
+                    session,
+                    message,
+                    octets,
+                    status,
+                },
+            );
+        }
+    }
+
+    /// A stanza never left: whoever waits for what it asked hears so now.
+    pub(crate) fn unsent(&mut self, stanza: Outgoing, why: &'static str, now: Instant) {
+        tracing::warn!(why, "stanza not sent");
+        let refusal = if why == "stanza too large" {
+            Refusal::TooLarge
+        } else {
+            Refusal::LinkDown
+        };
+        match stanza {
+            Outgoing::Groupchat { from, to, id, .. } => {
+                if let Some(key) = self.sessions.of_occupant(&to, &from) {
+                    self.settle_message(key, &id, refusal.msrp());
+                }
+            }
+            Outgoing::Private { from, to, id, .. } => {
+                if let Some(key) = self.sessions.of_occupant(&to.to_bare(), &from) {
+                    self.bounced(key, &id, Condition::RemoteServerTimeout, now);
+                }
+            }
+            Outgoing::ChangeNickname { from, to, id } => {
+                if let Some(key) = self.sessions.of_occupant(&to.to_bare(), &from) {
+                    self.rename_unsent(key, &id, &refusal);
+                }
+            }
+            leave @ Outgoing::Leave { .. } if self.farewells.len() < self.config.limits.sessions => {
+                self.farewells.push(leave);
+            }
+            // An entrance has its deadline; the rest asked for nothing.
+            _ => {}
+        }
+    }
+}
+
+// From the room to the SIP user.
+impl Gateway {
+    /// Any message stanza to one of our users.
+    pub(crate) fn message(&mut self, message: Message, now: Instant) {
+        let room = message.from.to_bare();
+        let key = message
+            .to
+            .try_as_full()
+            .ok()
+            .and_then(|to| self.sessions.of_occupant(&room, to));
+        match (message.kind, key) {
+            (MessageKind::Groupchat, Some(key)) => self.groupchat(key, &message, now),
+            (MessageKind::Error, Some(key)) => {
+                if let (Some(id), Some(error)) = (&message.id, &message.error) {
+                    self.bounced(key, id, error.condition, now);
+                }
+            }
+            (MessageKind::Normal | MessageKind::Chat, Some(key)) if message.from.resource().is_some() => {
+                self.private(key, message, now);
+            }
+            (MessageKind::Normal | MessageKind::Chat, _) => self.not_carried(message),
+            (MessageKind::Groupchat | MessageKind::Error | MessageKind::Headline, _) => {}
+        }
+    }
+
+    /// F46 and its like: a reflection is the room's receipt and is not shown again (RFC 7702 §6.3.1), anything else is.
+    fn groupchat(&mut self, key: SessionKey, message: &Message, now: Instant) {
+        let Some(session) = self.sessions.get_mut(key) else {
+            return;
+        };
+        let history = session.history;
+        let Some(body) = &message.body else {
+            // XEP-0045 §8.1: a subject without body and thread is the room's subject, and ends the history.
+            if let (Some(subject), false) = (&message.subject, message.has_thread) {
+                session.history = false;
+                let room = session.room.clone();
+                self.subject(&room, subject.clone(), now);
+            }
+            return;
+        };
+        let nickname = message
+            .from
+            .resource()
+            .map(|resource| resource.as_str().to_owned());
+        // Only the room replays, and only before its subject; a delay on anything else is the sender's invention.
+        let delay = message.delay.as_ref().filter(|_| history);
+        if delay.is_none() && nickname.as_deref() == Some(session.nickname.as_str()) {
+            if let Some(id) = &message.id {
+                self.settle_message(key, id, Status::OK);
+            }
+            return;
+        }
+        let stamp = delay.and_then(|delay| delay.stamp.parse().ok());
+        let Some(room) = self.rooms.get(&session.room) else {
+            return;
+        };
+        let from = match &nickname {
+            Some(nickname) => room.address.occupant(nickname),
+            None => room.address.sip.clone(),
+        };
+        let to = room.address.sip.to_string();
+        let cpim = Cpim {
+            from: Some(Address {
+                display_name: nickname,
+                uri: from.to_string(),
+            }),
+            to: vec![Address {
+                display_name: None,
+                uri: to,
+            }],
+            date_time: Some(stamp.unwrap_or_else(|| self.wall(now))),
+            other: Vec::new(),
+            content_type: PLAIN.to_owned(),
+            content: Bytes::copy_from_slice(body.as_bytes()),
+        };
+        let outgoing = self.outgoing(&cpim);
+        self.send_to_user(key, outgoing, now);
+    }
+
+    fn subject(&mut self, room: &xmpp::BareJid, subject: String, now: Instant) {
+        if self
+            .rooms
+            .get_mut(room)
+            .is_some_and(|room| room.roster.set_subject(subject))
+        {
+            self.room_changed(room, now);
+        }
+    }
+
+    /// A private message of an occupant. A client that did not announce private messages must not get one (RFC 7701 §6.2).
+    fn private(&mut self, key: SessionKey, message: Message, now: Instant) {
+        let Some(session) = self.sessions.get(key) else {
+            return;
+        };
+        let (Some(body), Some(nickname)) = (&message.body, message.from.resource()) else {
+            return;
+        };
+        let sender = PrivateSender {
+            from: message.from.clone(),
+            to: message.to.clone(),
+            id: message.id.clone(),
+        };
+        if !session.chatroom.private_messages {
+            return self.bounce_private(sender, Status::PRIVATE_UNSUPPORTED);
+        }
+        let cpim = self.private_cpim(session, nickname.as_str(), body, now);
+        let Some(cpim) = cpim else { return };
+        let outgoing = self.outgoing(&cpim);
+        if let Some(session) = self.sessions.get_mut(key) {
+            session.private_in.insert(outgoing.tag, sender);
+        }
+        self.send_to_user(key, outgoing, now);
+    }
+
+    fn private_cpim(&self, session: &Session, nickname: &str, body: &str, now: Instant) -> Option<Cpim> {
+        let room = self.rooms.get(&session.room)?;
+        Some(Cpim {
+            from: Some(Address {
+                display_name: Some(nickname.to_owned()),
+                uri: room.address.occupant(nickname).to_string(),
+            }),
+            to: vec![Address {
+                display_name: None,
+                uri: session.user.to_string(),
+            }],
+            date_time: Some(self.wall(now)),
+            other: Vec::new(),
+            content_type: PLAIN.to_owned(),
+            content: Bytes::copy_from_slice(body.as_bytes()),
+        })
+    }
+
+    /// A message that is for no session of ours: one-to-one chat and invitations are not carried yet, and its sender is told.
+    fn not_carried(&mut self, message: Message) {
+        let says_something =
+            message.body.is_some() || message.muc.as_ref().is_some_and(|muc| !muc.invites.is_empty());
+        if says_something {
+            self.xmpp(Outgoing::Error {
+                name: "message",
+                from: message.to,
+                to: message.from,
+                id: message.id,
+                condition: Condition::FeatureNotImplemented,
+                text: Some("Only messages in chat rooms reach this user".to_owned()),
+            });
+        }
+    }
+
+    /// An IQ to one of our users, as rooms pass them on: a ping is answered for him, the rest has no SIP counterpart.
+    pub(crate) fn iq(&mut self, iq: Iq) {
+        let Iq { from, to, id, kind } = iq;
+        match kind {
+            IqKind::Get(payload) if payload.0.is("ping", "urn:xmpp:ping") && self.is_user(&to) => {
+                self.xmpp(Outgoing::IqResult {
+                    from: to,
+                    to: from,
+                    id,
+                    payload: None,
+                });
+            }
+            IqKind::Get(_) | IqKind::Set(_) => {
+                let condition = Condition::ServiceUnavailable;
+                self.xmpp(Outgoing::IqError {
+                    from: to,
+                    to: from,
+                    id,
+                    condition,
+                });
+            }
+            IqKind::Result(_) | IqKind::Error(_) => {}
+        }
+    }
+
+    fn is_user(&self, jid: &Jid) -> bool {
+        jid.try_as_full().is_ok_and(|jid| self.sessions.has_user(jid))
+    }
+}
+
+const PLAIN: &str = "text/plain;charset=utf-8";

@@ -1,0 +1,153 @@
+//! RFC 7702 §6.4: a SIP user changes his nickname; the room is the arbiter.
+
+use std::time::Instant;
+
+use msrp::{AnswerDue, SessionId, Status};
+use xmpp::stanza::{Condition, Outgoing};
+
+use crate::{
+    ConnectionId, Gateway,
+    nickname::Nickname,
+    refusal::{Refusal, nickname_status},
+    session::{Phase, Renaming, SessionKey},
+    timers::Timer,
+};
+
+impl Gateway {
+    /// F51. An empty nickname gives the present one back (RFC 7701 §7.3): a room knows no nameless occupant, so the provisional
+    /// one returns.
+    pub(crate) fn nickname_requested(
+        &mut self,
+        connection: ConnectionId,
+        id: &SessionId,
+        wanted: &str,
+        due: AnswerDue,
+        now: Instant,
+    ) {
+        let Some(key) = self.session_on(connection, id) else {
+            return self.msrp(
+                connection,
+                msrp::Command::Answer {
+                    due,
+                    status: Status::NO_SESSION,
+                },
+            );
+        };
+        match self.acceptable_nickname(key, wanted) {
+            Ok(Some(nickname)) => self.rename(key, nickname, due, now),
+            Ok(None) => self.msrp(
+                connection,
+                msrp::Command::Answer {
+                    due,
+                    status: Status::OK,
+                },
+            ),
+            Err(status) => self.msrp(connection, msrp::Command::Answer { due, status }),
+        }
+    }
+
+    /// The nickname to ask the room for; `None` if he has it already.
+    fn acceptable_nickname(&self, key: SessionKey, wanted: &str) -> Result<Option<Nickname>, Status> {
+        let session = self.sessions.get(key).ok_or(Status::NO_SESSION)?;
+        let nickname = if wanted.is_empty() {
+            session.provisional.clone()
+        } else {
+            Nickname::new(wanted).map_err(|_| Status::MALFORMED_NICKNAME)?
+        };
+        if !matches!(session.phase, Phase::Joined) {
+            return Err(Refusal::NotInRoom.msrp());
+        }
+        if session.renaming.is_some() {
+            return Err(Status::new(403, "One Change At A Time"));
+        }
+        if nickname.as_str() == session.nickname {
+            return Ok(None);
+        }
+        // RFC 7701 §7.1 compares by RFC 8266; the room, by resourceprep, would let `romeo` stand beside `Romeo`.
+        let holder = self
+            .rooms
+            .get(&session.room)
+            .and_then(|room| room.roster.holder(nickname.as_str()));
+        if holder.is_some_and(|holder| holder != session.nickname) {
+            return Err(Status::NICKNAME_IN_USE);
+        }
+        Ok(Some(nickname))
+    }
+
+    /// F52.
+    fn rename(&mut self, key: SessionKey, nickname: Nickname, due: AnswerDue, now: Instant) {
+        let id = self.fresh_id();
+        let timer = self
+            .timers
+            .start(now + self.config.limits.nickname, Timer::Nickname(key));
+        let Some(session) = self.sessions.get_mut(key) else {
+            return;
+        };
+        let Ok(to) = session.room.with_resource_str(nickname.as_str()) else {
+            return;
+        };
+        let change = Outgoing::ChangeNickname {
+            from: session.jid.clone(),
+            to,
+            id: id.clone(),
+        };
+        session.renaming = Some(Renaming {
+            due,
+            id,
+            nickname: nickname.as_str().to_owned(),
+            timer,
+        });
+        self.xmpp(change);
+    }
+
+    /// The room shows the user under a nickname: if it is the one he asked for, that is its yes.
+    pub(super) fn renamed(&mut self, key: SessionKey, nickname: &str) {
+        let asked = self
+            .sessions
+            .get(key)
+            .and_then(|session| session.renaming.as_ref());
+        if asked.is_some_and(|renaming| renaming.nickname == nickname) {
+            self.settle_renaming(key, Status::OK);
+        }
+    }
+
+    /// F53, F54.
+    pub(super) fn rename_refused(&mut self, key: SessionKey, condition: Condition) {
+        self.settle_renaming(key, nickname_status(condition));
+    }
+
+    pub(crate) fn nickname_not_answered(&mut self, key: SessionKey) {
+        self.settle_renaming(key, Refusal::RoomSilent.msrp());
+    }
+
+    fn settle_renaming(&mut self, key: SessionKey, status: Status) {
+        let Some(session) = self.sessions.get_mut(key) else {
+            return;
+        };
+        let Some(renaming) = session.renaming.take() else {
+            return;
+        };
+        let crate::session::Media::Bound(connection) = session.media else {
+            return;
+        };
+        self.timers.cancel(renaming.timer);
+        self.msrp(
+            connection,
+            msrp::Command::Answer {
+                due: renaming.due,
+                status,
+            },
+        );
+    }
+
+    /// The stanza that asked never left.
+    pub(super) fn rename_unsent(&mut self, key: SessionKey, id: &str, why: &Refusal) {
+        let asked = self
+            .sessions
+            .get(key)
+            .and_then(|session| session.renaming.as_ref());
+        if asked.is_some_and(|renaming| renaming.id == id) {
+            self.settle_renaming(key, why.msrp());
+        }
+    }
+}

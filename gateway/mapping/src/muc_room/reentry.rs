@@ -1,0 +1,204 @@
+//! Coming back: after the link to the server was down, or the room was away, every user re-enters under the same address and
+//! nickname, while his SIP session stays up.
+
+use std::time::{Duration, Instant};
+
+use xmpp::{
+    BareJid,
+    stanza::{Condition, StanzaError},
+};
+
+use crate::{
+    Gateway,
+    gateway::LinkState,
+    refusal::Refusal,
+    session::{Phase, SessionKey},
+    timers::Timer,
+};
+
+/// How many users re-enter at once, and how long until the next: 200 a second.
+const PACE: (usize, Duration) = (20, Duration::from_millis(100));
+
+/// How long to wait before a room is asked again.
+const RETRY: Duration = Duration::from_secs(2);
+
+impl Gateway {
+    /// The server is there again: whoever was in a room goes back.
+    pub(crate) fn link_up(&mut self, now: Instant) {
+        if self.link == LinkState::Stopping {
+            return;
+        }
+        self.link = LinkState::Up;
+        self.set_ready(true);
+        for farewell in std::mem::take(&mut self.farewells) {
+            self.xmpp(farewell);
+        }
+        for room in self.rooms.values_mut() {
+            room.roster.begin_relisting();
+        }
+        self.reentering = self.sessions.keys().into();
+        self.reenter_some(now);
+    }
+
+    /// The server is away: what waits for it is refused, and who was in a room is out of it for now.
+    pub(crate) fn link_down(&mut self, now: Instant) {
+        if self.link == LinkState::Stopping {
+            return;
+        }
+        self.link = LinkState::Down;
+        self.set_ready(false);
+        self.reentering.clear();
+        for key in self.sessions.keys() {
+            match self.sessions.get(key).map(|session| &session.phase) {
+                Some(Phase::Entering { answer: Some(_), .. }) => self.end(key, &Refusal::LinkDown, now),
+                Some(_) => self.out(key, &Refusal::LinkDown, None, now),
+                None => {}
+            }
+        }
+    }
+
+    pub(crate) fn reenter_some(&mut self, now: Instant) {
+        let (at_once, pause) = PACE;
+        for _ in 0..at_once {
+            let Some(key) = self.reentering.pop_front() else {
+                return;
+            };
+            self.reentry_due(key, now);
+        }
+        if !self.reentering.is_empty() {
+            self.timers.start(now + pause, Timer::ReentryPace);
+        }
+    }
+
+    /// The room went away, or dropped the user for a technical reason, while the link stands.
+    pub(super) fn fell_out(&mut self, key: SessionKey, now: Instant) {
+        let room = self.sessions.get(key).map(|session| session.room.clone());
+        if let Some(room) = room.and_then(|room| self.rooms.get_mut(&room)) {
+            room.roster.begin_relisting();
+        }
+        self.out(key, &Refusal::NotInRoom, Some(now + RETRY), now);
+    }
+
+    /// The user is out until he is back: his pending requests are answered now, for nobody else will.
+    fn out(&mut self, key: SessionKey, why: &Refusal, retry: Option<Instant>, now: Instant) {
+        self.settle_requests(key, why);
+        let until = now + self.config.limits.reentry;
+        let timer = retry.map(|at| self.timers.start(at, Timer::Reentry(key)));
+        let Some(session) = self.sessions.get_mut(key) else {
+            return;
+        };
+        let out = Phase::Out {
+            until,
+            asked: None,
+            attempt: 0,
+            timer,
+        };
+        match std::mem::replace(&mut session.phase, out) {
+            Phase::Entering { timer, .. } => self.timers.cancel(timer),
+            Phase::Out {
+                timer: Some(timer), ..
+            } => self.timers.cancel(timer),
+            Phase::Out { timer: None, .. } | Phase::Joined => {}
+        }
+    }
+
+    /// Tries to get back, or gives up. While the link is down the clock does not run: nobody knows how long a server takes.
+    pub(crate) fn reentry_due(&mut self, key: SessionKey, now: Instant) {
+        if self.link != LinkState::Up {
+            return;
+        }
+        let limit = self.config.limits.reentry;
+        let Some(session) = self.sessions.get_mut(key) else {
+            return;
+        };
+        let Phase::Out {
+            until,
+            asked,
+            attempt,
+            timer,
+        } = &mut session.phase
+        else {
+            return;
+        };
+        if let Some(timer) = timer.take() {
+            self.timers.cancel(timer);
+        } else {
+            *until = now + limit;
+        }
+        if *until <= now {
+            return self.end(key, &Refusal::RoomSilent, now);
+        }
+        *asked = None;
+        *attempt = 0;
+        *timer = Some(self.timers.start(
+            (now + self.config.limits.admission).min(*until),
+            Timer::Reentry(key),
+        ));
+        self.ask_to_enter(key, now);
+    }
+
+    /// He is in the room again.
+    pub(super) fn back(&mut self, key: SessionKey, nickname: &str, now: Instant) {
+        let Some(session) = self.sessions.get_mut(key) else {
+            return;
+        };
+        nickname.clone_into(&mut session.nickname);
+        if let Phase::Out {
+            timer: Some(timer), ..
+        } = std::mem::replace(&mut session.phase, Phase::Joined)
+        {
+            self.timers.cancel(timer);
+        }
+        tracing::info!(session = key.0, room = %session.room, "back in the room");
+        let room = session.room.clone();
+        self.relisted(&room, now);
+    }
+
+    /// Once all are back, whoever the room did not list is gone. Not before: who is still on his way would seem to leave.
+    pub(super) fn relisted(&mut self, room: &BareJid, now: Instant) {
+        let complete = self
+            .sessions
+            .in_room(room)
+            .all(|(_, session)| matches!(session.phase, Phase::Joined));
+        if complete
+            && self
+                .rooms
+                .get_mut(room)
+                .is_some_and(|room| room.roster.drop_unseen())
+        {
+            self.room_changed(room, now);
+        }
+    }
+
+    /// The room does not take him back: for good, or not yet.
+    pub(super) fn reentry_refused(&mut self, key: SessionKey, error: StanzaError, now: Instant) {
+        match error.condition {
+            Condition::Conflict => {
+                if let Some(Phase::Out { attempt, .. }) =
+                    self.sessions.get_mut(key).map(|session| &mut session.phase)
+                {
+                    *attempt += 1;
+                }
+                self.ask_to_enter(key, now);
+            }
+            Condition::Forbidden
+            | Condition::NotAllowed
+            | Condition::NotAuthorized
+            | Condition::RegistrationRequired
+            | Condition::Gone => {
+                self.end(key, &Refusal::Room(error.condition, error.text), now);
+            }
+            _ => {
+                let retry = self.timers.start(now + RETRY, Timer::Reentry(key));
+                if let Some(Phase::Out { timer, asked, .. }) =
+                    self.sessions.get_mut(key).map(|session| &mut session.phase)
+                {
+                    *asked = None;
+                    if let Some(former) = timer.replace(retry) {
+                        self.timers.cancel(former);
+                    }
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,243 @@
+//! Every reason for saying no, and what it is called in each protocol (RFC 7247 §7, RFC 7701, `docs/refusals.md`).
+
+use msrp::Status;
+use sip::{Reason, StatusCode, message::Header};
+use xmpp::stanza::Condition;
+
+/// Our reasoned "no", before it is put in a protocol's words.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Refusal {
+    /// The domain is not one of the configured conference domains.
+    UnservedDomain,
+    /// The user part names no possible room.
+    NoSuchRoom,
+    /// `sips:` cannot be honoured beyond the gateway (RFC 7247 §8).
+    SecurityNotCarried,
+    /// The caller has no usable identity.
+    NoIdentity,
+    /// The caller's domain is not the component's, in the native address form.
+    ForeignUser,
+    /// The invited address is no user.
+    NoSuchUser,
+    /// The address leads back to the gateway.
+    Loop,
+    /// The offer has no usable MSRP media line; which part is missing.
+    Offer(&'static str),
+    /// The body is no session description.
+    OfferType,
+    /// The link to the XMPP server is down.
+    LinkDown,
+    /// The gateway is stopping.
+    Stopping,
+    /// A limit of the gateway is reached; its name.
+    Limit(&'static str),
+    /// The room did not answer in time.
+    RoomSilent,
+    /// The room refused, with its condition and text.
+    Room(Condition, Option<String>),
+    /// Not a participant of the room.
+    NotParticipant,
+    /// Not an event package of ours.
+    EventPackage,
+    /// The subscriber takes no conference documents.
+    DocumentType,
+    /// The room was left or lost before the request was settled.
+    NotInRoom,
+    /// What is asked has no mapping.
+    NotMapped,
+    /// The text is over the limit.
+    TooLarge,
+    /// The MSRP session was never opened, or is lost; which.
+    Media(&'static str),
+    /// The room removed the user, or was closed.
+    Removed {
+        /// Closed for good.
+        gone: bool,
+        /// What happened, with the reason given.
+        text: String,
+    },
+}
+
+/// What the caller hears: a status, a phrase, further headers.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SipRefusal {
+    /// Status.
+    pub status: StatusCode,
+    /// Phrase; `None`: the usual one.
+    pub phrase: Option<String>,
+    /// Headers that the status needs.
+    pub headers: Vec<Header>,
+}
+
+/// Seconds after which a caller may try again when the gateway cannot serve him now.
+pub const RETRY_AFTER: u32 = 10;
+
+/// Methods the gateway takes; 405 must name them (RFC 3261 §8.2.1).
+pub const ALLOW: &str = "INVITE, ACK, BYE, CANCEL, OPTIONS, SUBSCRIBE, NOTIFY, REFER, UPDATE";
+
+impl Refusal {
+    /// In SIP's words.
+    #[must_use]
+    pub fn sip(&self) -> SipRefusal {
+        let (code, phrase): (u16, Option<&str>) = match self {
+            Self::UnservedDomain => (404, Some("Domain Not Served Here")),
+            Self::NoSuchRoom => (404, Some("No Such Room")),
+            Self::SecurityNotCarried => (480, Some("SIPS Is Not Carried Into Chat Rooms")),
+            Self::NoIdentity => (403, Some("No Usable Caller Address")),
+            Self::ForeignUser => (403, Some("Caller's Domain Not Served Here")),
+            Self::NoSuchUser => (404, Some("No Such User")),
+            Self::Loop => (482, None),
+            Self::Offer(part) => (488, Some(part)),
+            Self::OfferType => (415, None),
+            Self::LinkDown => (503, Some("Chat Service Not Connected")),
+            Self::Stopping => (503, Some("Shutting Down")),
+            Self::Limit(_) => (503, Some("Too Many Sessions")),
+            Self::RoomSilent => (408, Some("Room Does Not Answer")),
+            Self::Room(condition, text) => (room_status(*condition), text.as_deref()),
+            Self::NotParticipant => (403, Some("Not A Participant")),
+            Self::EventPackage => (489, None),
+            Self::DocumentType => (406, None),
+            Self::NotInRoom => (480, Some("Not In The Room")),
+            Self::NotMapped => (405, None),
+            Self::TooLarge => (413, None),
+            Self::Media(what) => (480, Some(what)),
+            Self::Removed { gone: true, text } => (410, Some(text)),
+            Self::Removed { gone: false, text } => (403, Some(text)),
+        };
+        SipRefusal {
+            status: StatusCode(code),
+            phrase: phrase.map(str::to_owned),
+            headers: self.headers(),
+        }
+    }
+
+    /// As the Reason of a BYE.
+    #[must_use]
+    pub fn reason(&self) -> Reason {
+        let SipRefusal { status, phrase, .. } = self.sip();
+        Reason {
+            cause: status,
+            text: phrase.unwrap_or_else(|| status.reason().to_owned()),
+        }
+    }
+
+    /// In MSRP's words, for a SEND or NICKNAME.
+    #[must_use]
+    pub fn msrp(&self) -> Status {
+        match self {
+            Self::Room(condition, _) => message_status(*condition),
+            Self::TooLarge => Status::STOP_SENDING,
+            Self::NoSuchUser | Self::NoSuchRoom | Self::UnservedDomain => Status::NOT_FOUND,
+            Self::NotMapped | Self::DocumentType | Self::OfferType => Status::UNSUPPORTED_MEDIA,
+            Self::LinkDown => Status::new(408, "Chat Service Not Connected"),
+            Self::Stopping => Status::new(408, "Shutting Down"),
+            Self::RoomSilent => Status::new(408, "Room Does Not Answer"),
+            Self::NotInRoom => Status::new(408, "Not In The Room"),
+            Self::Media(_) | Self::Removed { .. } => Status::NO_SESSION,
+            Self::Limit(_) => Status::new(403, "Limit Reached"),
+            Self::SecurityNotCarried
+            | Self::NoIdentity
+            | Self::ForeignUser
+            | Self::Loop
+            | Self::Offer(_)
+            | Self::NotParticipant
+            | Self::EventPackage => Status::FORBIDDEN,
+        }
+    }
+
+    fn headers(&self) -> Vec<Header> {
+        let header = |name: &'static str, value: String| {
+            vec![Header {
+                name: name.into(),
+                value,
+            }]
+        };
+        match self {
+            Self::LinkDown | Self::Stopping | Self::Limit(_) => {
+                header("Retry-After", RETRY_AFTER.to_string())
+            }
+            Self::Offer(part) => header("Warning", format!("399 gateway \"{part}\"")),
+            Self::OfferType => header("Accept", "application/sdp".to_owned()),
+            Self::EventPackage => header("Allow-Events", "conference".to_owned()),
+            Self::DocumentType => header("Accept", sip::conference::CONTENT_TYPE.to_owned()),
+            Self::NotMapped => header("Allow", ALLOW.to_owned()),
+            _ => Vec::new(),
+        }
+    }
+}
+
+/// RFC 7247 §7.1 table 2 for a room that refuses entry. Three rows differ: 401 and 407 would need a challenge that we cannot make,
+/// and a 503 would make proxies avoid the gateway, where a full room is busy.
+fn room_status(condition: Condition) -> u16 {
+    match condition {
+        Condition::BadRequest
+        | Condition::Conflict
+        | Condition::JidMalformed
+        | Condition::SubscriptionRequired
+        | Condition::UndefinedCondition => 400,
+        Condition::FeatureNotImplemented => 501,
+        Condition::Forbidden
+        | Condition::NotAllowed
+        | Condition::PolicyViolation
+        | Condition::NotAuthorized
+        | Condition::RegistrationRequired => 403,
+        Condition::Gone => 410,
+        Condition::InternalServerError | Condition::ResourceConstraint => 500,
+        Condition::ItemNotFound | Condition::RemoteServerNotFound => 404,
+        Condition::NotAcceptable => 406,
+        // Without a Contact that we can name, a 302 would tell the caller nothing.
+        Condition::RecipientUnavailable | Condition::Redirect => 480,
+        Condition::RemoteServerTimeout => 408,
+        Condition::ServiceUnavailable => 486,
+        Condition::UnexpectedRequest => 491,
+    }
+}
+
+/// What a SEND hears when the room bounces its message.
+fn message_status(condition: Condition) -> Status {
+    match condition {
+        Condition::ItemNotFound | Condition::RecipientUnavailable | Condition::Gone => Status::NOT_FOUND,
+        Condition::PolicyViolation => Status::STOP_SENDING,
+        Condition::BadRequest | Condition::JidMalformed => Status::BAD_REQUEST,
+        Condition::RemoteServerTimeout
+        | Condition::RemoteServerNotFound
+        | Condition::ResourceConstraint
+        | Condition::InternalServerError => Status::TIMEOUT,
+        Condition::FeatureNotImplemented | Condition::ServiceUnavailable => Status::PRIVATE_UNSUPPORTED,
+        Condition::Conflict
+        | Condition::Forbidden
+        | Condition::NotAcceptable
+        | Condition::NotAllowed
+        | Condition::NotAuthorized
+        | Condition::Redirect
+        | Condition::RegistrationRequired
+        | Condition::SubscriptionRequired
+        | Condition::UndefinedCondition
+        | Condition::UnexpectedRequest => Status::FORBIDDEN,
+    }
+}
+
+/// What a NICKNAME hears when the room refuses the change (RFC 7702 §6.4 names the conflict; the rest is ours).
+#[must_use]
+pub fn nickname_status(condition: Condition) -> Status {
+    match condition {
+        Condition::Conflict => Status::NICKNAME_IN_USE,
+        Condition::JidMalformed | Condition::BadRequest => Status::MALFORMED_NICKNAME,
+        Condition::RemoteServerTimeout | Condition::RemoteServerNotFound => Status::TIMEOUT,
+        _ => Status::FORBIDDEN,
+    }
+}
+
+/// What an XMPP user hears when his private message is refused on the MSRP side. None of these is among the conditions for which
+/// servers take an occupant for gone and remove him.
+#[must_use]
+pub fn private_message_condition(status: Status) -> Condition {
+    match status.code() {
+        400 | 423 => Condition::BadRequest,
+        403 => Condition::Forbidden,
+        413 => Condition::PolicyViolation,
+        428 | 501 => Condition::FeatureNotImplemented,
+        408 | 481 | 506 | 900.. => Condition::ResourceConstraint,
+        _ => Condition::NotAcceptable,
+    }
+}

@@ -1,0 +1,280 @@
+//! A session: one user's stay in one room, and the only place where both sides' handles meet.
+
+use std::{
+    collections::{BTreeMap, VecDeque},
+    time::Instant,
+};
+
+use msrp::{MessageTag, OutgoingMessage, SessionId, sdp::Chatroom};
+use sip::{DialogId, SubscriptionId, Uri};
+use xmpp::{BareJid, FullJid, Jid};
+
+use crate::{ConnectionId, nickname::Nickname, timers::TimerId};
+
+/// Names a session within one gateway.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(crate) struct SessionKey(pub(crate) u64);
+
+/// One SIP user in one MUC room (RFC 7702 §6).
+#[derive(Debug)]
+pub(crate) struct Session {
+    /// The INVITE dialog.
+    pub(crate) dialog: DialogId,
+    /// The user's address of record.
+    pub(crate) user: Uri,
+    /// His occupant's address: the same for the whole stay, so that entering again replaces and never doubles him.
+    pub(crate) jid: FullJid,
+    /// The room.
+    pub(crate) room: BareJid,
+    /// His display name.
+    pub(crate) display_name: Option<String>,
+    /// The nickname he had before he asked for one; what giving one back returns to.
+    pub(crate) provisional: Nickname,
+    /// His nickname, as the room knows it or was last asked for.
+    pub(crate) nickname: String,
+    /// Where he stands in the room.
+    pub(crate) phase: Phase,
+    /// Where his media stand.
+    pub(crate) media: Media,
+    /// What his client can do.
+    pub(crate) chatroom: Chatroom,
+    /// Our session in SDP: id and version for the `o=` line.
+    pub(crate) description: (u64, u64),
+    /// Our MSRP session-id.
+    pub(crate) msrp: SessionId,
+    /// His MSRP path.
+    pub(crate) remote: msrp::Path,
+    /// Messages of his that the room has not reflected yet, by stanza id.
+    pub(crate) unreflected: BTreeMap<String, Unreflected>,
+    /// Private messages of his that an error may still come back for, by stanza id, oldest first.
+    pub(crate) sent_privately: VecDeque<SentPrivately>,
+    /// His nickname change under way.
+    pub(crate) renaming: Option<Renaming>,
+    /// Private messages on their way to him, whose senders must hear of a failure.
+    pub(crate) private_in: BTreeMap<MessageTag, PrivateSender>,
+    /// His conference subscriptions.
+    pub(crate) subscriptions: Vec<SubscriptionId>,
+    /// Whether what the room sends may still be history (until the subject that ends it, XEP-0045 §7.2.15).
+    pub(crate) history: bool,
+}
+
+/// Where a user stands in his room.
+#[derive(Debug)]
+pub(crate) enum Phase {
+    /// The room has been asked and has not answered.
+    Entering {
+        /// The INVITE that waits for it; `None` if it was answered at once.
+        answer: Option<Box<PendingInvite>>,
+        /// Id of the presence that asks.
+        id: String,
+        /// How many nicknames were tried.
+        attempt: u32,
+        /// The deadline.
+        timer: TimerId,
+    },
+    /// In the room.
+    Joined,
+    /// Was in the room, and is to come back: the link or the room went away.
+    Out {
+        /// When to give up.
+        until: Instant,
+        /// Id of the presence that asks, while one is under way.
+        asked: Option<String>,
+        /// How many nicknames were tried this time.
+        attempt: u32,
+        /// The next attempt, or giving up.
+        timer: Option<TimerId>,
+    },
+}
+
+/// An INVITE that waits for the room.
+#[derive(Debug)]
+pub(crate) struct PendingInvite {
+    /// Owed.
+    pub(crate) due: sip::AnswerDue,
+    /// What the answer will say.
+    pub(crate) body: sip::Body,
+}
+
+/// Where a user's media stand.
+#[derive(Debug)]
+pub(crate) enum Media {
+    /// His client has not opened the MSRP session yet; messages for him wait.
+    Awaited {
+        /// What waits.
+        backlog: Vec<OutgoingMessage>,
+        /// Octets of it.
+        octets: usize,
+        /// The deadline.
+        timer: Option<TimerId>,
+    },
+    /// Over this connection.
+    Bound(ConnectionId),
+}
+
+/// A message that waits for its reflection: the MSRP 200 means that the room has it (RFC 7702 §6.3.1).
+#[derive(Debug)]
+pub(crate) struct Unreflected {
+    pub(crate) due: msrp::AnswerDue,
+    pub(crate) timer: TimerId,
+}
+
+/// A private message that was answered 200 and may still fail.
+#[derive(Debug)]
+pub(crate) struct SentPrivately {
+    /// Id of the stanza.
+    pub(crate) stanza: String,
+    pub(crate) message: msrp::MessageId,
+    /// Octets of the MSRP body.
+    pub(crate) octets: u64,
+}
+
+/// A nickname change that waits for the room.
+#[derive(Debug)]
+pub(crate) struct Renaming {
+    pub(crate) due: msrp::AnswerDue,
+    /// Id of the presence that asks.
+    pub(crate) id: String,
+    pub(crate) nickname: String,
+    pub(crate) timer: TimerId,
+}
+
+/// Who sent a private message, to tell him if it cannot be delivered.
+#[derive(Debug)]
+pub(crate) struct PrivateSender {
+    pub(crate) from: Jid,
+    pub(crate) to: Jid,
+    pub(crate) id: Option<String>,
+}
+
+/// All sessions, and the ways to find one.
+#[derive(Debug, Default)]
+pub(crate) struct Sessions {
+    all: BTreeMap<SessionKey, Session>,
+    by_dialog: BTreeMap<DialogId, SessionKey>,
+    by_msrp: BTreeMap<SessionId, SessionKey>,
+    by_room: BTreeMap<BareJid, BTreeMap<FullJid, SessionKey>>,
+    by_connection: BTreeMap<ConnectionId, Vec<SessionKey>>,
+    next: u64,
+}
+
+impl Sessions {
+    /// A key for [`Self::insert`].
+    pub(crate) fn next_key(&mut self) -> SessionKey {
+        self.next += 1;
+        SessionKey(self.next)
+    }
+
+    pub(crate) fn insert(&mut self, key: SessionKey, session: Session) {
+        self.by_dialog.insert(session.dialog, key);
+        self.by_msrp.insert(session.msrp.clone(), key);
+        self.by_room
+            .entry(session.room.clone())
+            .or_default()
+            .insert(session.jid.clone(), key);
+        self.all.insert(key, session);
+    }
+
+    /// Takes a session out, with every way to find it.
+    pub(crate) fn remove(&mut self, key: SessionKey) -> Option<Session> {
+        let session = self.all.remove(&key)?;
+        self.by_dialog.remove(&session.dialog);
+        self.by_msrp.remove(&session.msrp);
+        if let Some(occupants) = self.by_room.get_mut(&session.room) {
+            occupants.remove(&session.jid);
+            if occupants.is_empty() {
+                self.by_room.remove(&session.room);
+            }
+        }
+        if let Media::Bound(connection) = session.media {
+            self.unbind(connection, key);
+        }
+        Some(session)
+    }
+
+    pub(crate) fn get(&self, key: SessionKey) -> Option<&Session> {
+        self.all.get(&key)
+    }
+
+    pub(crate) fn get_mut(&mut self, key: SessionKey) -> Option<&mut Session> {
+        self.all.get_mut(&key)
+    }
+
+    pub(crate) fn of_dialog(&self, dialog: DialogId) -> Option<SessionKey> {
+        self.by_dialog.get(&dialog).copied()
+    }
+
+    pub(crate) fn of_msrp(&self, session: &SessionId) -> Option<SessionKey> {
+        self.by_msrp.get(session).copied()
+    }
+
+    pub(crate) fn of_occupant(&self, room: &BareJid, jid: &FullJid) -> Option<SessionKey> {
+        self.by_room.get(room)?.get(jid).copied()
+    }
+
+    /// The sessions of one user in one room; several devices may be there.
+    pub(crate) fn of_user<'a>(
+        &'a self,
+        room: &'a BareJid,
+        user: &'a Uri,
+    ) -> impl Iterator<Item = SessionKey> + 'a {
+        self.in_room(room)
+            .filter(move |(_, session)| session.user == *user)
+            .map(|(key, _)| key)
+    }
+
+    pub(crate) fn in_room<'a>(
+        &'a self,
+        room: &'a BareJid,
+    ) -> impl Iterator<Item = (SessionKey, &'a Session)> + 'a {
+        self.by_room
+            .get(room)
+            .into_iter()
+            .flat_map(BTreeMap::values)
+            .filter_map(|key| self.all.get(key).map(|session| (*key, session)))
+    }
+
+    /// Whether one of our users speaks as this address, in whatever room.
+    pub(crate) fn has_user(&self, jid: &FullJid) -> bool {
+        self.by_room.values().any(|occupants| occupants.contains_key(jid))
+    }
+
+    pub(crate) fn keys(&self) -> Vec<SessionKey> {
+        self.all.keys().copied().collect()
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.all.len()
+    }
+
+    /// Gives a session another MSRP session-id and path, after a new offer.
+    pub(crate) fn redirect(&mut self, key: SessionKey, msrp: SessionId, remote: msrp::Path) {
+        if let Some(session) = self.all.get_mut(&key) {
+            self.by_msrp.remove(&session.msrp);
+            self.by_msrp.insert(msrp.clone(), key);
+            session.msrp = msrp;
+            session.remote = remote;
+        }
+    }
+
+    pub(crate) fn bind(&mut self, connection: ConnectionId, key: SessionKey) {
+        self.by_connection.entry(connection).or_default().push(key);
+    }
+
+    /// Returns whether the connection carries no session any more.
+    pub(crate) fn unbind(&mut self, connection: ConnectionId, key: SessionKey) -> bool {
+        let Some(keys) = self.by_connection.get_mut(&connection) else {
+            return true;
+        };
+        keys.retain(|bound| *bound != key);
+        let empty = keys.is_empty();
+        if empty {
+            self.by_connection.remove(&connection);
+        }
+        empty
+    }
+
+    pub(crate) fn of_connection(&self, connection: ConnectionId) -> Vec<SessionKey> {
+        self.by_connection.get(&connection).cloned().unwrap_or_default()
+    }
+}

@@ -1,0 +1,273 @@
+//! The validator: which messages the endpoint gets to see.
+
+use bytes::Bytes;
+
+use super::{
+    CSeq, Headers, Method, NameAddr, Parameterized, Rejection, StatusCode, Uri, Via, lex,
+    reader::{Head, MAX_CONTENT_LENGTH},
+};
+use crate::Limits;
+
+/// The longest Call-ID.
+const MAX_CALL_ID: usize = 256;
+/// The longest tag.
+const MAX_TAG: usize = 128;
+
+/// What the first line says.
+pub(super) enum StartLine {
+    Request { method: Method, uri: Uri },
+    Response { status: StatusCode, reason: String },
+}
+
+/// Checks a head and cuts out the body.
+pub(super) fn check(head: &Head, octets: &Bytes, limits: &Limits) -> Result<(StartLine, Bytes), Rejection> {
+    if octets.len() > limits.message {
+        return Err(Rejection {
+            status: StatusCode(513),
+            rule: "Message over the limit (RFC 3261 §21.5.7)",
+        });
+    }
+    let start = match &head.fault {
+        Some(fault) if head.start_line.is_empty() => return Err(*fault),
+        _ => read_start_line(&head.start_line)?,
+    };
+    if let Some(fault) = head.fault {
+        return Err(fault);
+    }
+    check_common(&head.headers, limits)?;
+    if let StartLine::Request { method, .. } = &start {
+        check_request(&head.headers, method)?;
+    }
+    Ok((start, read_body(head, octets)?))
+}
+
+/// Whether a first line is that of a status line, readable or not.
+pub(super) fn is_status_line(line: &str) -> bool {
+    line.get(..4)
+        .is_some_and(|start| start.eq_ignore_ascii_case("SIP/"))
+}
+
+fn read_start_line(line: &str) -> Result<StartLine, Rejection> {
+    if is_status_line(line) {
+        return read_status_line(line);
+    }
+    let parts = line
+        .split_once(' ')
+        .and_then(|(method, rest)| Some((method, rest.rsplit_once(' ')?)));
+    let Some((method, (uri, version))) = parts else {
+        return Err(Rejection::bad("Not a request line (RFC 3261 §7.1)"));
+    };
+    if !is_status_line(version) {
+        return Err(Rejection::bad("Not a request line (RFC 3261 §7.1)"));
+    }
+    check_version(version)?;
+    let method = method.parse()?;
+    let uri: Uri = uri.parse()?;
+    if !matches!(uri.scheme(), "sip" | "sips" | "tel") {
+        return Err(Rejection {
+            status: StatusCode(416),
+            rule: "Unsupported URI scheme (RFC 3261 §21.4.14)",
+        });
+    }
+    if uri.has_headers() {
+        return Err(Rejection::bad("Headers in the Request-URI (RFC 3261 §19.1.1)"));
+    }
+    Ok(StartLine::Request { method, uri })
+}
+
+fn read_status_line(line: &str) -> Result<StartLine, Rejection> {
+    const FAULT: Rejection = Rejection::bad("Not a status line (RFC 3261 §7.2)");
+    let (version, rest) = line.split_once(' ').ok_or(FAULT)?;
+    check_version(version)?;
+    // The space before an empty reason phrase is often left out.
+    let (code, reason) = rest.split_once(' ').unwrap_or((rest, ""));
+    let status = lex::read_number(code, 699)
+        .and_then(|status| u16::try_from(status).ok())
+        .filter(|status| code.len() == 3 && *status >= 100)
+        .ok_or(FAULT)?;
+    Ok(StartLine::Response {
+        status: StatusCode(status),
+        reason: reason.to_owned(),
+    })
+}
+
+fn check_version(version: &str) -> Result<(), Rejection> {
+    if version.eq_ignore_ascii_case("SIP/2.0") {
+        return Ok(());
+    }
+    Err(Rejection {
+        status: StatusCode(505),
+        rule: "Version Not Supported (RFC 3261 §21.5.6)",
+    })
+}
+
+/// What requests and responses have in common.
+fn check_common(headers: &Headers, limits: &Limits) -> Result<(), Rejection> {
+    for (name, twice) in [
+        ("From", "More than one From (RFC 3261 §7.3.1)"),
+        ("To", "More than one To (RFC 3261 §7.3.1)"),
+        ("Call-ID", "More than one Call-ID (RFC 3261 §7.3.1)"),
+        ("CSeq", "More than one CSeq (RFC 3261 §7.3.1)"),
+        ("Content-Length", "More than one Content-Length (RFC 3261 §7.3.1)"),
+        ("Content-Type", "More than one Content-Type (RFC 3261 §7.3.1)"),
+        ("Max-Forwards", "More than one Max-Forwards (RFC 3261 §7.3.1)"),
+    ] {
+        at_most_once(headers, name, twice)?;
+    }
+    check_vias(headers, limits)?;
+    check_party(require(headers, "From", "Missing From (RFC 3261 §8.1.1)")?)?;
+    check_party(require(headers, "To", "Missing To (RFC 3261 §8.1.1)")?)?;
+    let call_id = require(headers, "Call-ID", "Missing Call-ID (RFC 3261 §8.1.1)")?;
+    if call_id.is_empty() || call_id.len() > MAX_CALL_ID || call_id.contains(char::is_whitespace) {
+        return Err(Rejection::bad("Malformed Call-ID (RFC 3261 §20.8)"));
+    }
+    require(headers, "CSeq", "Missing CSeq (RFC 3261 §8.1.1)")?.parse::<CSeq>()?;
+    for name in [
+        "Contact",
+        "Route",
+        "Record-Route",
+        "Refer-To",
+        "Referred-By",
+        "Reply-To",
+        "P-Asserted-Identity",
+    ] {
+        for address in headers.list(name) {
+            if name != "Contact" || address != "*" {
+                address.parse::<NameAddr>()?;
+            }
+        }
+    }
+    Ok(())
+}
+
+fn check_vias(headers: &Headers, limits: &Limits) -> Result<(), Rejection> {
+    let mut count = 0;
+    for via in headers.list("Via") {
+        count += 1;
+        if count > limits.vias {
+            return Err(Rejection {
+                status: StatusCode(513),
+                rule: "Too many Via values (RFC 3261 §21.5.7)",
+            });
+        }
+        via.parse::<Via>()?;
+    }
+    if count == 0 {
+        return Err(Rejection::bad("Missing Via (RFC 3261 §8.1.1)"));
+    }
+    Ok(())
+}
+
+fn check_party(value: &str) -> Result<(), Rejection> {
+    let party: NameAddr = value.parse()?;
+    match party.parameter("tag") {
+        Some("") => Err(Rejection::bad("Tag without a value (RFC 3261 §19.3)")),
+        Some(tag) if tag.len() > MAX_TAG => Err(Rejection::bad("Tag over 128 octets (RFC 3261 §19.3)")),
+        _ => Ok(()),
+    }
+}
+
+fn check_request(headers: &Headers, method: &Method) -> Result<(), Rejection> {
+    for (name, twice) in [
+        ("Event", "More than one Event (RFC 6665 §8.2.1)"),
+        ("Expires", "More than one Expires (RFC 3261 §7.3.1)"),
+        ("Min-Expires", "More than one Min-Expires (RFC 3261 §7.3.1)"),
+        ("Refer-To", "More than one Refer-To (RFC 3515 §2.4.2)"),
+        (
+            "Subscription-State",
+            "More than one Subscription-State (RFC 6665 §8.2.3)",
+        ),
+    ] {
+        at_most_once(headers, name, twice)?;
+    }
+    let cseq: CSeq = require(headers, "CSeq", "Missing CSeq (RFC 3261 §8.1.1)")?.parse()?;
+    if cseq.method != *method {
+        return Err(Rejection::bad(
+            "CSeq method differs from the request (RFC 3261 §8.1.1.5)",
+        ));
+    }
+    check_number(
+        headers,
+        "Max-Forwards",
+        255,
+        "Max-Forwards is not 0 to 255 (RFC 3261 §20.22)",
+    )?;
+    for name in ["Expires", "Min-Expires"] {
+        check_number(
+            headers,
+            name,
+            u64::from(u32::MAX),
+            "Malformed Expires or Min-Expires (RFC 3261 §20.19)",
+        )?;
+    }
+    for name in ["Event", "Subscription-State", "Content-Type"] {
+        if let Some(value) = headers.get(name) {
+            value.parse::<Parameterized>()?;
+        }
+    }
+    check_dialog_headers(headers, method)
+}
+
+/// What dialogs live on: From-tag and Contact.
+fn check_dialog_headers(headers: &Headers, method: &Method) -> Result<(), Rejection> {
+    if is_old_peer(headers) {
+        return Ok(());
+    }
+    let has_tag = |name| {
+        let party = headers.get(name).and_then(|value| value.parse::<NameAddr>().ok());
+        party.is_some_and(|party| party.parameter("tag").is_some())
+    };
+    if !has_tag("From") {
+        return Err(Rejection::bad("Missing From tag (RFC 3261 §8.1.1.3)"));
+    }
+    let opens_dialog =
+        *method == Method::INVITE || (matches!(*method, Method::SUBSCRIBE | Method::REFER) && !has_tag("To"));
+    if opens_dialog && headers.get("Contact").is_none() {
+        return Err(Rejection::bad("Missing Contact (RFC 3261 §8.1.1.8)"));
+    }
+    if *method != Method::REGISTER && headers.list("Contact").any(|contact| contact == "*") {
+        return Err(Rejection::bad("Contact * outside REGISTER (RFC 3261 §20.10)"));
+    }
+    Ok(())
+}
+
+/// RFC 2543 peers send neither a transaction branch nor, some of them, tags and Contact (RFC 4475 §3.4.1).
+fn is_old_peer(headers: &Headers) -> bool {
+    let top = headers.list("Via").next().and_then(|via| via.parse::<Via>().ok());
+    top.is_some_and(|via| !via.has_transaction_branch())
+}
+
+fn require<'a>(headers: &'a Headers, name: &str, missing: &'static str) -> Result<&'a str, Rejection> {
+    headers.get(name).ok_or(Rejection::bad(missing))
+}
+
+fn at_most_once(headers: &Headers, name: &str, twice: &'static str) -> Result<(), Rejection> {
+    match headers.count(name) {
+        0 | 1 => Ok(()),
+        _ => Err(Rejection::bad(twice)),
+    }
+}
+
+fn check_number(headers: &Headers, name: &str, most: u64, fault: &'static str) -> Result<(), Rejection> {
+    match headers.get(name) {
+        Some(value) if lex::read_number(value, most).is_none() => Err(Rejection::bad(fault)),
+        _ => Ok(()),
+    }
+}
+
+/// Content-Length octets; without the header all that is there (a datagram's end is the body's, RFC 3261 §18.3).
+fn read_body(head: &Head, octets: &Bytes) -> Result<Bytes, Rejection> {
+    let mut body = octets.slice(head.length.min(octets.len())..);
+    if let Some(text) = head.headers.get("Content-Length") {
+        let length = lex::read_number(text, MAX_CONTENT_LENGTH)
+            .and_then(|length| usize::try_from(length).ok())
+            .ok_or(Rejection::bad("Malformed Content-Length (RFC 3261 §20.14)"))?;
+        if length > body.len() {
+            return Err(Rejection::bad(
+                "Content-Length exceeds the message (RFC 3261 §18.3)",
+            ));
+        }
+        body.truncate(length);
+    }
+    Ok(body)
+}

@@ -1,0 +1,149 @@
+//! One Via value (RFC 3261 §20.42, RFC 3581).
+
+use std::{
+    fmt,
+    net::{IpAddr, Ipv6Addr},
+    str::FromStr,
+};
+
+use super::{Rejection, lex};
+
+/// The beginning of a branch that is a transaction identifier (RFC 3261 §8.1.1.7).
+pub const MAGIC_COOKIE: &str = "z9hG4bK";
+
+/// One hop: `SIP/2.0/transport host[:port];parameters`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Via {
+    /// Transport in upper case: `UDP`, `TCP`, `TLS`, or any other token.
+    pub transport: String,
+    /// sent-by host in lower case, without brackets.
+    pub host: String,
+    /// sent-by port, if written.
+    pub port: Option<u16>,
+    /// `branch`; RFC 2543 peers send none.
+    pub branch: Option<String>,
+    /// `received`; brackets, which some peers write around IPv6 addresses (RFC 5118 §4.5), are gone.
+    pub received: Option<IpAddr>,
+    /// `rport` (RFC 3581): `Some(None)` asks for it, `Some(Some(port))` answers.
+    pub rport: Option<Option<u16>>,
+    /// The others as written, in order; also a `received` or `rport` that could not be read.
+    pub parameters: Vec<(String, Option<String>)>,
+}
+
+impl Via {
+    /// Whether the branch identifies a transaction by itself (RFC 3261 §17.2.3); without, RFC 2543 matching applies.
+    #[must_use]
+    pub fn has_transaction_branch(&self) -> bool {
+        self.branch
+            .as_deref()
+            .is_some_and(|branch| branch.len() > MAGIC_COOKIE.len() && branch.starts_with(MAGIC_COOKIE))
+    }
+
+    /// Another parameter's value (`Some("")` if it has none). Names without case.
+    #[must_use]
+    pub fn parameter(&self, name: &str) -> Option<&str> {
+        lex::find_parameter(&self.parameters, name)
+    }
+}
+
+impl fmt::Display for Via {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "SIP/2.0/{} ", self.transport)?;
+        match self.host.parse::<Ipv6Addr>() {
+            Ok(_) => write!(f, "[{}]", self.host)?,
+            Err(_) => f.write_str(&self.host)?,
+        }
+        if let Some(port) = self.port {
+            write!(f, ":{port}")?;
+        }
+        if let Some(branch) = &self.branch {
+            write!(f, ";branch={branch}")?;
+        }
+        if let Some(received) = self.received {
+            write!(f, ";received={received}")?;
+        }
+        match self.rport {
+            Some(Some(port)) => write!(f, ";rport={port}")?,
+            Some(None) => f.write_str(";rport")?,
+            None => {}
+        }
+        lex::write_parameters(f, &self.parameters)
+    }
+}
+
+impl FromStr for Via {
+    type Err = Rejection;
+    fn from_str(text: &str) -> Result<Self, Rejection> {
+        Self::read(text, |version| version == "2.0")
+    }
+}
+
+impl Via {
+    /// Of any version: a request of SIP 3.0 deserves a response, too (RFC 3261 §21.5.6).
+    pub(super) fn read_any_version(text: &str) -> Result<Self, Rejection> {
+        Self::read(text, lex::is_token)
+    }
+
+    fn read(text: &str, is_version: fn(&str) -> bool) -> Result<Self, Rejection> {
+        let (address, parameters) = match lex::split_once_outside(text, b';') {
+            Some((address, parameters)) => (lex::trim(address), lex::read_parameters(parameters)?),
+            None => (lex::trim(text), Vec::new()),
+        };
+        let (transport, sent_by) = read_protocol(address, is_version)?;
+        let (host, port) = lex::read_host_port(sent_by)?;
+        let mut via = Self {
+            transport: transport.to_ascii_uppercase(),
+            host,
+            port,
+            branch: None,
+            received: None,
+            rport: None,
+            parameters: Vec::new(),
+        };
+        for (name, value) in parameters {
+            via.take_parameter(name, value);
+        }
+        Ok(via)
+    }
+}
+
+impl Via {
+    fn take_parameter(&mut self, name: String, value: Option<String>) {
+        let text = value.as_deref().unwrap_or_default();
+        match name.to_ascii_lowercase().as_str() {
+            "branch" if self.branch.is_none() && !text.is_empty() => self.branch = Some(text.to_owned()),
+            "received" if self.received.is_none() && read_address(text).is_some() => {
+                self.received = read_address(text)
+            }
+            "rport" if self.rport.is_none() && value.is_none() => self.rport = Some(None),
+            "rport" if self.rport.is_none() && read_port(text).is_some() => {
+                self.rport = Some(read_port(text))
+            }
+            _ => self.parameters.push((name, value)),
+        }
+    }
+}
+
+fn read_address(text: &str) -> Option<IpAddr> {
+    let bare = text.strip_prefix('[').and_then(|inner| inner.strip_suffix(']'));
+    bare.unwrap_or(text).parse().ok()
+}
+
+fn read_port(text: &str) -> Option<u16> {
+    u16::try_from(lex::read_number(text, u64::from(u16::MAX))?).ok()
+}
+
+/// Splits `SIP / 2.0 / UDP sent-by`; space may stand around the slashes.
+fn read_protocol(text: &str, is_version: fn(&str) -> bool) -> Result<(&str, &str), Rejection> {
+    const FAULT: Rejection = Rejection::bad("Malformed Via (RFC 3261 §20.42)");
+    let (name, rest) = text.split_once('/').ok_or(FAULT)?;
+    let (version, rest) = rest.split_once('/').ok_or(FAULT)?;
+    if !lex::trim(name).eq_ignore_ascii_case("SIP") || !is_version(lex::trim(version)) {
+        return Err(FAULT);
+    }
+    let (transport, sent_by) = lex::trim(rest).split_once([' ', '\t']).ok_or(FAULT)?;
+    if !lex::is_token(transport) {
+        return Err(FAULT);
+    }
+    Ok((transport, lex::trim(sent_by)))
+}

@@ -1,0 +1,63 @@
+//! Messages on the wire (RFC 3261 §7).
+
+use bytes::{BufMut, Bytes, BytesMut};
+
+use super::{Header, Headers, Request, Response, lex};
+
+impl Request {
+    /// The request as it goes on the wire; Content-Length is written here.
+    #[must_use]
+    pub fn to_bytes(&self) -> Bytes {
+        let mut out = BytesMut::with_capacity(1024 + self.body.len());
+        put_text(&mut out, self.method.as_str());
+        out.put_u8(b' ');
+        put_text(&mut out, &self.uri.to_string());
+        out.put_slice(b" SIP/2.0\r\n");
+        put_rest(out, &self.headers, &self.body)
+    }
+}
+
+impl Response {
+    /// The response as it goes on the wire; Content-Length is written here.
+    #[must_use]
+    pub fn to_bytes(&self) -> Bytes {
+        let mut out = BytesMut::with_capacity(1024 + self.body.len());
+        put_text(&mut out, &format!("SIP/2.0 {:03} ", self.status.0));
+        put_text(&mut out, &self.reason);
+        out.put_slice(b"\r\n");
+        put_rest(out, &self.headers, &self.body)
+    }
+}
+
+fn put_rest(mut out: BytesMut, headers: &Headers, body: &Bytes) -> Bytes {
+    for header in &headers.0 {
+        put_header(&mut out, header);
+    }
+    put_text(&mut out, &format!("Content-Length: {}", body.len()));
+    out.put_slice(b"\r\n\r\n");
+    out.put_slice(body);
+    out.freeze()
+}
+
+fn put_header(out: &mut BytesMut, header: &Header) {
+    if header.name.eq_ignore_ascii_case("Content-Length") || !lex::is_token(&header.name) {
+        return;
+    }
+    out.put_slice(header.name.as_bytes());
+    out.put_slice(b": ");
+    put_text(out, lex::trim(&header.value));
+    out.put_slice(b"\r\n");
+}
+
+/// The one way text gets into a message: no control character survives, so no value can end its line.
+fn put_text(out: &mut BytesMut, text: &str) {
+    if !text.contains(char::is_control) {
+        out.put_slice(text.as_bytes());
+        return;
+    }
+    let cleaned: String = text
+        .chars()
+        .map(|character| if character.is_control() { ' ' } else { character })
+        .collect();
+    out.put_slice(cleaned.as_bytes());
+}

@@ -1,0 +1,69 @@
+//! Settings and bounds of a link.
+
+use std::fmt;
+use std::time::Duration;
+
+/// Settings of a link.
+#[derive(Clone)]
+pub struct LinkConfig {
+    /// The component's domain.
+    pub domain: String,
+    /// The shared secret. Never shown by `Debug`.
+    pub secret: String,
+    /// Bounds.
+    pub limits: Limits,
+    /// How long handshake and connect may take. Default 10 s.
+    pub handshake: Duration,
+    /// Silence after which the server is pinged. Default 30 s.
+    pub idle: Duration,
+    /// How long a ping may go unanswered. Default 10 s.
+    pub ping: Duration,
+}
+
+impl fmt::Debug for LinkConfig {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("LinkConfig")
+            .field("domain", &self.domain)
+            .field("limits", &self.limits)
+            .field("handshake", &self.handshake)
+            .field("idle", &self.idle)
+            .field("ping", &self.ping)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Bounds of the guard and of the outgoing queue.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Limits {
+    /// Nesting depth within a stanza. Default 32.
+    pub depth: usize,
+    /// Octets of one attribute value, as on the wire. Default 4096.
+    pub attribute: usize,
+    /// Attributes of one element. Default 64.
+    pub attributes: usize,
+    /// Elements of one stanza. Default 8192.
+    pub elements: usize,
+    /// Octets of one element or attribute name. Default 256.
+    pub name: usize,
+    /// Octets of one incoming stanza. Default 512 KiB.
+    pub stanza_in: usize,
+    /// Octets of one outgoing stanza. Default 64 KiB.
+    pub stanza_out: usize,
+    /// Octets queued for sending. Default 4 MiB.
+    pub queue: usize,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            depth: 32,
+            attribute: 4096,
+            attributes: 64,
+            elements: 8192,
+            name: 256,
+            stanza_in: 512 * 1024,
+            stanza_out: 64 * 1024,
+            queue: 4 * 1024 * 1024,
+        }
+    }
+}

@@ -1,0 +1,81 @@
+//! What goes in and out of a link.
+
+use crate::stanza::{Outgoing, Stanza};
+
+/// What the shell must do.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Action {
+    /// Open a connection to the configured server.
+    Connect,
+    /// Close it, after what `poll_transmit` still gives has been written.
+    Close,
+}
+
+/// What the owner wants.
+#[derive(Debug)]
+pub enum Command {
+    /// Sends a stanza.
+    Send(Outgoing),
+    /// Ends the stream gracefully and stays down: `</stream:stream>`, then [`Action::Close`].
+    Shutdown,
+}
+
+/// What happened.
+#[expect(
+    clippy::large_enum_variant,
+    reason = "nearly all are stanzas, and each is moved once"
+)]
+#[derive(Debug, PartialEq)]
+pub enum Event {
+    /// The handshake is done: stanzas flow. Rooms must be entered (again).
+    Up,
+    /// The link is down. Reported once per change of cause, not once per attempt.
+    Down(DownCause),
+    /// A stanza.
+    Stanza(Stanza),
+    /// A stanza that broke a bound of the guard, or that is no usable stanza, was skipped; where due, its sender got an error.
+    Skipped {
+        /// Which rule it broke.
+        rule: &'static str,
+        /// Its `from`, cut to 256 octets.
+        from: String,
+    },
+    /// A stanza of ours did not go out.
+    Unsent {
+        /// Which.
+        stanza: Box<Outgoing>,
+        /// Why: `link down`, `queue full`, `stanza too large`, `foreign from`, `invalid payload` (a name that XML does not allow).
+        why: &'static str,
+    },
+}
+
+/// Why the link is down, each with its remedy in `Display`.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum DownCause {
+    /// No connection.
+    #[error("cannot connect: {0}; check that the XMPP server runs and listens for components there")]
+    Unreachable(String),
+    /// Wrong secret.
+    #[error("the server refused the component secret; compare `secret` here with `component_secret` there")]
+    NotAuthorized,
+    /// Another connection speaks for the domain.
+    #[error(
+        "the server has another connection for this component domain; stop the other gateway, or set component_conflict_resolve"
+    )]
+    Conflict,
+    /// The server does not know the domain.
+    #[error("the server does not serve this component domain; add a Component block for it")]
+    HostUnknown,
+    /// Any other stream error, by its condition and text.
+    #[error("stream error from the server: {0}")]
+    StreamError(String),
+    /// Bytes that are no stream.
+    #[error("the server sent something that is no component stream: {0}")]
+    Malformed(&'static str),
+    /// No answer to handshake or ping.
+    #[error("the server does not answer")]
+    Silent,
+    /// The connection ended.
+    #[error("the connection was closed")]
+    Closed,
+}

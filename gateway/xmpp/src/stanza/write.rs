@@ -1,0 +1,207 @@
+//! Writes stanzas, octet by octet, through the one escaping writer.
+
+use bytes::BytesMut;
+use jid::{BareJid, Jid};
+use xmpp_parsers::ns;
+
+use super::{Condition, Outgoing};
+use crate::xml::{WriteFault, XmlWriter};
+
+const MUC_OWNER: &str = "http://jabber.org/protocol/muc#owner";
+
+/// Appends a stanza of at most `limit` octets to `out`; after a fault `out` is as it was.
+pub(crate) fn write(stanza: &Outgoing, out: &mut BytesMut, limit: usize) -> Result<usize, WriteFault> {
+    let mut xml = XmlWriter::new(out, limit);
+    match stanza {
+        Outgoing::Enter {
+            from,
+            to,
+            id,
+            history,
+            display_name,
+            password,
+        } => {
+            head(&mut xml, "presence", from, to, Some(id), None);
+            enter(&mut xml, *history, display_name.as_deref(), password.as_deref());
+        }
+        Outgoing::ChangeNickname { from, to, id } => {
+            head(&mut xml, "presence", from, to, Some(id), None);
+            xml.raw("/>");
+        }
+        Outgoing::Leave { from, to, status } => {
+            head(&mut xml, "presence", from, to, None, Some("unavailable"));
+            xml.raw(">");
+            xml.text_element("status", status.as_deref());
+            xml.raw("</presence>");
+        }
+        Outgoing::Groupchat { from, to, id, body } => {
+            head(&mut xml, "message", from, to, Some(id), Some("groupchat"));
+            xml.raw(">");
+            xml.text_element("body", Some(body));
+            xml.raw("<origin-id");
+            xml.attribute("xmlns", ns::SID);
+            xml.attribute("id", id);
+            xml.raw("/></message>");
+        }
+        Outgoing::Private { from, to, id, body } => {
+            head(&mut xml, "message", from, to, Some(id), Some("chat"));
+            xml.raw(">");
+            xml.text_element("body", Some(body));
+            xml.raw("<x");
+            xml.attribute("xmlns", ns::MUC_USER);
+            xml.raw("/></message>");
+        }
+        Outgoing::Invite {
+            from,
+            room,
+            id,
+            invitee,
+            reason,
+        } => {
+            head(&mut xml, "message", from, room, Some(id), None);
+            invite(&mut xml, invitee, reason.as_deref());
+        }
+        Outgoing::AcceptDefaultConfiguration { from, to, id } => {
+            head(&mut xml, "iq", from, to, Some(id), Some("set"));
+            xml.raw("><query");
+            xml.attribute("xmlns", MUC_OWNER);
+            xml.raw("><x");
+            xml.attribute("xmlns", ns::DATA_FORMS);
+            xml.attribute("type", "submit");
+            xml.raw("/></query></iq>");
+        }
+        Outgoing::Error {
+            name,
+            from,
+            to,
+            id,
+            condition,
+            text,
+        } => {
+            head(&mut xml, name, from, to, id.as_deref(), Some("error"));
+            error(&mut xml, name, *condition, text.as_deref());
+        }
+        Outgoing::IqResult {
+            from,
+            to,
+            id,
+            payload,
+        } => {
+            head(&mut xml, "iq", from, to, Some(id), Some("result"));
+            xml.raw(">");
+            if let Some(payload) = payload {
+                xml.element(&payload.0);
+            }
+            xml.raw("</iq>");
+        }
+        Outgoing::IqError {
+            from,
+            to,
+            id,
+            condition,
+        } => {
+            head(&mut xml, "iq", from, to, Some(id), Some("error"));
+            error(&mut xml, "iq", *condition, None);
+        }
+    }
+    xml.finish()
+}
+
+/// Appends an error stanza in answer to one whose addresses may be none that `jid` takes: they are the server's own words.
+pub(crate) fn write_bounce(bounce: &Bounce, out: &mut BytesMut, limit: usize) -> Result<usize, WriteFault> {
+    let mut xml = XmlWriter::new(out, limit);
+    stanza_head(
+        &mut xml,
+        bounce.name,
+        &bounce.from,
+        &bounce.to,
+        bounce.id.as_deref(),
+        Some("error"),
+    );
+    error(&mut xml, bounce.name, bounce.condition, None);
+    xml.finish()
+}
+
+/// An error stanza that the link sends by itself.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Bounce {
+    /// Name of the stanza.
+    pub(crate) name: &'static str,
+    /// Our address, as the sender wrote it.
+    pub(crate) from: String,
+    /// The sender, as the server stamped it.
+    pub(crate) to: String,
+    /// The id it had.
+    pub(crate) id: Option<String>,
+    /// Condition.
+    pub(crate) condition: Condition,
+}
+
+fn head(xml: &mut XmlWriter<'_>, name: &str, from: &Jid, to: &Jid, id: Option<&str>, kind: Option<&str>) {
+    stanza_head(xml, name, from.as_str(), to.as_str(), id, kind);
+}
+
+/// The start tag up to where `>` or `/>` follows.
+fn stanza_head(
+    xml: &mut XmlWriter<'_>,
+    name: &str,
+    from: &str,
+    to: &str,
+    id: Option<&str>,
+    kind: Option<&str>,
+) {
+    xml.raw("<");
+    xml.raw(name);
+    xml.attribute("from", from);
+    xml.attribute("to", to);
+    xml.attribute_if("id", id);
+    xml.attribute_if("type", kind);
+}
+
+fn enter(xml: &mut XmlWriter<'_>, history: u32, display_name: Option<&str>, password: Option<&str>) {
+    xml.raw("><x");
+    xml.attribute("xmlns", ns::MUC);
+    xml.raw("><history");
+    xml.attribute("maxstanzas", &history.to_string());
+    xml.raw("/>");
+    xml.text_element("password", password);
+    xml.raw("</x>");
+    if let Some(name) = display_name {
+        xml.raw("<nick");
+        xml.attribute("xmlns", ns::NICK);
+        xml.raw(">");
+        xml.text(name);
+        xml.raw("</nick>");
+    }
+    xml.raw("</presence>");
+}
+
+fn invite(xml: &mut XmlWriter<'_>, invitee: &BareJid, reason: Option<&str>) {
+    xml.raw("><x");
+    xml.attribute("xmlns", ns::MUC_USER);
+    xml.raw("><invite");
+    xml.attribute("to", invitee.as_str());
+    xml.raw(">");
+    xml.text_element("reason", reason);
+    xml.raw("</invite></x></message>");
+}
+
+fn error(xml: &mut XmlWriter<'_>, name: &str, condition: Condition, text: Option<&str>) {
+    xml.raw("><error");
+    xml.attribute("type", condition.error_type());
+    xml.raw("><");
+    xml.raw(condition.as_str());
+    xml.attribute("xmlns", ns::XMPP_STANZAS);
+    xml.raw("/>");
+    if let Some(text) = text {
+        xml.raw("<text");
+        xml.attribute("xmlns", ns::XMPP_STANZAS);
+        xml.attribute("xml:lang", "en");
+        xml.raw(">");
+        xml.text(text);
+        xml.raw("</text>");
+    }
+    xml.raw("</error></");
+    xml.raw(name);
+    xml.raw(">");
+}
