@@ -49,7 +49,8 @@ fn an_attribute_of_9_000_octets_ends_neither_the_process_nor_the_link() -> Resul
         ] {
             cast.mallory.send(stanza)?;
         }
-        cast.everything_still_works(world)
+        cast.everything_still_works(world)?;
+        must_have_been_skipped(world)
     })
 }
 
@@ -163,6 +164,15 @@ fn awkward_characters_in_nicknames_and_display_names_end_neither_the_process_nor
         }
         cast.everything_still_works(world)
     })
+}
+
+/// The attack did reach the gateway, which says so.
+fn must_have_been_skipped(world: &World) -> Result<()> {
+    ensure!(
+        world.gateway.log().contains("stanza skipped"),
+        "no stanza was skipped"
+    );
+    Ok(())
 }
 
 /// A well-behaved XMPP user, a SIP user and a villain in one room.
