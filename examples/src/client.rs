@@ -202,6 +202,10 @@ impl Client {
 
     /// Calls the room.
     pub(crate) fn start(&mut self, now: Instant) {
+        self.progress(format!(
+            "calling {} by way of {}",
+            self.settings.room, self.settings.proxy
+        ));
         self.call(now);
         self.settle(now);
     }
