@@ -1,1 +1,14 @@
-//! Shared parts of the tests.
+//! What the end-to-end tests, `cargo xtask demo` and `cargo xtask compose-test` share: the real servers, the gateway
+//! and its users as processes on loopback, and hand-written SIP and MSRP peers that owe nothing to the product's parsers.
+
+pub mod binaries;
+pub mod conversation;
+pub mod inbox;
+pub mod peers;
+pub mod ports;
+pub mod process;
+pub mod scratch;
+pub mod stanza;
+pub mod world;
+
+pub use anyhow::{Context, Result, bail, ensure};

@@ -47,7 +47,7 @@ pub(crate) struct Session {
     /// Messages of his that the room has not reflected yet, by stanza id.
     pub(crate) unreflected: BTreeMap<String, Unreflected>,
     /// Private messages of his that an error may still come back for, by stanza id, oldest first.
-    pub(crate) sent_privately: VecDeque<(String, msrp::MessageId)>,
+    pub(crate) sent_privately: VecDeque<SentPrivately>,
     /// His nickname change under way.
     pub(crate) renaming: Option<Renaming>,
     /// Private messages on their way to him, whose senders must hear of a failure.
@@ -117,6 +117,16 @@ pub(crate) enum Media {
 pub(crate) struct Unreflected {
     pub(crate) due: msrp::AnswerDue,
     pub(crate) timer: TimerId,
+}
+
+/// A private message that was answered 200 and may still fail.
+#[derive(Debug)]
+pub(crate) struct SentPrivately {
+    /// Id of the stanza.
+    pub(crate) stanza: String,
+    pub(crate) message: msrp::MessageId,
+    /// Octets of the MSRP body.
+    pub(crate) octets: u64,
 }
 
 /// A nickname change that waits for the room.

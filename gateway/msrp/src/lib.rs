@@ -10,6 +10,7 @@ pub mod sdp;
 pub mod status;
 pub mod uri;
 
+mod ident;
 mod limits;
 
 pub use connection::{

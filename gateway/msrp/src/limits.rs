@@ -7,7 +7,7 @@ pub struct Limits {
     pub header_line: usize,
     /// Header lines of one frame. Default 32.
     pub headers: usize,
-    /// Octets of the body of one received chunk. Default 64 KiB.
+    /// Octets of the body of one received chunk; the rest of a longer one is skipped, and it is answered 413. Default 64 KiB.
     pub chunk_in: usize,
     /// Octets of the body of one sent chunk; RFC 4975 §7.1.1 makes longer ones interruptible. Default 8 KiB; 2048 at least.
     pub chunk_out: usize,
@@ -15,12 +15,16 @@ pub struct Limits {
     pub message: usize,
     /// Incomplete incoming messages per session. Default 8.
     pub open_messages: usize,
-    /// Octets held for incomplete incoming messages per session. Default 1 MiB.
+    /// Octets held per session for incomplete incoming messages, and for frames that wait for [`crate::Command::Bind`]. Default 1 MiB.
     pub reassembly: usize,
-    /// Sessions on one connection. Default 1024.
+    /// Sessions on one connection, those asked for included; a request for a further one is answered 481. Default 1024.
     pub sessions: usize,
-    /// Octets queued for sending over the whole connection; beyond it `Send` fails with [`crate::Status::CONGESTED`]. Default 1 MiB.
+    /// Octets queued for sending over the whole connection, each message counted with 256 more; beyond it `Send` fails with
+    /// [`crate::Status::CONGESTED`]. When responses alone pass it, the peer does not read: the connection is given up. Default 1 MiB.
     pub outgoing: usize,
+    /// Requests of one session that wait for an answer, in each direction: so many chunks of ours are sent ahead, and further
+    /// messages of the peer are refused (413, a NICKNAME 403). Default 256.
+    pub unanswered: usize,
     /// How long a request waits for its response (RFC 4975 §7.1.1: 30 s).
     pub transaction: std::time::Duration,
     /// How long an unfinished incoming message may pause before it is dropped. Default 540 s (RFC 7701 §6.1).
@@ -40,6 +44,7 @@ impl Default for Limits {
             reassembly: 1024 * 1024,
             sessions: 1024,
             outgoing: 1024 * 1024,
+            unanswered: 256,
             transaction: std::time::Duration::from_secs(30),
             chunk_reception: std::time::Duration::from_secs(540),
         }

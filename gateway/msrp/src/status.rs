@@ -49,6 +49,29 @@ impl Status {
         Self { code, comment }
     }
 
+    /// The status that a peer's three-digit code stands for, with the comment of the table above; an unlisted one has none.
+    #[must_use]
+    pub fn from_code(code: u16) -> Self {
+        const LISTED: [Status; 14] = [
+            Status::OK,
+            Status::BAD_REQUEST,
+            Status::FORBIDDEN,
+            Status::NOT_FOUND,
+            Status::TIMEOUT,
+            Status::STOP_SENDING,
+            Status::UNSUPPORTED_MEDIA,
+            Status::OUT_OF_BOUNDS,
+            Status::MALFORMED_NICKNAME,
+            Status::NICKNAME_IN_USE,
+            Status::PRIVATE_UNSUPPORTED,
+            Status::NO_SESSION,
+            Status::UNKNOWN_METHOD,
+            Status::BOUND_ELSEWHERE,
+        ];
+        let listed = LISTED.into_iter().find(|status| status.code == code);
+        listed.unwrap_or(Self::new(code, ""))
+    }
+
     /// The three-digit code.
     #[must_use]
     pub const fn code(self) -> u16 {
@@ -76,6 +99,10 @@ impl PartialEq for Status {
 
 impl fmt::Display for Status {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} {}", self.code, self.comment)
+        write!(f, "{:03}", self.code)?;
+        if self.comment.is_empty() {
+            return Ok(());
+        }
+        write!(f, " {}", self.comment)
     }
 }

@@ -1,2 +1,84 @@
-//! Placeholder.
-fn main() {}
+//! The project's chores, run as `cargo xtask CHORE`.
+
+mod compose;
+mod demo;
+mod packages;
+mod screen;
+mod steps;
+mod test;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+/// The project's chores
+#[derive(Debug, Parser)]
+#[command(name = "cargo xtask", bin_name = "cargo xtask")]
+struct Arguments {
+    #[command(subcommand)]
+    chore: Chore,
+}
+
+#[derive(Debug, Subcommand)]
+enum Chore {
+    /// An XMPP user and two SIP users meet in one room, on real servers on loopback
+    Demo {
+        /// Leave it running afterwards, to be joined by hand, until Ctrl-C
+        #[arg(long)]
+        keep: bool,
+    },
+    /// Formatting, lints, documentation and all tests, those against real servers included
+    Test,
+    /// The demo's conversation through deploy/docker-compose.yml on a Docker engine of our own
+    ComposeTest,
+    /// Licences, sources and known vulnerabilities of the dependencies (needs cargo-deny and the network)
+    Deny,
+    /// The servers from Debian that demo and tests talk to
+    Peers {
+        #[command(subcommand)]
+        action: PeersAction,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+enum PeersAction {
+    /// Install what is missing, without leaving a system-wide server running
+    Install {
+        /// Also what `compose-test` needs
+        #[arg(long)]
+        compose: bool,
+    },
+}
+
+fn main() -> ExitCode {
+    let arguments = Arguments::parse();
+    if let Err(error) = ctrlc::set_handler(interrupted) {
+        eprintln!("Ctrl-C will not clean up: {error}");
+    }
+    let outcome = match arguments.chore {
+        Chore::Demo { keep } => demo::run(keep),
+        Chore::Test => test::run(),
+        Chore::ComposeTest => compose::run(),
+        Chore::Deny => steps::deny(),
+        Chore::Peers {
+            action: PeersAction::Install { compose: false },
+        } => packages::install(packages::SERVERS),
+        Chore::Peers {
+            action: PeersAction::Install { compose: true },
+        } => packages::install(packages::SERVERS).and_then(|()| packages::install(packages::COMPOSE)),
+    };
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("{} {error:#}", screen::bad("error:"));
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// Ends what we started before it ends us.
+fn interrupted() {
+    gateway_tests::process::stop_all();
+    gateway_tests::scratch::delete_all();
+    std::process::exit(130);
+}

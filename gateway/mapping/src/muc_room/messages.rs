@@ -4,7 +4,7 @@ use std::time::Instant;
 
 use bytes::Bytes;
 use msrp::{
-    AnswerDue, IncomingMessage, SessionId, Status,
+    AnswerDue, FailureReport, IncomingMessage, SessionId, Status,
     cpim::{Address, Cpim},
 };
 use sip::Uri;
@@ -17,7 +17,7 @@ use crate::{
     ConnectionId, Gateway,
     offer::media_type,
     refusal::Refusal,
-    session::{Media, Phase, PrivateSender, Session, SessionKey, Unreflected},
+    session::{Media, Phase, PrivateSender, SentPrivately, Session, SessionKey, Unreflected},
     timers::Timer,
 };
 
@@ -63,7 +63,7 @@ impl Gateway {
             }
             Ok((Addressee::Room, text)) => self.say(key, text, due, now),
             Ok((Addressee::Occupant(nickname), text)) => {
-                let status = self.whisper(key, &nickname, text, message.id.clone());
+                let status = self.whisper(key, &nickname, text, message);
                 self.msrp(connection, msrp::Command::Answer { due, status });
             }
             Err(status) => self.msrp(connection, msrp::Command::Answer { due, status }),
@@ -144,7 +144,13 @@ impl Gateway {
     }
 
     /// F50. There is no reflection: the answer goes at once, and an error that comes back becomes a REPORT.
-    fn whisper(&mut self, key: SessionKey, nickname: &str, body: String, message: msrp::MessageId) -> Status {
+    fn whisper(
+        &mut self,
+        key: SessionKey,
+        nickname: &str,
+        body: String,
+        message: &IncomingMessage,
+    ) -> Status {
         let id = self.fresh_id();
         let Some(session) = self.sessions.get_mut(key) else {
             return Status::NO_SESSION;
@@ -159,7 +165,14 @@ impl Gateway {
         let Ok(to) = session.room.with_resource_str(nickname) else {
             return Status::NOT_FOUND;
         };
-        session.sent_privately.push_back((id.clone(), message));
+        if message.failure_report != FailureReport::No {
+            let octets = message.body.len() as u64;
+            session.sent_privately.push_back(SentPrivately {
+                stanza: id.clone(),
+                message: message.id,
+                octets,
+            });
+        }
         if session.sent_privately.len() > PRIVATE_REMEMBERED {
             session.sent_privately.pop_front();
         }
@@ -211,10 +224,10 @@ impl Gateway {
         let Some(session) = self.sessions.get_mut(key) else {
             return;
         };
-        let Some(place) = session.sent_privately.iter().position(|(sent, _)| sent == id) else {
+        let Some(place) = session.sent_privately.iter().position(|sent| sent.stanza == id) else {
             return;
         };
-        if let (Some((_, message)), Media::Bound(connection)) =
+        if let (Some(SentPrivately { message, octets, .. }), Media::Bound(connection)) =
             (session.sent_privately.remove(place), &session.media)
         {
             let (connection, session) = (*connection, session.msrp.clone());
@@ -223,6 +236,7 @@ impl Gateway {
                 msrp::Command::Report {
                     session,
                     message,
+                    octets,
                     status,
                 },
             );

@@ -119,9 +119,10 @@ impl Gateway {
                 .rooms
                 .get_mut(room)
                 .is_some_and(|room| room.roster.rename(nickname, new));
-            return if news {
-                self.room_changed(room, now)
-            };
+            if news {
+                self.room_changed(room, now);
+            }
+            return;
         }
         // A room that goes away with its server is not left: its occupants are to come back.
         let away = muc.has(status::SHUTDOWN) || muc.has(status::TECHNICAL);

@@ -1,62 +1,8 @@
-//! One transport connection and the sessions on it.
+//! The vocabulary between a connection and its owner.
 
-use std::time::Instant;
+use bytes::Bytes;
 
-use bytes::{Bytes, BytesMut};
-
-use crate::{Limits, MessageId, Path, SessionId, Status, frame};
-
-/// One transport connection that carries any number of MSRP sessions.
-///
-/// Contract: call `handle_*` with what happened, then take `poll_event` until `None`, then `poll_transmit` until it
-/// returns `false`, then `poll_timeout` for the next instant at which `handle_timeout` is due. `handle_*` is total. After
-/// [`Event::Faulted`] or [`Event::Closed`] the transport must be closed once `poll_transmit` is drained.
-pub struct Connection {
-    _limits: Limits,
-}
-
-impl Connection {
-    /// A connection whose identifiers come from `seed`.
-    #[must_use]
-    pub fn new(limits: Limits, _seed: [u8; 32]) -> Self {
-        Self { _limits: limits }
-    }
-    /// Bytes that arrived, cut anywhere.
-    pub fn handle_bytes(&mut self, _bytes: &[u8], _now: Instant) {
-        todo!()
-    }
-    /// The transport ended: every session is lost, every pending message failed.
-    pub fn handle_closed(&mut self, _now: Instant) {
-        todo!()
-    }
-    /// A command of the owner.
-    pub fn handle_command(&mut self, _command: Command, _now: Instant) {
-        todo!()
-    }
-    /// The instant that `poll_timeout` named has come.
-    pub fn handle_timeout(&mut self, _now: Instant) {
-        todo!()
-    }
-    /// Appends up to roughly `budget` octets to `out`; `false` when there is nothing to send. Messages of different
-    /// sessions take turns, and responses overtake message chunks.
-    pub fn poll_transmit(&mut self, _out: &mut BytesMut, _budget: usize, _now: Instant) -> bool {
-        todo!()
-    }
-    /// The next event.
-    pub fn poll_event(&mut self) -> Option<Event> {
-        todo!()
-    }
-    /// When `handle_timeout` is due.
-    #[must_use]
-    pub fn poll_timeout(&self) -> Option<Instant> {
-        todo!()
-    }
-    /// Octets queued for sending.
-    #[must_use]
-    pub fn outgoing_octets(&self) -> usize {
-        todo!()
-    }
-}
+use crate::{MessageId, Path, SessionId, Status, frame};
 
 /// The caller's own number for a message or nickname request; given back in the event that settles it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -93,17 +39,17 @@ pub enum FailureReport {
     /// Every response, and REPORTs of later failures.
     #[default]
     Yes,
-    /// Nothing.
+    /// Nothing: [`Event::Delivered`] comes when the last octet has been handed to `poll_transmit`.
     No,
-    /// Only failures.
+    /// Only failures: [`Event::Delivered`] comes when the last octet has been handed to `poll_transmit`; a failure that is
+    /// answered later is an [`Event::Reported`].
     Partial,
 }
 
 /// A message to send.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct OutgoingMessage {
-    /// Comes back in [`Event::Delivered`] or [`Event::Failed`]: exactly one of them for each message, with
-    /// [`FailureReport::Yes`].
+    /// Comes back in [`Event::Delivered`] or [`Event::Failed`]: exactly one of them for each message.
     pub tag: MessageTag,
     /// Its Message-ID.
     pub id: MessageId,
@@ -136,7 +82,8 @@ pub struct IncomingMessage {
 #[derive(Debug)]
 pub enum Command {
     /// Accepts the session that [`Event::BindRequested`] named; its bodiless SEND is answered 200, a first SEND with a body is
-    /// delivered.
+    /// delivered. For a session that is bound already it replaces the paths (a new offer and answer); for one that was not asked
+    /// for it lets the peer in before its first SEND, and the owner sees to it that nothing is sent before that (RFC 4975 §5.4).
     Bind(SessionParameters),
     /// Refuses it, with 481 or 506.
     RefuseBind {
@@ -145,7 +92,8 @@ pub enum Command {
         /// The answer.
         status: Status,
     },
-    /// Binds a session of which we are the active end: sends the bodiless SEND (RFC 4975 §5.4).
+    /// Binds a session of which we are the active end: sends the bodiless SEND (RFC 4975 §5.4). Messages may be sent without
+    /// waiting for [`Event::Opened`].
     Open(SessionParameters),
     /// Sends a message.
     Send {
@@ -167,21 +115,25 @@ pub enum Command {
     Answer {
         /// The request.
         due: AnswerDue,
-        /// The answer.
+        /// The answer. A local status is sent as 408.
         status: Status,
     },
-    /// Reports on a message that was answered 200 and failed afterwards, unless its sender asked not to hear of failures.
+    /// Reports on a message that was answered 200 and failed afterwards (RFC 4975 §7.1.2). Not for one whose sender wants to hear
+    /// of no failures.
     Report {
         /// In which session.
         session: SessionId,
         /// Which message.
         message: MessageId,
+        /// Octets of its body.
+        octets: u64,
         /// What became of it.
         status: Status,
     },
-    /// Ends a session on our side; what is queued for it is dropped, later frames for it get 481.
+    /// Ends a session on our side. What is queued for it is dropped: each message [`Event::Failed`] and each nickname request
+    /// [`Event::NicknameAnswered`] with [`Status::NO_SESSION`]. Requests that still wait for their answer, and later frames, get 481.
     Unbind(SessionId),
-    /// Sends what is queued, then [`Event::Closed`].
+    /// Sends what is queued, then [`Event::Closed`]. Messages that are unanswered by then fail with [`Status::CONNECTION_LOST`].
     Close,
 }
 
@@ -201,7 +153,8 @@ pub enum Event {
         /// Which.
         session: SessionId,
     },
-    /// A complete message with a body. Its last chunk waits for the answer.
+    /// A complete message with a body. Its last chunk waits for the answer. Messages whose Message-ID was accepted before are
+    /// answered again and not delivered again (RFC 4975 §5.4).
     Received {
         /// In which session.
         session: SessionId,
@@ -228,7 +181,7 @@ pub enum Event {
         /// The answer.
         status: Status,
     },
-    /// Every chunk of our message was answered 200.
+    /// Every chunk of our message was answered 200, or, with a [`FailureReport`] other than `Yes`, has been handed over.
     Delivered {
         /// In which session.
         session: SessionId,
@@ -244,7 +197,7 @@ pub enum Event {
         /// Why.
         status: Status,
     },
-    /// A REPORT for a message of ours.
+    /// A REPORT for a message of ours, or the late failure of one sent with [`FailureReport::Partial`].
     Reported {
         /// In which session.
         session: SessionId,
@@ -253,16 +206,18 @@ pub enum Event {
         /// What was reported.
         status: Status,
     },
-    /// The session cannot go on over this connection.
+    /// The session cannot go on over this connection. Its messages and nickname requests have been settled; nothing more comes
+    /// about it.
     Lost {
         /// Which.
         session: SessionId,
         /// Why.
         cause: LostCause,
     },
-    /// The peer broke the framing: close the transport. Preceded by `Lost` for each session.
+    /// The peer broke the framing, or leaves our responses unread beyond [`crate::Limits::outgoing`]: close the transport. Preceded
+    /// by `Lost` for each session, followed by nothing.
     Faulted(frame::Fault),
-    /// Nothing more to send after [`Command::Close`], or the transport ended: close it.
+    /// Nothing more to send after [`Command::Close`], or the transport ended: close it. The last event.
     Closed,
 }
 

@@ -1,0 +1,20 @@
+//! RFC 7702 §6, one module per subsection, played by real SIP and MSRP machines against the core under a clock that only the test moves.
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    reason = "a test fails by panicking"
+)]
+
+mod section_6_1_enter;
+mod section_6_2_presence;
+mod section_6_3_messages;
+mod section_6_4_nickname;
+mod section_6_5_invite;
+mod section_6_6_exit;
+mod section_6_reentry;
+mod stage;
+
+pub(crate) const ROOM: &str = "capulet@rooms.example.com";
+pub(crate) const ROOM_URI: &str = "sip:capulet@rooms.example.com";

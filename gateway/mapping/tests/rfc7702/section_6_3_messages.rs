@@ -1,0 +1,267 @@
+use std::time::Duration;
+
+use bytes::Bytes;
+use msrp::Status;
+use xmpp::stanza::{Condition, Outgoing};
+
+use crate::{
+    ROOM, ROOM_URI,
+    stage::{
+        Stage, config,
+        muc::{message, private},
+    },
+};
+
+const ROMEO: &str = "sip:romeo@example.org";
+
+fn with_two() -> (Stage, usize, usize) {
+    let mut stage = Stage::new(config());
+    stage.muc.native_enters(ROOM, "Juliet");
+    let romeo = stage.user("romeo");
+    stage.enter(romeo, ROOM_URI, "Romeo");
+    let mercutio = stage.user("mercutio");
+    stage.enter(mercutio, ROOM_URI, "Mercutio");
+    (stage, romeo, mercutio)
+}
+
+fn occupant(stage: &Stage, nickname: &str) -> xmpp::FullJid {
+    let room = stage.muc.room(ROOM);
+    let (_, jid) = room.occupants.iter().find(|(nick, _)| nick == nickname).unwrap();
+    jid.clone().try_into_full().unwrap()
+}
+
+#[test]
+fn f44_to_f47_a_message_reaches_all_others_once_and_its_sender_never() {
+    let (mut stage, romeo, mercutio) = with_two();
+    let tag = stage.say(romeo, "Romeo is here!");
+    assert_eq!(stage.outcome(romeo, tag), Some(Ok(())));
+    assert!(stage.heard(romeo).is_empty(), "no reflection to a SIP sender");
+    let from = "sip:capulet@rooms.example.com;gr=Romeo".to_owned();
+    assert_eq!(
+        stage.heard(mercutio),
+        [(from, ROOM_URI.to_owned(), "Romeo is here!".to_owned())]
+    );
+}
+
+#[test]
+fn the_msrp_answer_waits_for_the_reflection() {
+    let (mut stage, romeo, _) = with_two();
+    stage.muc.mute = true;
+    let tag = stage.say(romeo, "patience");
+    stage.pass(Duration::from_secs(2));
+    assert_eq!(stage.outcome(romeo, tag), None);
+    let Some(Outgoing::Groupchat { from, id, body, .. }) = stage.to_rooms.last().cloned() else {
+        panic!()
+    };
+    stage.stanza(message(&ROOM.parse().unwrap(), "Romeo", &from, &id, &body));
+    assert_eq!(stage.outcome(romeo, tag), Some(Ok(())));
+}
+
+#[test]
+fn a_reflection_is_known_by_its_id_and_never_by_its_text() {
+    let (mut stage, romeo, _) = with_two();
+    stage.muc.mute = true;
+    let tag = stage.say(romeo, "same words");
+    let to = occupant(&stage, "Romeo");
+    stage.stanza(message(
+        &ROOM.parse().unwrap(),
+        "Romeo",
+        &to,
+        "another-id",
+        "same words",
+    ));
+    assert_eq!(stage.outcome(romeo, tag), None);
+    let Some(Outgoing::Groupchat { id, .. }) = stage.to_rooms.last().cloned() else {
+        panic!()
+    };
+    stage.stanza(message(&ROOM.parse().unwrap(), "Juliet", &to, &id, "forged"));
+    assert_eq!(
+        stage.outcome(romeo, tag),
+        None,
+        "somebody else's message with our id is no receipt"
+    );
+    assert_eq!(stage.heard(romeo).len(), 1);
+}
+
+#[test]
+fn silence_of_the_room_becomes_an_error_before_msrp_gives_up() {
+    let (mut stage, romeo, _) = with_two();
+    stage.muc.mute = true;
+    let tag = stage.say(romeo, "anybody?");
+    stage.pass(Duration::from_secs(21));
+    assert_eq!(stage.outcome(romeo, tag), Some(Err(Status::TIMEOUT)));
+}
+
+#[test]
+fn a_native_message_arrives_with_its_sender_s_place_in_the_room() {
+    let (mut stage, romeo, mercutio) = with_two();
+    let told = stage.muc.native_says(ROOM, "Juliet", "O Romeo 🌹");
+    stage.stanzas(told);
+    let from = "sip:capulet@rooms.example.com;gr=Juliet".to_owned();
+    for user in [romeo, mercutio] {
+        assert_eq!(
+            stage.heard(user),
+            [(from.clone(), ROOM_URI.to_owned(), "O Romeo 🌹".to_owned())]
+        );
+    }
+}
+
+#[test]
+fn what_comes_before_the_msrp_session_is_open_waits() {
+    let mut stage = Stage::new(config());
+    stage.muc.native_enters(ROOM, "Juliet");
+    let romeo = stage.user("romeo");
+    stage.invite(romeo, ROOM_URI, Some("Romeo"));
+    let told = stage.muc.native_says(ROOM, "Juliet", "early");
+    stage.stanzas(told);
+    assert!(stage.heard(romeo).is_empty());
+    stage.connect(romeo);
+    assert_eq!(stage.heard(romeo)[0].2, "early");
+}
+
+#[test]
+fn f48_to_f50_a_private_message_reaches_only_its_addressee() {
+    let (mut stage, romeo, mercutio) = with_two();
+    let tag = stage.send(
+        romeo,
+        ROMEO,
+        &["sip:capulet@rooms.example.com;gr=Mercutio"],
+        "psst",
+    );
+    assert_eq!(stage.outcome(romeo, tag), Some(Ok(())));
+    let from = "sip:capulet@rooms.example.com;gr=Romeo".to_owned();
+    let heard = stage.heard(mercutio);
+    assert_eq!(
+        heard,
+        [(from, "sip:mercutio@example.org".to_owned(), "psst".to_owned())]
+    );
+    assert!(
+        !stage
+            .to_rooms
+            .iter()
+            .any(|s| matches!(s, Outgoing::Groupchat { .. })),
+        "nothing goes public"
+    );
+
+    let tag = stage.send(romeo, ROMEO, &["sip:mercutio@example.org"], "by address");
+    assert_eq!(stage.outcome(romeo, tag), Some(Ok(())));
+    assert_eq!(stage.heard(mercutio).len(), 2);
+}
+
+#[test]
+fn a_private_message_from_xmpp_arrives_or_its_sender_is_told() {
+    let (mut stage, romeo, _) = with_two();
+    let room = ROOM.parse().unwrap();
+    let to = occupant(&stage, "Romeo");
+    stage.stanza(private(&room, "Juliet", &to, "p1", "wherefore"));
+    assert_eq!(stage.heard(romeo)[0].1, ROMEO);
+
+    stage.cut(romeo);
+    let told_off = |stage: &Stage| {
+        stage
+            .to_rooms
+            .iter()
+            .any(|s| matches!(s, Outgoing::Error { id: Some(id), .. } if id == "p2"))
+    };
+    stage.stanza(private(&room, "Juliet", &to, "p2", "gone?"));
+    assert!(told_off(&stage));
+}
+
+#[test]
+fn rfc7701_section_6_2_a_client_without_private_messages_gets_none() {
+    let mut stage = Stage::new(config());
+    stage.muc.native_enters(ROOM, "Juliet");
+    let romeo = stage.user("romeo");
+    let offer = stage
+        .offer(romeo)
+        .replace("nickname private-messages", "nickname");
+    stage.invite_with(romeo, ROOM_URI, Some("Romeo"), &offer, "application/sdp");
+    stage.connect(romeo);
+    let to = occupant(&stage, "Romeo");
+    stage.stanza(private(&ROOM.parse().unwrap(), "Juliet", &to, "p1", "psst"));
+    assert!(stage.heard(romeo).is_empty());
+    assert!(matches!(
+        stage.to_rooms.last(),
+        Some(Outgoing::Error {
+            condition: Condition::FeatureNotImplemented,
+            ..
+        })
+    ));
+}
+
+#[test]
+fn rfc7701_section_6_what_a_send_must_not_be() {
+    let (mut stage, romeo, mercutio) = with_two();
+    let room = ROOM_URI;
+    let long = "x".repeat(32 * 1024 + 1);
+    let cases: Vec<(&str, &str, Vec<&str>, &str, u16)> = vec![
+        (
+            "a foreign From",
+            "sip:mercutio@example.org",
+            vec![room],
+            "hi",
+            403,
+        ),
+        (
+            "several To",
+            ROMEO,
+            vec![room, "sip:mercutio@example.org"],
+            "hi",
+            403,
+        ),
+        ("no To", ROMEO, vec![], "hi", 403),
+        (
+            "an absent occupant",
+            ROMEO,
+            vec!["sip:capulet@rooms.example.com;gr=nobody"],
+            "hi",
+            404,
+        ),
+        (
+            "another room",
+            ROMEO,
+            vec!["sip:montague@rooms.example.com"],
+            "hi",
+            404,
+        ),
+        ("a text over the limit", ROMEO, vec![room], &long, 413),
+    ];
+    for (what, from, to, text, status) in cases {
+        let tag = stage.send(romeo, from, &to, text);
+        assert_eq!(
+            stage.outcome(romeo, tag).map(|o| o.map_err(Status::code)),
+            Some(Err(status)),
+            "{what}"
+        );
+    }
+    let tag = stage.send_raw(romeo, "text/plain", Bytes::from_static(b"bare"));
+    assert_eq!(stage.outcome(romeo, tag), Some(Err(Status::UNSUPPORTED_MEDIA)));
+    let tag = stage.send_raw(romeo, "message/cpim", Bytes::from_static(b"\xff\xff"));
+    assert_eq!(stage.outcome(romeo, tag), Some(Err(Status::BAD_REQUEST)));
+    assert!(stage.heard(mercutio).is_empty());
+    let tag = stage.say(romeo, "still here");
+    assert_eq!(
+        stage.outcome(romeo, tag),
+        Some(Ok(())),
+        "nothing of it harms the session"
+    );
+}
+
+#[test]
+fn a_message_in_a_room_that_has_forgotten_the_user_is_refused_and_he_goes_back_in() {
+    let (mut stage, romeo, _) = with_two();
+    let room: xmpp::BareJid = ROOM.parse().unwrap();
+    stage
+        .muc
+        .rooms
+        .get_mut(&room)
+        .unwrap()
+        .occupants
+        .retain(|(nick, _)| nick != "Romeo");
+    let tag = stage.say(romeo, "hello?");
+    assert!(matches!(stage.outcome(romeo, tag), Some(Err(_))));
+    stage.pass(Duration::from_secs(3));
+    let tag = stage.say(romeo, "hello again");
+    assert_eq!(stage.outcome(romeo, tag), Some(Ok(())));
+    assert_eq!(stage.bye(romeo), None);
+}

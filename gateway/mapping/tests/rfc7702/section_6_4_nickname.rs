@@ -1,0 +1,107 @@
+use std::time::Duration;
+
+use msrp::Status;
+
+use crate::{
+    ROOM, ROOM_URI,
+    stage::{Stage, config},
+};
+
+fn with_romeo() -> (Stage, usize) {
+    let mut stage = Stage::new(config());
+    stage.muc.native_enters(ROOM, "Juliet");
+    let romeo = stage.user("romeo");
+    stage.enter(romeo, ROOM_URI, "Romeo");
+    (stage, romeo)
+}
+
+#[test]
+fn f51_a_free_nickname_is_taken_and_shown() {
+    let (mut stage, romeo) = with_romeo();
+    stage.subscribe(romeo, ROOM_URI);
+    stage.nickname(romeo, "montecchi");
+    assert_eq!(stage.nickname_outcome(romeo), Some(Status::OK));
+    assert_eq!(stage.nicknames(romeo), ["Juliet", "montecchi"]);
+    stage.say(romeo, "it is me");
+    assert!(
+        stage.heard(romeo).is_empty(),
+        "his reflection under the new nickname is known too"
+    );
+}
+
+#[test]
+fn f53_f54_a_taken_nickname_is_425_and_the_old_one_stays() {
+    let (mut stage, romeo) = with_romeo();
+    stage.nickname(romeo, "Juliet");
+    assert_eq!(stage.nickname_outcome(romeo), Some(Status::NICKNAME_IN_USE));
+    let room = stage.muc.room(ROOM);
+    assert_eq!(room.occupants[1].0, "Romeo");
+}
+
+#[test]
+fn the_room_s_own_conflict_is_425_too() {
+    let (mut stage, romeo) = with_romeo();
+    // Somebody whom our roster does not show yet has it.
+    stage.muc.native_enters(ROOM, "Paris");
+    stage.nickname(romeo, "Paris");
+    assert_eq!(stage.nickname_outcome(romeo), Some(Status::NICKNAME_IN_USE));
+}
+
+#[test]
+fn rfc8266_nicknames_that_look_the_same_are_the_same() {
+    let (mut stage, romeo) = with_romeo();
+    for variant in ["juliet", " JULIET ", "Ｊuliet"] {
+        stage.nickname(romeo, variant);
+        assert_eq!(
+            stage.nickname_outcome(romeo),
+            Some(Status::NICKNAME_IN_USE),
+            "{variant}"
+        );
+    }
+    stage.nickname(romeo, "ROMEO");
+    assert_eq!(
+        stage.nickname_outcome(romeo),
+        Some(Status::OK),
+        "his own in other letters is free for him"
+    );
+}
+
+#[test]
+fn a_malformed_nickname_is_424() {
+    let (mut stage, romeo) = with_romeo();
+    for bad in [" ", "a\u{202e}b", &"x".repeat(129)] {
+        stage.nickname(romeo, bad);
+        assert_eq!(
+            stage.nickname_outcome(romeo),
+            Some(Status::MALFORMED_NICKNAME),
+            "{bad:?}"
+        );
+    }
+}
+
+#[test]
+fn the_nickname_held_already_is_granted_without_asking() {
+    let (mut stage, romeo) = with_romeo();
+    let asked = stage.to_rooms.len();
+    stage.nickname(romeo, "Romeo");
+    assert_eq!(stage.nickname_outcome(romeo), Some(Status::OK));
+    assert_eq!(stage.to_rooms.len(), asked);
+}
+
+#[test]
+fn giving_a_nickname_back_returns_to_the_provisional_one() {
+    let (mut stage, romeo) = with_romeo();
+    stage.nickname(romeo, "montecchi");
+    stage.nickname(romeo, "");
+    assert_eq!(stage.nickname_outcome(romeo), Some(Status::OK));
+    assert_eq!(stage.muc.room(ROOM).occupants[1].0, "Romeo");
+}
+
+#[test]
+fn a_room_that_does_not_answer_keeps_the_old_one() {
+    let (mut stage, romeo) = with_romeo();
+    stage.muc.mute = true;
+    stage.nickname(romeo, "montecchi");
+    stage.pass(Duration::from_secs(21));
+    assert_eq!(stage.nickname_outcome(romeo).map(Status::code), Some(408));
+}

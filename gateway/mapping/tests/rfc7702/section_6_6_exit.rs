@@ -1,0 +1,148 @@
+use std::time::Duration;
+
+use sip::conference::EndpointStatus;
+use xmpp::stanza::Outgoing;
+
+use crate::{
+    ROOM, ROOM_URI,
+    stage::{Stage, config},
+};
+
+fn with_two() -> (Stage, usize, usize) {
+    let mut stage = Stage::new(config());
+    stage.muc.native_enters(ROOM, "Juliet");
+    let romeo = stage.user("romeo");
+    stage.enter(romeo, ROOM_URI, "Romeo");
+    let mercutio = stage.user("mercutio");
+    stage.enter(mercutio, ROOM_URI, "Mercutio");
+    stage.subscribe(mercutio, ROOM_URI);
+    (stage, romeo, mercutio)
+}
+
+fn hang_up(stage: &mut Stage, user: usize) {
+    let dialog = stage.users[user].dialog;
+    let now = stage.now;
+    stage.users[user]
+        .endpoint
+        .handle_command(sip::Command::Bye { dialog, reason: None }, now);
+    stage.run();
+}
+
+#[test]
+fn f59_to_f62_bye_leaves_the_room_and_the_others_see_it() {
+    let (mut stage, romeo, mercutio) = with_two();
+    hang_up(&mut stage, romeo);
+    assert!(
+        matches!(stage.to_rooms.last(), Some(Outgoing::Leave { to, .. }) if to.as_str().ends_with("/Romeo"))
+    );
+    stage.pass(Duration::from_secs(6));
+    assert_eq!(stage.nicknames(mercutio), ["Juliet", "Mercutio"]);
+}
+
+#[test]
+fn a_lost_msrp_connection_ends_the_stay() {
+    let (mut stage, romeo, mercutio) = with_two();
+    stage.cut(romeo);
+    assert_eq!(stage.bye(romeo).map(|(code, _)| code), Some(480));
+    stage.pass(Duration::from_secs(6));
+    assert_eq!(stage.nicknames(mercutio), ["Juliet", "Mercutio"]);
+}
+
+#[test]
+fn removal_by_the_room_is_a_bye_that_says_why() {
+    for (statuses, reason, code, text) in [
+        (
+            &[307][..],
+            Some("Mind your language"),
+            403,
+            "Removed From The Room: Mind your language",
+        ),
+        (&[301][..], None, 403, "Banned From The Room"),
+        (&[321][..], None, 403, "The Room Is For Members Only"),
+    ] {
+        let (mut stage, romeo, mercutio) = with_two();
+        let told = stage.muc.leaves(ROOM, "Romeo", statuses, reason);
+        stage.stanzas(told);
+        assert_eq!(stage.bye(romeo), Some((code, text.to_owned())));
+        assert!(
+            !matches!(stage.to_rooms.last(), Some(Outgoing::Leave { .. })),
+            "who was removed has nothing to leave"
+        );
+        stage.pass(Duration::from_secs(6));
+        assert_eq!(stage.nicknames(mercutio), ["Juliet", "Mercutio"]);
+    }
+}
+
+#[test]
+fn a_removed_occupant_is_booted_in_the_others_documents() {
+    let (mut stage, _, mercutio) = with_two();
+    let told = stage.muc.leaves(ROOM, "Juliet", &[307], Some("rude"));
+    stage.stanzas(told);
+    stage.pass(Duration::from_secs(6));
+    let booted = stage.users[mercutio].sip_events.iter().any(|event| {
+        let sip::Event::Notified { body: Some(body), .. } = event else {
+            return false;
+        };
+        let (_, document) = sip::conference::Document::parse(&body.bytes).unwrap();
+        document
+            .users
+            .iter()
+            .any(|user| user.status == Some(EndpointStatus::Booted(Some("rude".to_owned()))))
+    });
+    assert!(booted);
+}
+
+#[test]
+fn a_destroyed_room_ends_every_stay_and_leaves_nothing() {
+    let (mut stage, romeo, mercutio) = with_two();
+    for name in ["Romeo", "Mercutio"] {
+        let mut told = stage.muc.leaves(ROOM, name, &[], None);
+        for stanza in &mut told {
+            if let xmpp::stanza::Stanza::Presence(presence) = stanza {
+                presence.muc.as_mut().unwrap().destroy = Some(xmpp::stanza::Destroy {
+                    jid: None,
+                    reason: Some("closing time".to_owned()),
+                });
+            }
+        }
+        stage.stanzas(told);
+    }
+    for user in [romeo, mercutio] {
+        assert_eq!(
+            stage.bye(user),
+            Some((410, "The Room Was Closed: closing time".to_owned()))
+        );
+    }
+    assert_eq!(stage.gateway.census(), (0, 0, 0, 0));
+}
+
+#[test]
+fn a_graceful_stop_tells_both_sides() {
+    let (mut stage, romeo, mercutio) = with_two();
+    let now = stage.now;
+    stage.gateway.handle_shutdown(now);
+    stage.run();
+    for user in [romeo, mercutio] {
+        assert_eq!(stage.bye(user).map(|(code, _)| code), Some(503));
+    }
+    let left = stage
+        .to_rooms
+        .iter()
+        .filter(|s| matches!(s, Outgoing::Leave { .. }))
+        .count();
+    assert_eq!(left, 2);
+    assert!(stage.gateway.is_idle());
+    assert_eq!(stage.gateway.census(), (0, 0, 0, 0));
+}
+
+#[test]
+fn when_all_have_left_nothing_is_held() {
+    let (mut stage, romeo, mercutio) = with_two();
+    stage.say(romeo, "farewell");
+    stage.nickname(mercutio, "Ghost");
+    hang_up(&mut stage, romeo);
+    hang_up(&mut stage, mercutio);
+    stage.pass(Duration::from_secs(120));
+    assert_eq!(stage.gateway.census(), (0, 0, 0, 0));
+    assert_eq!(stage.focus.census(), (0, 0, 0));
+}

@@ -1,0 +1,129 @@
+use std::time::Duration;
+
+use msrp::Status;
+use xmpp::stanza::{Condition, Outgoing};
+
+use crate::{
+    ROOM, ROOM_URI,
+    stage::{Stage, config},
+};
+
+fn with_two() -> (Stage, usize, usize) {
+    let mut stage = Stage::new(config());
+    stage.muc.native_enters(ROOM, "Juliet");
+    let romeo = stage.user("romeo");
+    stage.enter(romeo, ROOM_URI, "Romeo");
+    let mercutio = stage.user("mercutio");
+    stage.enter(mercutio, ROOM_URI, "Mercutio");
+    (stage, romeo, mercutio)
+}
+
+#[test]
+fn after_a_restart_of_the_server_all_are_back_and_no_call_has_ended() {
+    let (mut stage, romeo, mercutio) = with_two();
+    stage.subscribe(romeo, ROOM_URI);
+    let before: Vec<_> = stage.muc.room(ROOM).occupants[1..].to_vec();
+    stage.link(false);
+    stage.muc.rooms.clear();
+    stage.pass(Duration::from_secs(300));
+    stage.link(true);
+    stage.pass(Duration::from_secs(6));
+    let after = &stage.muc.room(ROOM).occupants;
+    assert_eq!(*after, before, "same addresses, same nicknames");
+    assert_eq!(
+        stage.nicknames(romeo),
+        ["Mercutio", "Romeo"],
+        "Juliet has not come back"
+    );
+    let tag = stage.say(romeo, "where were we?");
+    assert_eq!(stage.outcome(romeo, tag), Some(Ok(())));
+    assert_eq!(stage.heard(mercutio).len(), 1);
+    assert_eq!((stage.bye(romeo), stage.bye(mercutio)), (None, None));
+}
+
+#[test]
+fn while_the_link_is_down_messages_are_refused_and_not_lost() {
+    let (mut stage, romeo, _) = with_two();
+    stage.muc.mute = true;
+    let in_flight = stage.say(romeo, "in flight");
+    stage.link(false);
+    assert_eq!(
+        stage.outcome(romeo, in_flight).map(|o| o.map_err(Status::code)),
+        Some(Err(408))
+    );
+    let refused = stage.say(romeo, "anyone?");
+    assert_eq!(
+        stage.outcome(romeo, refused).map(|o| o.map_err(Status::code)),
+        Some(Err(408))
+    );
+}
+
+#[test]
+fn who_leaves_while_the_link_is_down_leaves_no_ghost() {
+    let (mut stage, romeo, _) = with_two();
+    stage.link(false);
+    stage.cut(romeo);
+    stage.link(true);
+    assert!(
+        stage
+            .to_rooms
+            .iter()
+            .any(|s| matches!(s, Outgoing::Leave { to, .. } if to.as_str().ends_with("/Romeo")))
+    );
+}
+
+#[test]
+fn a_room_that_bans_meanwhile_ends_the_stay() {
+    let (mut stage, romeo, _) = with_two();
+    stage.link(false);
+    stage.muc.rooms.clear();
+    stage.muc.refuse = Some(Condition::Forbidden);
+    stage.link(true);
+    assert_eq!(stage.bye(romeo).map(|(code, _)| code), Some(403));
+    assert_eq!(stage.gateway.census(), (0, 0, 0, 0));
+}
+
+#[test]
+fn a_room_that_stays_away_is_given_up_in_the_end() {
+    let (mut stage, romeo, _) = with_two();
+    stage.link(false);
+    stage.muc.rooms.clear();
+    stage.muc.mute = true;
+    stage.link(true);
+    stage.pass(Duration::from_secs(50));
+    assert_eq!(stage.bye(romeo), None);
+    stage.pass(Duration::from_secs(30));
+    assert_eq!(stage.bye(romeo).map(|(code, _)| code), Some(408));
+    assert_eq!(stage.gateway.census(), (0, 0, 0, 0));
+}
+
+#[test]
+fn a_technical_removal_leads_back_into_the_room() {
+    let (mut stage, romeo, mercutio) = with_two();
+    let told = stage.muc.leaves(ROOM, "Romeo", &[307, 333], None);
+    stage.stanzas(told);
+    stage.pass(Duration::from_secs(3));
+    assert_eq!(stage.bye(romeo), None);
+    let tag = stage.say(romeo, "back");
+    assert_eq!(stage.outcome(romeo, tag), Some(Ok(())));
+    assert_eq!(stage.heard(mercutio).len(), 1);
+}
+
+#[test]
+fn a_nickname_lost_meanwhile_is_varied() {
+    let (mut stage, romeo, _) = with_two();
+    stage.link(false);
+    stage.muc.rooms.clear();
+    stage.muc.native_enters(ROOM, "Romeo");
+    stage.link(true);
+    stage.pass(Duration::from_secs(1));
+    let names: Vec<_> = stage
+        .muc
+        .room(ROOM)
+        .occupants
+        .iter()
+        .map(|(nick, _)| nick.clone())
+        .collect();
+    assert_eq!(names, ["Romeo", "Romeo (2)", "Mercutio"]);
+    assert_eq!(stage.bye(romeo), None);
+}

@@ -1,0 +1,512 @@
+//! One transport connection and the sessions on it.
+
+use std::{
+    collections::{BTreeMap, VecDeque},
+    time::Instant,
+};
+
+use bytes::{Buf, BytesMut};
+
+use crate::{
+    Limits, SessionId, Status,
+    frame::{Decoder, Fault, Frame, Kind, Method},
+};
+
+mod outbox;
+mod reassembly;
+mod session;
+mod vocabulary;
+mod wire;
+
+use session::Session;
+pub use vocabulary::{
+    AnswerDue, Command, Event, FailureReport, IncomingMessage, LostCause, MessageTag, OutgoingMessage,
+    SessionParameters,
+};
+use wire::{Asked, Deadline, Origin, Wire};
+
+/// One transport connection that carries any number of MSRP sessions.
+///
+/// Contract: call `handle_*` with what happened, then take `poll_event` until `None`, then `poll_transmit` until it
+/// returns `false`, then `poll_timeout` for the next instant at which `handle_timeout` is due. `handle_*` is total. After
+/// [`Event::Faulted`] or [`Event::Closed`] the transport must be closed once `poll_transmit` is drained.
+///
+/// `poll_transmit` may give rise to events ([`Event::Delivered`] without failure reports, [`Event::Closed`]): `poll_timeout` is then
+/// due at once. An owner that wants back-pressure stops reading from the peer while `outgoing_octets` is high.
+pub struct Connection {
+    wire: Wire,
+    decoder: Decoder,
+    phase: Phase,
+    sessions: BTreeMap<SessionId, Entry>,
+    ended: Ended,
+    /// Sessions with chunks to send, the next one first.
+    turns: VecDeque<SessionId>,
+    /// When events arose that the owner was not told to expect.
+    unannounced: Option<Instant>,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Phase {
+    Open,
+    /// After [`Command::Close`]: ends when nothing is queued.
+    Closing,
+    /// After [`Event::Closed`] or [`Event::Faulted`].
+    Ended,
+}
+
+enum Entry {
+    /// Asked for with [`Event::BindRequested`].
+    Waiting(Waiting),
+    Bound(Box<Session>),
+}
+
+/// Frames for a session that is not bound yet.
+#[derive(Default)]
+struct Waiting {
+    frames: Vec<Frame>,
+    octets: usize,
+}
+
+/// Sessions that are over, with the status that further requests get.
+#[derive(Default)]
+struct Ended {
+    statuses: BTreeMap<SessionId, Status>,
+    order: VecDeque<SessionId>,
+}
+
+impl Connection {
+    /// A connection whose identifiers come from `seed`.
+    #[must_use]
+    pub fn new(limits: Limits, seed: [u8; 32]) -> Self {
+        Self {
+            decoder: Decoder::new(&limits),
+            wire: Wire::new(limits, seed),
+            phase: Phase::Open,
+            sessions: BTreeMap::new(),
+            ended: Ended::default(),
+            turns: VecDeque::new(),
+            unannounced: None,
+        }
+    }
+
+    /// Bytes that arrived, cut anywhere.
+    pub fn handle_bytes(&mut self, bytes: &[u8], now: Instant) {
+        if self.phase == Phase::Ended {
+            return;
+        }
+        self.decoder.push(bytes);
+        while let Some(frame) = self.decoder.next_frame() {
+            match frame {
+                Ok(frame) => self.handle_frame(frame, now),
+                Err(fault) => return self.fault(fault),
+            }
+            if self.wire.control.len() > self.wire.limits.outgoing {
+                let offset = self.decoder.offset();
+                return self.fault(Fault {
+                    rule: "Limits::outgoing: the peer leaves responses unread",
+                    offset,
+                });
+            }
+        }
+        self.close_if_drained();
+    }
+
+    /// The transport ended: every session is lost, every pending message failed.
+    pub fn handle_closed(&mut self, _now: Instant) {
+        if self.phase != Phase::Ended {
+            self.lose_all(LostCause::Disconnected);
+            self.wire.emit(Event::Closed);
+            self.phase = Phase::Ended;
+        }
+        self.wire.control.clear();
+    }
+
+    /// A command of the owner.
+    pub fn handle_command(&mut self, command: Command, now: Instant) {
+        match command {
+            Command::Bind(parameters) => self.bind(parameters, now),
+            Command::RefuseBind { session, status } => self.refuse(&session, status),
+            Command::Open(parameters) => self.open(parameters, now),
+            Command::Send { session, message } => match self.bound(&session) {
+                Ok((bound, wire)) => {
+                    bound.send(message, wire);
+                    self.take_turn(&session);
+                }
+                Err(status) => self.wire.emit(Event::Failed {
+                    session,
+                    tag: message.tag,
+                    status,
+                }),
+            },
+            Command::Nickname {
+                session,
+                tag,
+                nickname,
+            } => match self.bound(&session) {
+                Ok((bound, wire)) => bound.nickname(tag, &nickname, wire, now),
+                Err(status) => self.wire.emit(Event::NicknameAnswered { session, tag, status }),
+            },
+            Command::Answer { due, status } => {
+                if let Ok((bound, wire)) = self.bound(&due.session) {
+                    bound.answer(due.transaction, status, wire);
+                }
+            }
+            Command::Report {
+                session,
+                message,
+                octets,
+                status,
+            } => {
+                if let Ok((bound, wire)) = self.bound(&session) {
+                    bound.report(message, octets, status, wire);
+                }
+            }
+            Command::Unbind(session) => self.end_session(&session, Status::NO_SESSION),
+            Command::Close => {
+                if self.phase == Phase::Open {
+                    self.phase = Phase::Closing;
+                    self.close_if_drained();
+                }
+            }
+        }
+    }
+
+    /// The instant that `poll_timeout` named has come.
+    pub fn handle_timeout(&mut self, now: Instant) {
+        self.unannounced = None;
+        while let Some(deadline) = self.wire.take_due(now) {
+            match deadline {
+                Deadline::Transaction(transaction) => self.answered(&transaction, None),
+                Deadline::Reception(id) => {
+                    if let Ok((bound, wire)) = self.bound(&id) {
+                        bound.reception_timed_out(wire, now);
+                    }
+                }
+            }
+        }
+        self.close_if_drained();
+    }
+
+    /// Appends up to roughly `budget` octets to `out`; `false` when there is nothing to send. Messages of different
+    /// sessions take turns, and responses overtake message chunks. A chunk is never split, so that `out` may grow by up to
+    /// [`Limits::chunk_out`] more than the budget, and by one chunk at least if there is one to send.
+    pub fn poll_transmit(&mut self, out: &mut BytesMut, budget: usize, now: Instant) -> bool {
+        let before = out.len();
+        let full = before.saturating_add(budget.max(1));
+        let events = self.wire.events.len();
+        let control = self.wire.control.len().min(budget.max(1));
+        out.extend_from_slice(self.wire.control.get(..control).unwrap_or_default());
+        self.wire.control.advance(control);
+        while self.wire.control.is_empty() && out.len() < full {
+            let Some(id) = self.turns.pop_front() else { break };
+            let Some(Entry::Bound(session)) = self.sessions.get_mut(&id) else {
+                continue;
+            };
+            session.in_turn = false;
+            if session.is_ready(&self.wire) {
+                session.write_chunk(&mut self.wire, out, now);
+                self.take_turn(&id);
+            }
+        }
+        self.close_if_drained();
+        if self.wire.events.len() > events {
+            self.unannounced = Some(now);
+        }
+        out.len() > before
+    }
+
+    /// The next event.
+    pub fn poll_event(&mut self) -> Option<Event> {
+        let event = self.wire.events.pop_front();
+        if event.is_none() {
+            self.unannounced = None;
+        }
+        event
+    }
+
+    /// When `handle_timeout` is due.
+    #[must_use]
+    pub fn poll_timeout(&self) -> Option<Instant> {
+        self.unannounced.or_else(|| self.wire.next_deadline())
+    }
+
+    /// Octets queued for sending: responses, and messages counted as in [`Limits::outgoing`].
+    #[must_use]
+    pub fn outgoing_octets(&self) -> usize {
+        self.wire.control.len() + self.wire.queued
+    }
+
+    fn handle_frame(&mut self, frame: Frame, now: Instant) {
+        match &frame.kind {
+            Kind::Response(status) => {
+                // RFC 4975 §10 defines no provisional responses.
+                if status.code() >= 200 {
+                    self.answered(&frame.transaction, Some(*status));
+                }
+            }
+            Kind::Request(Method::Report) => self.reported(&frame),
+            Kind::Request(Method::Other(_)) => self.answer(&frame, Status::UNKNOWN_METHOD),
+            Kind::Request(method @ (Method::Send | Method::Nickname)) => {
+                let method = method.clone();
+                self.requested(frame, &method, now);
+            }
+        }
+    }
+
+    /// A SEND or NICKNAME.
+    fn requested(&mut self, frame: Frame, method: &Method, now: Instant) {
+        let [uri] = frame.to.hops() else {
+            return self.answer(&frame, Status::NO_SESSION);
+        };
+        let Some(id) = uri.session().cloned() else {
+            return self.answer(&frame, Status::NO_SESSION);
+        };
+        let weight = frame.weight();
+        match self.sessions.get_mut(&id) {
+            Some(Entry::Bound(session)) => {
+                session.handle_request(frame, method, &mut self.wire, now);
+            }
+            Some(Entry::Waiting(waiting)) if waiting.octets + weight <= self.wire.limits.reassembly => {
+                waiting.octets += weight;
+                waiting.frames.push(frame);
+            }
+            Some(Entry::Waiting(_)) => self.answer(&frame, Status::STOP_SENDING),
+            None => self.bind_requested(id, frame),
+        }
+    }
+
+    fn bind_requested(&mut self, id: SessionId, frame: Frame) {
+        if let Some(status) = self.ended.statuses.get(&id) {
+            return self.answer(&frame, *status);
+        }
+        if self.phase != Phase::Open || self.sessions.len() >= self.wire.limits.sessions {
+            return self.answer(&frame, Status::NO_SESSION);
+        }
+        self.wire.emit(Event::BindRequested {
+            session: id.clone(),
+            from: frame.from.clone(),
+        });
+        let octets = frame.weight();
+        self.sessions.insert(
+            id,
+            Entry::Waiting(Waiting {
+                frames: vec![frame],
+                octets,
+            }),
+        );
+    }
+
+    /// Answers a request that no session takes.
+    fn answer(&mut self, frame: &Frame, status: Status) {
+        self.wire.answer(&Origin::of(frame), frame.to.last(), status);
+    }
+
+    fn reported(&mut self, frame: &Frame) {
+        let Some(id) = frame.to.last().session() else {
+            return;
+        };
+        let Some(Entry::Bound(session)) = self.sessions.get_mut(id) else {
+            return;
+        };
+        let status = frame.headers.status.and_then(|status| status.known());
+        let (Some(message), Some(status)) = (frame.message_id(), status) else {
+            return;
+        };
+        session.reported(message, status, &mut self.wire);
+        if ends_session(status) {
+            let id = id.clone();
+            self.lose(&id, LostCause::Rejected(status), status);
+        }
+    }
+
+    /// A response, or `None` when its time is over.
+    fn answered(&mut self, transaction: &crate::frame::TransactionId, response: Option<Status>) {
+        let Some(settled) = self.wire.settle(transaction) else {
+            return;
+        };
+        let id = settled.session;
+        let Some(Entry::Bound(session)) = self.sessions.get_mut(&id) else {
+            return;
+        };
+        if session.generation != settled.generation {
+            return;
+        }
+        let status = response.unwrap_or(Status::TIMEOUT);
+        let silent = response.is_none();
+        match settled.asked {
+            Asked::Open if status.is_success() => self.wire.emit(Event::Opened { session: id }),
+            Asked::Open if silent => self.lose(&id, LostCause::Silent, status),
+            Asked::Open => self.lose(&id, LostCause::Rejected(status), status),
+            Asked::Nickname => session.nickname_answered(transaction, status, &mut self.wire),
+            Asked::Chunk { message } => {
+                session.chunk_answered(message, status, &mut self.wire);
+                if silent {
+                    self.lose(&id, LostCause::Silent, status);
+                } else if ends_session(status) {
+                    self.lose(&id, LostCause::Rejected(status), status);
+                } else {
+                    self.take_turn(&id);
+                }
+            }
+            Asked::PartialChunk { .. } if silent => {}
+            Asked::PartialChunk {
+                message,
+                id: message_id,
+            } => {
+                session.partial_chunk_answered(message, message_id, status, &mut self.wire);
+                if ends_session(status) {
+                    self.lose(&id, LostCause::Rejected(status), status);
+                }
+            }
+        }
+    }
+
+    fn bind(&mut self, parameters: SessionParameters, now: Instant) {
+        let Some(id) = parameters.local.last().session().cloned() else {
+            return;
+        };
+        if self.phase == Phase::Ended {
+            return self.wire.emit(Event::Lost {
+                session: id,
+                cause: LostCause::Disconnected,
+            });
+        }
+        match self.sessions.get_mut(&id) {
+            Some(Entry::Bound(session)) => session.replace(parameters),
+            Some(Entry::Waiting(waiting)) => {
+                let frames = std::mem::take(&mut waiting.frames);
+                self.establish(&id, parameters);
+                for frame in frames {
+                    self.handle_frame(frame, now);
+                }
+            }
+            None => self.establish(&id, parameters),
+        }
+    }
+
+    fn open(&mut self, parameters: SessionParameters, now: Instant) {
+        self.bind(parameters.clone(), now);
+        let Some(id) = parameters.local.last().session() else {
+            return;
+        };
+        if let Some(Entry::Bound(session)) = self.sessions.get_mut(id) {
+            session.open(&mut self.wire, now);
+        }
+    }
+
+    fn establish(&mut self, id: &SessionId, parameters: SessionParameters) {
+        let session = Session::new(id.clone(), parameters, &mut self.wire);
+        self.sessions.insert(id.clone(), Entry::Bound(Box::new(session)));
+        self.ended.forget(id);
+    }
+
+    fn refuse(&mut self, id: &SessionId, status: Status) {
+        if matches!(self.sessions.get(id), Some(Entry::Waiting(_))) {
+            self.end_session(id, status);
+        }
+    }
+
+    /// A bound session, or why there is none.
+    fn bound(&mut self, id: &SessionId) -> Result<(&mut Session, &mut Wire), Status> {
+        match self.sessions.get_mut(id) {
+            Some(Entry::Bound(session)) => Ok((session, &mut self.wire)),
+            _ if self.phase == Phase::Ended => Err(Status::CONNECTION_LOST),
+            _ => Err(Status::NO_SESSION),
+        }
+    }
+
+    /// Puts a session with something to send at the end of the round.
+    fn take_turn(&mut self, id: &SessionId) {
+        if let Some(Entry::Bound(session)) = self.sessions.get_mut(id)
+            && !session.in_turn
+            && session.is_ready(&self.wire)
+        {
+            session.in_turn = true;
+            self.turns.push_back(id.clone());
+        }
+    }
+
+    fn lose(&mut self, id: &SessionId, cause: LostCause, status: Status) {
+        self.end_session(id, status);
+        self.wire.emit(Event::Lost {
+            session: id.clone(),
+            cause,
+        });
+    }
+
+    /// Ends a session: what the peer still waits for is answered, what we asked for fails with `status`.
+    fn end_session(&mut self, id: &SessionId, status: Status) {
+        match self.sessions.remove(id) {
+            Some(Entry::Bound(session)) => {
+                self.turns.retain(|turn| turn != id);
+                session.end(status, &mut self.wire);
+                self.ended
+                    .add(id.clone(), Status::NO_SESSION, self.wire.limits.sessions);
+            }
+            Some(Entry::Waiting(waiting)) => {
+                for frame in waiting.frames {
+                    self.wire.answer(&Origin::of(&frame), frame.to.last(), status);
+                }
+                self.ended.add(id.clone(), status, self.wire.limits.sessions);
+            }
+            None => {}
+        }
+    }
+
+    fn fault(&mut self, fault: Fault) {
+        self.lose_all(LostCause::Malformed);
+        self.wire.emit(Event::Faulted(fault));
+        self.phase = Phase::Ended;
+    }
+
+    fn lose_all(&mut self, cause: LostCause) {
+        for (id, entry) in std::mem::take(&mut self.sessions) {
+            if let Entry::Bound(session) = entry {
+                session.end(Status::CONNECTION_LOST, &mut self.wire);
+            }
+            self.wire.emit(Event::Lost { session: id, cause });
+        }
+        self.turns.clear();
+        self.wire.end();
+    }
+
+    fn close_if_drained(&mut self) {
+        if self.phase != Phase::Closing || self.outgoing_octets() > 0 {
+            return;
+        }
+        for entry in std::mem::take(&mut self.sessions).into_values() {
+            if let Entry::Bound(session) = entry {
+                session.end(Status::CONNECTION_LOST, &mut self.wire);
+            }
+        }
+        self.turns.clear();
+        self.wire.end();
+        self.wire.emit(Event::Closed);
+        self.phase = Phase::Ended;
+    }
+}
+
+impl Ended {
+    /// Remembers a session, for the oldest one that would be more than `limit`.
+    fn add(&mut self, id: SessionId, status: Status, limit: usize) {
+        if self.statuses.insert(id.clone(), status).is_none() {
+            self.order.push_back(id);
+        }
+        if self.order.len() > limit
+            && let Some(oldest) = self.order.pop_front()
+        {
+            self.statuses.remove(&oldest);
+        }
+    }
+
+    fn forget(&mut self, id: &SessionId) {
+        if self.statuses.remove(id).is_some() {
+            self.order.retain(|ended| ended != id);
+        }
+    }
+}
+
+/// RFC 4975 §10.8, §10.10: the session cannot go on over this connection.
+fn ends_session(status: Status) -> bool {
+    status == Status::NO_SESSION || status == Status::BOUND_ELSEWHERE
+}

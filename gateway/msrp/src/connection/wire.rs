@@ -1,0 +1,227 @@
+//! What the sessions of one connection share: frames to send first, transactions, deadlines, events.
+
+use std::{
+    collections::{BTreeMap, VecDeque},
+    time::{Duration, Instant},
+};
+
+use bytes::BytesMut;
+use memchr::memmem;
+use rand_chacha::{ChaCha12Rng, rand_core::SeedableRng};
+
+use crate::{
+    Limits, MessageId, Path, SessionId, Status, Uri,
+    frame::{ByteRange, Flag, Frame, Kind, Method, TransactionId, Writer},
+};
+
+use super::{Event, FailureReport};
+
+/// What the sessions of one connection share.
+pub(super) struct Wire {
+    pub(super) limits: Limits,
+    /// Whole frames that go out before any message chunk.
+    pub(super) control: BytesMut,
+    pub(super) events: VecDeque<Event>,
+    /// Octets of messages that wait for `poll_transmit`.
+    pub(super) queued: usize,
+    rng: ChaCha12Rng,
+    transactions: BTreeMap<TransactionId, Transaction>,
+    deadlines: BTreeMap<DeadlineKey, Deadline>,
+    serial: u64,
+}
+
+/// Deadlines in order of time, those of one instant in order of their making.
+pub(super) type DeadlineKey = (Instant, u64);
+
+/// What is due at a deadline.
+pub(super) enum Deadline {
+    /// The response to a request of ours.
+    Transaction(TransactionId),
+    /// The next chunk of some incoming message of a session.
+    Reception(SessionId),
+}
+
+/// A request of ours that waits for its response.
+pub(super) struct Transaction {
+    pub(super) session: SessionId,
+    /// Tells a session from an earlier one of the same id.
+    pub(super) generation: u64,
+    pub(super) asked: Asked,
+    deadline: DeadlineKey,
+}
+
+/// What a request of ours asked for.
+#[derive(Clone, Copy)]
+pub(super) enum Asked {
+    /// Binding the session.
+    Open,
+    /// A nickname.
+    Nickname,
+    /// That a chunk of this message be taken.
+    Chunk { message: u64 },
+    /// The same, with Failure-Report `partial`: silence is success.
+    PartialChunk { message: u64, id: MessageId },
+}
+
+/// Where a request came from and what response it wants.
+#[derive(Debug, Clone)]
+pub(super) struct Origin {
+    transaction: TransactionId,
+    pub(super) from: Path,
+    /// Of a SEND; other methods are always answered.
+    send: Option<FailureReport>,
+}
+
+impl Origin {
+    pub(super) fn of(frame: &Frame) -> Self {
+        let send = matches!(frame.kind, Kind::Request(Method::Send)).then(|| frame.failure_report());
+        Self {
+            transaction: frame.transaction,
+            from: frame.from.clone(),
+            send,
+        }
+    }
+}
+
+impl Wire {
+    pub(super) fn new(limits: Limits, seed: [u8; 32]) -> Self {
+        Self {
+            limits,
+            control: BytesMut::new(),
+            events: VecDeque::new(),
+            queued: 0,
+            rng: ChaCha12Rng::from_seed(seed),
+            transactions: BTreeMap::new(),
+            deadlines: BTreeMap::new(),
+            serial: 0,
+        }
+    }
+
+    pub(super) fn emit(&mut self, event: Event) {
+        self.events.push_back(event);
+    }
+
+    /// The next number that this connection has not given away.
+    pub(super) fn next_serial(&mut self) -> u64 {
+        self.serial = self.serial.wrapping_add(1);
+        self.serial
+    }
+
+    /// Answers a request, if RFC 4975 §7.1.4 and §7.2 want an answer.
+    pub(super) fn answer(&mut self, origin: &Origin, local: &Uri, status: Status) {
+        let wanted = match origin.send {
+            None | Some(FailureReport::Yes) => true,
+            Some(FailureReport::Partial) => !status.is_success(),
+            Some(FailureReport::No) => false,
+        };
+        if !wanted {
+            return;
+        }
+        // RFC 4975 §7.2: responses to SEND go to the previous hop, all others the whole way.
+        let to = match origin.send {
+            Some(_) => std::slice::from_ref(origin.from.first()),
+            None => origin.from.hops(),
+        };
+        let status = if (200..900).contains(&status.code()) {
+            status
+        } else {
+            Status::TIMEOUT
+        };
+        Writer::response(&mut self.control, origin.transaction, status, to, local).end(Flag::Complete);
+    }
+
+    /// Sends a REPORT about `octets` from the start of a message (RFC 4975 §7.1.3, §7.1.4).
+    pub(super) fn report(
+        &mut self,
+        to: &Path,
+        local: &Path,
+        id: MessageId,
+        range: ByteRange,
+        status: Status,
+    ) {
+        let transaction = self.fresh_transaction(&[]);
+        let mut writer = Writer::request(&mut self.control, transaction, "REPORT", to, local);
+        writer.header("Message-ID", id.as_str());
+        writer.byte_range(range);
+        writer.display("Status", format_args!("000 {status}"));
+        writer.end(Flag::Complete);
+    }
+
+    /// A transaction id that no open transaction has and that does not occur in `body`, so that no end-line can.
+    pub(super) fn fresh_transaction(&mut self, body: &[u8]) -> TransactionId {
+        loop {
+            let transaction = TransactionId::random(&mut self.rng);
+            let in_body = memmem::find(body, transaction.as_str().as_bytes()).is_some();
+            if !in_body && !self.transactions.contains_key(&transaction) {
+                return transaction;
+            }
+        }
+    }
+
+    pub(super) fn fresh_message_id(&mut self) -> MessageId {
+        MessageId::random(&mut self.rng)
+    }
+
+    /// Waits for the response to a request, [`Limits::transaction`] long.
+    pub(super) fn expect(
+        &mut self,
+        transaction: TransactionId,
+        session: &SessionId,
+        generation: u64,
+        asked: Asked,
+        now: Instant,
+    ) {
+        let instant = later(now, self.limits.transaction);
+        let deadline = self.arm(instant, Deadline::Transaction(transaction));
+        let expected = Transaction {
+            session: session.clone(),
+            generation,
+            asked,
+            deadline,
+        };
+        self.transactions.insert(transaction, expected);
+    }
+
+    /// Ends the wait for a response.
+    pub(super) fn settle(&mut self, transaction: &TransactionId) -> Option<Transaction> {
+        let settled = self.transactions.remove(transaction)?;
+        self.deadlines.remove(&settled.deadline);
+        Some(settled)
+    }
+
+    pub(super) fn arm(&mut self, instant: Instant, deadline: Deadline) -> DeadlineKey {
+        let key = (instant, self.next_serial());
+        self.deadlines.insert(key, deadline);
+        key
+    }
+
+    pub(super) fn disarm(&mut self, key: &DeadlineKey) {
+        self.deadlines.remove(key);
+    }
+
+    pub(super) fn next_deadline(&self) -> Option<Instant> {
+        self.deadlines.first_key_value().map(|((instant, _), _)| *instant)
+    }
+
+    /// Takes the first deadline that has come.
+    pub(super) fn take_due(&mut self, now: Instant) -> Option<Deadline> {
+        let (key, _) = self.deadlines.first_key_value()?;
+        if key.0 > now {
+            return None;
+        }
+        self.deadlines.pop_first().map(|(_, deadline)| deadline)
+    }
+
+    /// Forgets every transaction and deadline: the connection has ended.
+    pub(super) fn end(&mut self) {
+        self.transactions = BTreeMap::new();
+        self.deadlines = BTreeMap::new();
+        self.queued = 0;
+    }
+}
+
+/// `now + after`; a duration beyond the clock's range is cut to a day.
+pub(super) fn later(now: Instant, after: Duration) -> Instant {
+    now.checked_add(after)
+        .unwrap_or(now + Duration::from_secs(86_400))
+}

@@ -1,0 +1,158 @@
+//! Identifiers: transaction ids, Message-IDs and session-ids.
+
+use std::{fmt, str::FromStr, sync::Arc};
+
+use rand_chacha::{ChaCha12Rng, rand_core::Rng};
+
+use crate::uri::UriFault;
+
+/// Letters of generated identifiers: five bits each, all of them ALPHANUM.
+const ALPHABET: &[u8; 32] = b"0123456789abcdefghjkmnpqrstvwxyz";
+
+/// `ident` of RFC 4975 §9: a letter or digit, then 3 to 31 of letters, digits, `.`, `-`, `+`, `%`, `=`. Kept in place.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+struct Ident {
+    octets: [u8; 32],
+    length: u8,
+}
+
+impl Ident {
+    fn parse(text: &[u8]) -> Option<Self> {
+        let (first, rest) = text.split_first()?;
+        if !first.is_ascii_alphanumeric()
+            || !(3..=31).contains(&rest.len())
+            || !rest.iter().all(is_ident_octet)
+        {
+            return None;
+        }
+        let mut octets = [0; 32];
+        octets.get_mut(..text.len())?.copy_from_slice(text);
+        Some(Self {
+            octets,
+            length: u8::try_from(text.len()).ok()?,
+        })
+    }
+
+    fn random(rng: &mut ChaCha12Rng, length: u8) -> Self {
+        let mut octets = [0; 32];
+        fill(rng, octets.get_mut(..usize::from(length)).unwrap_or_default());
+        Self { octets, length }
+    }
+
+    fn as_str(&self) -> &str {
+        let octets = self.octets.get(..usize::from(self.length)).unwrap_or_default();
+        std::str::from_utf8(octets).unwrap_or_default()
+    }
+}
+
+fn is_ident_octet(octet: &u8) -> bool {
+    octet.is_ascii_alphanumeric() || b".-+%=".contains(octet)
+}
+
+/// Fills `octets` with letters of [`ALPHABET`].
+fn fill(rng: &mut ChaCha12Rng, octets: &mut [u8]) {
+    // Twelve letters of five bits fit into one 64-bit draw.
+    for letters in octets.chunks_mut(12) {
+        let mut bits = rng.next_u64();
+        for letter in letters {
+            *letter = ALPHABET.get((bits & 31) as usize).copied().unwrap_or(b'0');
+            bits >>= 5;
+        }
+    }
+}
+
+/// A transaction id (RFC 4975 §9 `transact-id`). Generated ones carry 80 random bits (§7.1 asks for 64).
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct TransactionId(Ident);
+
+impl TransactionId {
+    /// A fresh one from the caller's generator.
+    #[must_use]
+    pub fn random(rng: &mut ChaCha12Rng) -> Self {
+        Self(Ident::random(rng, 16))
+    }
+    /// Its text.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        self.0.as_str()
+    }
+    pub(crate) fn parse(text: &[u8]) -> Option<Self> {
+        Ident::parse(text).map(Self)
+    }
+}
+
+/// A Message-ID (RFC 4975 §9 `ident`: 4 to 32 characters).
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct MessageId(Ident);
+
+impl MessageId {
+    /// A fresh one with 130 random bits.
+    #[must_use]
+    pub fn random(rng: &mut ChaCha12Rng) -> Self {
+        Self(Ident::random(rng, 26))
+    }
+    /// Its text.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        self.0.as_str()
+    }
+}
+
+/// The session-id of an MSRP URI. Generated ones carry 130 random bits (RFC 4975 §14.1 asks for 80). Cheap to clone.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct SessionId(Arc<str>);
+
+impl SessionId {
+    /// A fresh one from the caller's generator.
+    #[must_use]
+    pub fn random(rng: &mut ChaCha12Rng) -> Self {
+        Self(Arc::from(Ident::random(rng, 26).as_str()))
+    }
+    /// Its text.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl FromStr for TransactionId {
+    type Err = UriFault;
+    fn from_str(s: &str) -> Result<Self, UriFault> {
+        Self::parse(s.as_bytes()).ok_or(UriFault("RFC 4975 §9: transact-id"))
+    }
+}
+impl FromStr for MessageId {
+    type Err = UriFault;
+    fn from_str(s: &str) -> Result<Self, UriFault> {
+        Ident::parse(s.as_bytes())
+            .map(Self)
+            .ok_or(UriFault("RFC 4975 §9: Message-ID"))
+    }
+}
+impl FromStr for SessionId {
+    type Err = UriFault;
+    /// Wider than the `session-id` of RFC 4975 §9 by what else RFC 3986 allows in a path, `;` excepted.
+    fn from_str(s: &str) -> Result<Self, UriFault> {
+        let allowed = |octet: u8| octet.is_ascii_alphanumeric() || b"-._~+=/!$&'()*,:@%".contains(&octet);
+        if s.is_empty() || !s.bytes().all(allowed) {
+            return Err(UriFault("RFC 4975 §9: session-id"));
+        }
+        Ok(Self(Arc::from(s)))
+    }
+}
+
+macro_rules! as_text {
+    ($($name:ident),*) => {$(
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str(self.as_str())
+            }
+        }
+        impl fmt::Debug for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                write!(f, "{}({})", stringify!($name), self.as_str())
+            }
+        }
+    )*};
+}
+as_text!(TransactionId, MessageId, SessionId);

@@ -1,0 +1,141 @@
+//! The command line.
+
+use std::{path::PathBuf, process::ExitCode};
+
+use clap::{Parser, Subcommand};
+
+use crate::{
+    config::{self, Fault, Loaded},
+    gateway::Bound,
+    logs,
+};
+
+/// Exit code for a configuration with faults; clap uses the same for a command line with faults.
+const CONFIGURATION: u8 = 2;
+
+const EXAMPLES: &str = "\
+Examples:
+  sip-xmpp-gateway check --config gateway.toml
+  sip-xmpp-gateway run --config gateway.toml
+  GATEWAY__XMPP__SECRET_FILE=/run/secrets/component sip-xmpp-gateway run
+
+Every key of the file can be set by an environment variable GATEWAY__SECTION__KEY, which comes first:
+  GATEWAY__SIP__LISTEN=udp:192.0.2.1:5060,tcp:192.0.2.1:5060
+  GATEWAY__ROOMS='[{ sip = \"rooms.example.com\", muc = \"rooms.example.com\" }]'
+
+Exit codes: 0 stopped as asked, 1 could not start or had to end, 2 the configuration or command line has faults.";
+
+/// Joins SIP/MSRP users and XMPP users in the same chat rooms (RFC 7702).
+#[derive(Parser)]
+#[command(name = "sip-xmpp-gateway", version, after_help = EXAMPLES)]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+    /// The configuration file
+    #[arg(long, short, global = true, value_name = "FILE", env = "GATEWAY_CONFIG", default_value = config::DEFAULT_PATH)]
+    config: PathBuf,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Run the gateway until SIGTERM or SIGINT; a second signal ends it at once
+    ///
+    /// Sessions are ended towards both sides before it exits. An XMPP server that is absent, at start or later, is waited for.
+    Run,
+    /// Read and validate the configuration without touching the network
+    ///
+    /// Prints "OK", or every fault with its file, line, key and remedy.
+    Check,
+    /// Print the effective configuration as TOML, defaults and environment included, secrets redacted
+    PrintConfig,
+}
+
+/// Reads the command line and does what it says.
+#[must_use]
+pub fn run() -> ExitCode {
+    let arguments = Arguments::parse();
+    let loaded = match config::load(&arguments.config, std::env::vars_os()) {
+        Ok(loaded) => loaded,
+        Err(faults) => return report(&faults),
+    };
+    match arguments.command {
+        Command::Run => serve(loaded),
+        Command::Check => {
+            println!("OK: {}", arguments.config.display());
+            ExitCode::SUCCESS
+        }
+        Command::PrintConfig => print(&loaded),
+    }
+}
+
+fn report(faults: &[Fault]) -> ExitCode {
+    for fault in faults {
+        eprintln!("{fault}");
+    }
+    ExitCode::from(CONFIGURATION)
+}
+
+fn print(loaded: &Loaded) -> ExitCode {
+    match toml_edit::ser::to_string_pretty(&loaded.settings) {
+        Ok(text) => {
+            print!("{text}");
+            ExitCode::SUCCESS
+        }
+        Err(error) => {
+            eprintln!("cannot be written as TOML: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn serve(loaded: Loaded) -> ExitCode {
+    logs::install(&loaded.config.log);
+    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => {
+            eprintln!("no threads: {error}");
+            return ExitCode::FAILURE;
+        }
+    };
+    let served = runtime.block_on(async {
+        let stop = stop_signal().map_err(|error| format!("signals cannot be received: {error}"))?;
+        let bound = Bound::bind(loaded.config)
+            .await
+            .map_err(|error| error.to_string())?;
+        bound.serve(stop).await.map_err(|error| error.to_string())
+    });
+    match served {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(cause) => {
+            tracing::error!("{cause}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// Resolves at the first SIGTERM or SIGINT; the second ends the process.
+fn stop_signal() -> std::io::Result<impl Future<Output = ()>> {
+    use tokio::signal::unix::{SignalKind, signal};
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
+    tokio::spawn(async move {
+        let mut stop = Some(stop);
+        loop {
+            let number = tokio::select! {
+                _ = terminate.recv() => SignalKind::terminate().as_raw_value(),
+                _ = interrupt.recv() => SignalKind::interrupt().as_raw_value(),
+            };
+            match stop.take() {
+                Some(stop) => {
+                    let _gateway_gone = stop.send(());
+                }
+                // As a shell reports a process that a signal ended.
+                None => std::process::exit(128 + number),
+            }
+        }
+    });
+    Ok(async move {
+        let _sent = stopped.await;
+    })
+}

@@ -1,0 +1,165 @@
+//! The configuration: a TOML file, overridden by environment variables `GATEWAY__SECTION__KEY`, secrets also from files. All faults
+//! are collected, each with its place and a remedy.
+
+pub mod fault;
+pub mod human;
+pub mod settings;
+
+mod read;
+mod source;
+mod validate;
+
+use std::{ffi::OsString, net::SocketAddr, path::Path, time::Duration};
+
+use sip::{LocalAddress, Transport, message::Uri};
+
+use self::source::Sources;
+pub use self::{
+    fault::{Fault, Place},
+    settings::{ConnectionLimits, LogFormat, LogSettings, Settings},
+};
+use crate::lookup::LookupConfig;
+
+/// Where the file is unless the command line or `GATEWAY_CONFIG` says otherwise.
+pub const DEFAULT_PATH: &str = "/etc/sip-xmpp-gateway/gateway.toml";
+
+/// A configuration without faults.
+pub struct Loaded {
+    /// As written, defaults filled in.
+    pub settings: Settings,
+    /// As the gateway uses it.
+    pub config: Config,
+}
+
+/// Reads and validates the whole configuration. Nothing is looked up and no address is bound; files with secrets are read.
+///
+/// # Errors
+/// Every fault there is.
+pub fn load(
+    file: &Path,
+    environment: impl IntoIterator<Item = (OsString, OsString)>,
+) -> Result<Loaded, Vec<Fault>> {
+    let sources = Sources::open(file, environment)?;
+    let (settings, mut faults) = read::settings(&sources);
+    let config = validate::config(&settings, &sources, &mut faults);
+    match config {
+        Some(config) if faults.is_empty() => Ok(Loaded { settings, config }),
+        _ => Err(faults),
+    }
+}
+
+/// What the gateway runs with.
+#[derive(Clone)]
+pub struct Config {
+    /// The XMPP server's component listener.
+    pub server: Host,
+    /// The component link.
+    pub link: xmpp::LinkConfig,
+    /// SIP.
+    pub sip: SipConfig,
+    /// MSRP.
+    pub msrp: MsrpConfig,
+    /// The mapping core, but for the MSRP address, which is known once it is bound.
+    pub core: CoreConfig,
+    /// Host look-ups.
+    pub lookup: LookupConfig,
+    /// The log.
+    pub log: LogSettings,
+    /// Bounds of sockets.
+    pub connections: ConnectionLimits,
+}
+
+/// A host, by name or address, and a port.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Host {
+    /// Name or address, without brackets.
+    pub name: String,
+    /// Port.
+    pub port: u16,
+}
+
+/// SIP.
+#[derive(Debug, Clone)]
+pub struct SipConfig {
+    /// Addresses listened on: at most one per transport and address family.
+    pub listen: Vec<(Transport, SocketAddr)>,
+    /// What peers reach us by; without a port, the port listened on.
+    pub advertise: Option<(String, Option<u16>)>,
+    /// Where requests outside a dialog go first.
+    pub outbound_proxy: Option<Uri>,
+    /// RFC 3261 T1.
+    pub t1: Duration,
+    /// Bounds.
+    pub limits: sip::Limits,
+}
+
+/// MSRP.
+#[derive(Debug, Clone)]
+pub struct MsrpConfig {
+    /// Address listened on.
+    pub listen: SocketAddr,
+    /// What peers reach us by; without a port, the port listened on.
+    pub advertise: Option<(String, Option<u16>)>,
+    /// Bounds.
+    pub limits: msrp::Limits,
+}
+
+/// The mapping core.
+#[derive(Debug, Clone)]
+pub struct CoreConfig {
+    /// The attached component.
+    pub component: mapping::Component,
+    /// Conference domains.
+    pub rooms: Vec<mapping::RoomDomain>,
+    /// When an INVITE is answered.
+    pub answer: mapping::AnswerRule,
+    /// History stanzas asked for.
+    pub history: u32,
+    /// Bounds.
+    pub limits: mapping::Limits,
+}
+
+impl Config {
+    /// The endpoint's settings, given the addresses that were bound.
+    #[must_use]
+    pub fn endpoint(&self, bound: &[(Transport, SocketAddr)]) -> sip::Config {
+        let local = bound
+            .iter()
+            .map(|(transport, address)| {
+                let (host, port) = advertised(self.sip.advertise.as_ref(), *address);
+                LocalAddress {
+                    transport: *transport,
+                    host,
+                    port,
+                }
+            })
+            .collect();
+        sip::Config {
+            local,
+            outbound_proxy: self.sip.outbound_proxy.clone(),
+            product: concat!("sip-xmpp-gateway/", env!("CARGO_PKG_VERSION")).to_owned(),
+            limits: self.sip.limits.clone(),
+            t1: self.sip.t1,
+        }
+    }
+
+    /// The core's settings, given the MSRP address that was bound.
+    #[must_use]
+    pub fn core(&self, msrp: SocketAddr) -> mapping::Config {
+        mapping::Config {
+            component: self.core.component.clone(),
+            rooms: self.core.rooms.clone(),
+            msrp: advertised(self.msrp.advertise.as_ref(), msrp),
+            answer: self.core.answer,
+            history: self.core.history,
+            limits: self.core.limits.clone(),
+        }
+    }
+}
+
+fn advertised(advertise: Option<&(String, Option<u16>)>, bound: SocketAddr) -> (String, u16) {
+    match advertise {
+        Some((host, port)) => (host.clone(), port.unwrap_or(bound.port())),
+        None => (bound.ip().to_string(), bound.port()),
+    }
+}

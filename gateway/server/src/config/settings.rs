@@ -1,0 +1,429 @@
+//! The file's keys as they are written, with their defaults. Every type refuses keys it does not know.
+
+use std::{fmt, path::PathBuf, time::Duration};
+
+use mapping::{AddressForm, AnswerRule};
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
+
+use super::human;
+
+/// What a secret is shown as.
+pub const REDACTED: &str = "<redacted>";
+
+/// The whole file.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Settings {
+    /// The link to the XMPP server.
+    pub xmpp: XmppSettings,
+    /// SIP sockets.
+    pub sip: SipSettings,
+    /// MSRP sockets.
+    pub msrp: MsrpSettings,
+    /// How SIP users enter rooms.
+    pub entering: EnteringSettings,
+    /// Host look-ups.
+    pub dns: DnsSettings,
+    /// The log.
+    pub log: LogSettings,
+    /// Conference domains.
+    pub rooms: Vec<RoomSettings>,
+    /// Bounds and deadlines.
+    pub limits: LimitSettings,
+}
+
+/// `[xmpp]`.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct XmppSettings {
+    /// `host:port` of the server's component listener. Default `127.0.0.1:5347`.
+    pub server: String,
+    /// The component's domain. Required.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub domain: Option<String>,
+    /// Form of the addresses under it. Default native.
+    #[serde(with = "Form")]
+    pub form: AddressForm,
+    /// The shared secret; this or `secret_file` is required.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub secret: Option<Secret>,
+    /// A file with the secret.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub secret_file: Option<PathBuf>,
+    /// How long connect and handshake may take. Default 10 s.
+    #[serde(with = "human::duration")]
+    pub handshake: Duration,
+    /// Silence after which the server is pinged. Default 30 s.
+    #[serde(with = "human::duration")]
+    pub idle: Duration,
+    /// How long a ping may go unanswered. Default 10 s.
+    #[serde(with = "human::duration")]
+    pub ping: Duration,
+}
+
+impl Default for XmppSettings {
+    fn default() -> Self {
+        Self {
+            server: "127.0.0.1:5347".to_owned(),
+            domain: None,
+            form: AddressForm::Native,
+            secret: None,
+            secret_file: None,
+            handshake: Duration::from_secs(10),
+            idle: Duration::from_secs(30),
+            ping: Duration::from_secs(10),
+        }
+    }
+}
+
+/// `[sip]`.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct SipSettings {
+    /// Addresses listened on, `transport:address:port`. Default UDP and TCP on 127.0.0.1:5060.
+    #[serde(deserialize_with = "one_or_more")]
+    pub listen: Vec<String>,
+    /// `host[:port]` that peers reach us by. Default: the listen address.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub advertise: Option<String>,
+    /// SIP URI that requests outside a dialog are sent through.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub outbound_proxy: Option<String>,
+    /// RFC 3261 T1. Default 500 ms.
+    #[serde(with = "human::duration")]
+    pub t1: Duration,
+}
+
+impl Default for SipSettings {
+    fn default() -> Self {
+        Self {
+            listen: vec!["udp:127.0.0.1:5060".to_owned(), "tcp:127.0.0.1:5060".to_owned()],
+            advertise: None,
+            outbound_proxy: None,
+            t1: Duration::from_millis(500),
+        }
+    }
+}
+
+/// `[msrp]`.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct MsrpSettings {
+    /// Address listened on. Default 127.0.0.1:2855.
+    pub listen: String,
+    /// `host[:port]` that peers reach us by. Default: the listen address.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub advertise: Option<String>,
+}
+
+impl Default for MsrpSettings {
+    fn default() -> Self {
+        Self {
+            listen: "127.0.0.1:2855".to_owned(),
+            advertise: None,
+        }
+    }
+}
+
+/// One `[[rooms]]`.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct RoomSettings {
+    /// Host of the conference URIs. Required.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub sip: Option<String>,
+    /// The MUC service. Required.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub muc: Option<String>,
+}
+
+/// `[entering]`.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct EnteringSettings {
+    /// When an INVITE is answered. Default when admitted.
+    #[serde(with = "Answer")]
+    pub answer: AnswerRule,
+    /// History stanzas asked for. Default 0.
+    #[serde(with = "human::count")]
+    pub history: u32,
+}
+
+impl Default for EnteringSettings {
+    fn default() -> Self {
+        Self {
+            answer: AnswerRule::WhenAdmitted,
+            history: 0,
+        }
+    }
+}
+
+/// `[dns]`.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct DnsSettings {
+    /// Name servers, `address[:port]`. Default: the system's.
+    #[serde(deserialize_with = "one_or_more")]
+    pub servers: Vec<String>,
+    /// How long one look-up may take in all. Default 8 s.
+    #[serde(with = "human::duration")]
+    pub deadline: Duration,
+}
+
+impl Default for DnsSettings {
+    fn default() -> Self {
+        Self {
+            servers: Vec::new(),
+            deadline: Duration::from_secs(8),
+        }
+    }
+}
+
+/// `[log]`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct LogSettings {
+    /// For people or for machines. Default pretty.
+    pub format: LogFormat,
+    /// Level, also per module: `info`, `info,sip=debug`. Default info.
+    pub level: String,
+}
+
+impl Default for LogSettings {
+    fn default() -> Self {
+        Self {
+            format: LogFormat::Pretty,
+            level: "info".to_owned(),
+        }
+    }
+}
+
+/// Form of the log.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum LogFormat {
+    /// One line of text per event.
+    Pretty,
+    /// One JSON object per event.
+    Json,
+}
+
+/// `[limits.*]`.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct LimitSettings {
+    /// Of the mapping core.
+    #[serde(with = "MappingLimits")]
+    pub mapping: mapping::Limits,
+    /// Of SIP messages, transactions and dialogs.
+    #[serde(with = "SipLimits")]
+    pub sip: sip::Limits,
+    /// Of each MSRP connection.
+    #[serde(with = "MsrpLimits")]
+    pub msrp: msrp::Limits,
+    /// Of the component stream.
+    #[serde(with = "XmppLimits")]
+    pub xmpp: xmpp::Limits,
+    /// Of sockets.
+    pub connections: ConnectionLimits,
+}
+
+/// `[limits.connections]`: what sockets may cost.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct ConnectionLimits {
+    /// SIP streams accepted in all. Default 4096.
+    #[serde(with = "human::count")]
+    pub sip: usize,
+    /// MSRP connections accepted in all. Default 10 000.
+    #[serde(with = "human::count")]
+    pub msrp: usize,
+    /// Connections of each of the two kinds from one address. Default 64.
+    #[serde(with = "human::count")]
+    pub per_address: usize,
+    /// Octets that may wait for one SIP stream; one more, and it is closed. Default 256 KiB.
+    #[serde(with = "human::octets")]
+    pub sip_queue: usize,
+    /// How long a new SIP stream may stay silent. Default 10 s.
+    #[serde(with = "human::duration")]
+    pub sip_first: Duration,
+    /// How long one SIP message may take to arrive on a stream. Default 10 s.
+    #[serde(with = "human::duration")]
+    pub sip_message: Duration,
+    /// How long a SIP stream may be idle. Default 65 min, longer than a proxy keeps it.
+    #[serde(with = "human::duration")]
+    pub sip_idle: Duration,
+    /// How long an MSRP connection may be without a session. Default 30 s.
+    #[serde(with = "human::duration")]
+    pub msrp_unbound: Duration,
+    /// How long a peer may take none of what is written to it. Default 30 s.
+    #[serde(with = "human::duration")]
+    pub write_stall: Duration,
+    /// How long opening a SIP stream may take. Default 5 s.
+    #[serde(with = "human::duration")]
+    pub connect: Duration,
+    /// How long sessions may take to end when the gateway stops. Default 5 s.
+    #[serde(with = "human::duration")]
+    pub stop: Duration,
+}
+
+impl Default for ConnectionLimits {
+    fn default() -> Self {
+        Self {
+            sip: 4096,
+            msrp: 10_000,
+            per_address: 64,
+            sip_queue: 256 * 1024,
+            sip_first: Duration::from_secs(10),
+            sip_message: Duration::from_secs(10),
+            sip_idle: Duration::from_secs(65 * 60),
+            msrp_unbound: Duration::from_secs(30),
+            write_stall: Duration::from_secs(30),
+            connect: Duration::from_secs(5),
+            stop: Duration::from_secs(5),
+        }
+    }
+}
+
+/// A text that is never shown.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Secret(String);
+
+impl Secret {
+    /// Wraps a text.
+    #[must_use]
+    pub fn new(text: String) -> Self {
+        Self(text)
+    }
+    /// The text itself.
+    #[must_use]
+    pub fn expose(&self) -> &str {
+        &self.0
+    }
+}
+impl fmt::Debug for Secret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(REDACTED)
+    }
+}
+impl Serialize for Secret {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(REDACTED)
+    }
+}
+impl<'de> Deserialize<'de> for Secret {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        String::deserialize(deserializer).map(Self)
+    }
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(remote = "AddressForm", rename_all = "lowercase")]
+enum Form {
+    Native,
+    Hosted,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(remote = "AnswerRule", rename_all = "kebab-case")]
+enum Answer {
+    WhenAdmitted,
+    AtOnce,
+}
+
+/// Lists the keys of a machine's limits: name, type, how it is written. Defaults are the machine's.
+macro_rules! limits {
+    ($path:literal as $name:ident: $remote:ty { $($field:ident: $kind:ty = $with:literal,)* }) => {
+        #[derive(Serialize, Deserialize)]
+        #[serde(remote = $path, default, deny_unknown_fields)]
+        struct $name {
+            $(#[serde(with = $with)] $field: $kind,)*
+        }
+        impl Default for $name {
+            fn default() -> Self {
+                let defaults = <$remote>::default();
+                Self { $($field: defaults.$field,)* }
+            }
+        }
+    };
+}
+
+limits! {
+    "mapping::Limits" as MappingLimits: mapping::Limits {
+        admission: Duration = "human::duration",
+        media: Duration = "human::duration",
+        reflection: Duration = "human::duration",
+        nickname: Duration = "human::duration",
+        notify: Duration = "human::duration",
+        reentry: Duration = "human::duration",
+        sessions: usize = "human::count",
+        occupants: usize = "human::count",
+        session_queue: (usize, usize) = "human::queue",
+        text: usize = "human::octets",
+    }
+}
+
+limits! {
+    "sip::Limits" as SipLimits: sip::Limits {
+        message: usize = "human::octets",
+        head: usize = "human::octets",
+        header_line: usize = "human::octets",
+        headers: usize = "human::count",
+        vias: usize = "human::count",
+        transactions: usize = "human::count",
+        dialogs: usize = "human::count",
+        subscription: (Duration, Duration) = "human::duration_range",
+    }
+}
+
+limits! {
+    "msrp::Limits" as MsrpLimits: msrp::Limits {
+        start_line: usize = "human::octets",
+        header_line: usize = "human::octets",
+        headers: usize = "human::count",
+        chunk_in: usize = "human::octets",
+        chunk_out: usize = "human::octets",
+        message: usize = "human::octets",
+        open_messages: usize = "human::count",
+        reassembly: usize = "human::octets",
+        sessions: usize = "human::count",
+        outgoing: usize = "human::octets",
+        transaction: Duration = "human::duration",
+        chunk_reception: Duration = "human::duration",
+    }
+}
+
+limits! {
+    "xmpp::Limits" as XmppLimits: xmpp::Limits {
+        depth: usize = "human::count",
+        attribute: usize = "human::octets",
+        attributes: usize = "human::count",
+        name: usize = "human::octets",
+        stanza_in: usize = "human::octets",
+        stanza_out: usize = "human::octets",
+        queue: usize = "human::octets",
+    }
+}
+
+/// A list, or one text with its entries separated by commas, as an environment variable writes it most easily.
+fn one_or_more<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<String>, D::Error> {
+    struct OneOrMore;
+    impl<'de> de::Visitor<'de> for OneOrMore {
+        type Value = Vec<String>;
+
+        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            f.write_str("a list of texts")
+        }
+        fn visit_str<E: de::Error>(self, text: &str) -> Result<Vec<String>, E> {
+            Ok(text.split(',').map(|entry| entry.trim().to_owned()).collect())
+        }
+        fn visit_seq<A: de::SeqAccess<'de>>(self, mut list: A) -> Result<Vec<String>, A::Error> {
+            let mut entries = Vec::new();
+            while let Some(entry) = list.next_element()? {
+                entries.push(entry);
+            }
+            Ok(entries)
+        }
+    }
+    deserializer.deserialize_any(OneOrMore)
+}

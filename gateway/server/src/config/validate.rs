@@ -1,0 +1,466 @@
+//! From [`Settings`] to [`Config`]: what types cannot say.
+
+use std::{
+    collections::BTreeSet,
+    net::{IpAddr, SocketAddr},
+    path::Path,
+    time::Duration,
+};
+
+use mapping::{Component, RoomDomain};
+use sip::Transport;
+use tracing_subscriber::filter::LevelFilter;
+
+use super::{
+    Config, CoreConfig, Host, MsrpConfig, SipConfig,
+    fault::Fault,
+    settings::{Secret, Settings},
+    source::Sources,
+};
+use crate::lookup::LookupConfig;
+
+/// The port of an MSRP listener, RFC 4975 §15.4.
+const MSRP_PORT: u16 = 2855;
+/// Octets of a file with a secret.
+const SECRET_FILE: u64 = 4096;
+
+/// The configuration, or nothing when a part of it is at fault; every fault is added to `faults`.
+pub(super) fn config(settings: &Settings, sources: &Sources, faults: &mut Vec<Fault>) -> Option<Config> {
+    let mut check = Check { sources, faults };
+    let server = check.host(&["xmpp", "server"], &settings.xmpp.server, Some(5347));
+    let domain = check.domain(
+        &["xmpp", "domain"],
+        settings.xmpp.domain.as_deref(),
+        "example.org",
+    );
+    let secret = check.secret(settings);
+    let rooms = check.rooms(settings);
+    let sip = check.sip(settings);
+    let msrp = check.msrp(settings);
+    let servers = check.name_servers(settings);
+    check.log(&settings.log.level);
+    check.limits(settings);
+    let domain = domain?;
+    Some(Config {
+        server: server?,
+        link: xmpp::LinkConfig {
+            domain: domain.clone(),
+            secret: secret?.expose().to_owned(),
+            limits: settings.limits.xmpp.clone(),
+            handshake: settings.xmpp.handshake,
+            idle: settings.xmpp.idle,
+            ping: settings.xmpp.ping,
+        },
+        sip: sip?,
+        msrp: msrp?,
+        core: CoreConfig {
+            component: Component {
+                domain,
+                form: settings.xmpp.form,
+            },
+            rooms: rooms?,
+            answer: settings.entering.answer,
+            history: settings.entering.history,
+            limits: settings.limits.mapping.clone(),
+        },
+        lookup: LookupConfig {
+            servers: servers?,
+            deadline: settings.dns.deadline,
+        },
+        log: settings.log.clone(),
+        connections: settings.limits.connections.clone(),
+    })
+}
+
+struct Check<'a> {
+    sources: &'a Sources,
+    faults: &'a mut Vec<Fault>,
+}
+
+impl Check<'_> {
+    /// Adds a fault, unless the key has one already.
+    fn fault<T>(&mut self, key: &[&str], problem: impl Into<String>, remedy: impl Into<String>) -> Option<T> {
+        let key: Vec<String> = key.iter().map(|part| (*part).to_owned()).collect();
+        if !self.faults.iter().any(|fault| fault.key == key) {
+            let place = self.sources.place(&key);
+            self.faults.push(Fault {
+                place,
+                key,
+                problem: problem.into(),
+                remedy: remedy.into(),
+            });
+        }
+        None
+    }
+
+    fn host(&mut self, key: &[&str], text: &str, default_port: Option<u16>) -> Option<Host> {
+        match host_and_port(text) {
+            Some((name, port)) if port.or(default_port).is_some() => Some(Host {
+                name,
+                port: port.or(default_port)?,
+            }),
+            _ => self.fault(
+                key,
+                format!("`{text}` is no host and port"),
+                "write it as \"host:5347\"",
+            ),
+        }
+    }
+
+    fn domain(&mut self, key: &[&str], text: Option<&str>, example: &str) -> Option<String> {
+        let Some(text) = text else {
+            return self.fault(key, "missing", format!("add it, such as \"{example}\""));
+        };
+        let domain = text.trim_end_matches('.').to_lowercase();
+        let plausible = domain
+            .parse::<xmpp::BareJid>()
+            .is_ok_and(|jid| jid.node().is_none())
+            && !domain.contains(['/', '@', ':', ' '])
+            && !domain.is_empty();
+        if plausible {
+            Some(domain)
+        } else {
+            self.fault(
+                key,
+                format!("`{text}` is no domain"),
+                format!("write it as \"{example}\""),
+            )
+        }
+    }
+
+    fn secret(&mut self, settings: &Settings) -> Option<Secret> {
+        let key = ["xmpp", "secret"];
+        match (&settings.xmpp.secret, &settings.xmpp.secret_file) {
+            (Some(_), Some(_)) => self.fault(
+                &["xmpp", "secret_file"],
+                "stands beside `secret`",
+                "keep one of the two",
+            ),
+            (Some(secret), None) if secret.expose().is_empty() => {
+                self.fault(&key, "empty", "write the server's component_secret")
+            }
+            (Some(secret), None) => Some(secret.clone()),
+            (None, Some(file)) => self.secret_file(file),
+            (None, None) => self.fault(
+                &key,
+                "missing",
+                "add it, or `secret_file` with the name of a file that holds the server's component_secret",
+            ),
+        }
+    }
+
+    /// Reads a secret; one line end behind it does not count. Names are relative to the configuration file's directory.
+    fn secret_file(&mut self, file: &Path) -> Option<Secret> {
+        let key = ["xmpp", "secret_file"];
+        let path = self.sources.directory().join(file);
+        let read = std::fs::metadata(&path).and_then(|data| {
+            if data.len() > SECRET_FILE {
+                return Err(std::io::Error::other("it is too large for a secret"));
+            }
+            std::fs::read_to_string(&path)
+        });
+        match read {
+            Ok(text) => {
+                let secret = text.strip_suffix('\n').unwrap_or(&text);
+                let secret = secret.strip_suffix('\r').unwrap_or(secret);
+                if secret.is_empty() {
+                    self.fault(
+                        &key,
+                        format!("{} is empty", path.display()),
+                        "put the server's component_secret there",
+                    )
+                } else {
+                    Some(Secret::new(secret.to_owned()))
+                }
+            }
+            Err(error) => self.fault(
+                &key,
+                format!("{} cannot be read: {error}", path.display()),
+                "create it, readable by the gateway's user",
+            ),
+        }
+    }
+
+    fn rooms(&mut self, settings: &Settings) -> Option<Vec<RoomDomain>> {
+        if settings.rooms.is_empty() {
+            return self.fault(
+                &["rooms"],
+                "missing",
+                "add a [[rooms]] section with `sip` and `muc`",
+            );
+        }
+        let mut seen = BTreeSet::new();
+        let mut rooms = Vec::new();
+        for (number, room) in settings.rooms.iter().enumerate() {
+            let number = number.to_string();
+            let sip = self.domain(
+                &["rooms", &number, "sip"],
+                room.sip.as_deref(),
+                "rooms.example.com",
+            );
+            let muc = self.domain(
+                &["rooms", &number, "muc"],
+                room.muc.as_deref(),
+                "rooms.example.com",
+            );
+            if let Some(sip) = &sip
+                && !seen.insert(sip.clone())
+            {
+                self.fault::<()>(
+                    &["rooms", &number, "sip"],
+                    format!("`{sip}` is there already"),
+                    "keep one of the two",
+                );
+            }
+            rooms.extend(sip.zip(muc).map(|(sip, muc)| RoomDomain { sip, muc }));
+        }
+        (rooms.len() == settings.rooms.len()).then_some(rooms)
+    }
+
+    fn sip(&mut self, settings: &Settings) -> Option<SipConfig> {
+        let key = ["sip", "listen"];
+        let mut listen = Vec::new();
+        for text in &settings.sip.listen {
+            match listen_address(text) {
+                Ok((transport, address)) => {
+                    let same = |(other, at): &(Transport, SocketAddr)| {
+                        *other == transport && at.is_ipv4() == address.is_ipv4()
+                    };
+                    if listen.iter().any(same) {
+                        self.fault::<()>(
+                            &key,
+                            format!("`{text}` is a second address of its transport and address family"),
+                            "keep one of them",
+                        );
+                    }
+                    listen.push((transport, address));
+                }
+                Err(problem) => {
+                    self.fault::<()>(
+                        &key,
+                        problem,
+                        "write it as \"udp:192.0.2.1:5060\" or \"tcp:[2001:db8::1]:5060\"",
+                    );
+                }
+            }
+        }
+        if listen.is_empty() {
+            self.fault::<()>(&key, "empty", "add an address, such as \"tcp:127.0.0.1:5060\"");
+        }
+        let advertise = self.advertise(
+            "sip",
+            settings.sip.advertise.as_deref(),
+            listen.iter().map(|(_, at)| at.ip()),
+        );
+        let proxy = match settings.sip.outbound_proxy.as_deref().map(str::parse) {
+            None => None,
+            Some(Ok(uri)) => Some(uri),
+            Some(Err(rejection)) => self.fault(
+                &["sip", "outbound_proxy"],
+                format!("no SIP URI: {rejection}"),
+                "write it as \"sip:proxy.example.com;transport=tcp;lr\"",
+            ),
+        };
+        Some(SipConfig {
+            listen,
+            advertise: advertise?,
+            outbound_proxy: proxy,
+            t1: settings.sip.t1,
+            limits: settings.limits.sip.clone(),
+        })
+    }
+
+    fn msrp(&mut self, settings: &Settings) -> Option<MsrpConfig> {
+        let text = &settings.msrp.listen;
+        let listen = socket_address(text, Some(MSRP_PORT)).or_else(|| {
+            let problem = format!("`{text}` is no address and port");
+            self.fault(
+                &["msrp", "listen"],
+                problem,
+                "write it as \"192.0.2.1:2855\" or \"[2001:db8::1]:2855\"",
+            )
+        });
+        let addresses = listen.iter().map(SocketAddr::ip);
+        let advertise = self.advertise("msrp", settings.msrp.advertise.as_deref(), addresses);
+        Some(MsrpConfig {
+            listen: listen?,
+            advertise: advertise?,
+            limits: settings.limits.msrp.clone(),
+        })
+    }
+
+    /// What peers are told. An address that means "all of this machine" tells them nothing.
+    fn advertise(
+        &mut self,
+        section: &str,
+        text: Option<&str>,
+        mut listen: impl Iterator<Item = IpAddr>,
+    ) -> Option<Option<(String, Option<u16>)>> {
+        let key = [section, "advertise"];
+        match text {
+            Some(text) => match host_and_port(text) {
+                Some((host, _)) if host.parse().is_ok_and(|address: IpAddr| address.is_unspecified()) => self
+                    .fault(
+                        &key,
+                        format!("peers cannot reach `{text}`"),
+                        "name an address or host that they can reach",
+                    ),
+                Some(host) => Some(Some(host)),
+                None => self.fault(
+                    &key,
+                    format!("`{text}` is no host"),
+                    "write it as \"host\" or \"host:port\"",
+                ),
+            },
+            None if listen.any(|address| address.is_unspecified()) => self.fault(
+                &key,
+                "missing, while all addresses are listened on",
+                "add the host name or address that peers reach the gateway by",
+            ),
+            None => Some(None),
+        }
+    }
+
+    fn name_servers(&mut self, settings: &Settings) -> Option<Vec<SocketAddr>> {
+        let servers: Option<Vec<_>> = settings
+            .dns
+            .servers
+            .iter()
+            .map(|text| socket_address(text, Some(53)))
+            .collect();
+        servers.or_else(|| {
+            self.fault(
+                &["dns", "servers"],
+                "not all are addresses",
+                "write them as \"192.0.2.53\" or \"127.0.0.1:5354\"",
+            )
+        })
+    }
+
+    fn log(&mut self, level: &str) {
+        let known = level.split(',').all(|directive| {
+            let level = directive.rsplit_once('=').map_or(directive, |(_, level)| level);
+            level.trim().parse::<LevelFilter>().is_ok() && !level.trim().is_empty()
+        });
+        if !known {
+            let remedy = "write error, warn, info, debug or trace, also per module: \"info,sip=debug\"";
+            self.fault::<()>(&["log", "level"], format!("`{level}` is no level"), remedy);
+        }
+    }
+
+    fn limits(&mut self, settings: &Settings) {
+        let limits = &settings.limits;
+        let rules: [(&[&str], bool, &str, &str); 7] = [
+            (
+                &["limits", "mapping", "reflection"],
+                limits.mapping.reflection < limits.msrp.transaction,
+                "not shorter than limits.msrp.transaction",
+                "the sender's MSRP would give up first: choose less",
+            ),
+            (
+                &["limits", "sip", "subscription"],
+                limits.sip.subscription.0 <= limits.sip.subscription.1,
+                "the shortest lifetime is longer than the longest",
+                "write them as [\"60s\", \"1h\"]",
+            ),
+            (
+                &["limits", "msrp", "chunk_out"],
+                limits.msrp.chunk_out >= 2048,
+                "less than 2048 octets",
+                "RFC 4975 has smaller chunks whole: choose 2 KiB or more",
+            ),
+            (
+                &["limits", "msrp", "reassembly"],
+                limits.msrp.reassembly >= limits.msrp.message,
+                "less than limits.msrp.message",
+                "no message of that size could arrive: choose more",
+            ),
+            (
+                &["limits", "sip", "head"],
+                limits.sip.head <= limits.sip.message,
+                "more than limits.sip.message",
+                "choose less",
+            ),
+            (
+                &["limits", "connections", "sip_queue"],
+                limits.connections.sip_queue >= limits.sip.message,
+                "less than limits.sip.message",
+                "no message of that size could be sent: choose more",
+            ),
+            (
+                &["limits", "mapping", "text"],
+                limits.mapping.text <= limits.xmpp.stanza_out,
+                "more than limits.xmpp.stanza_out",
+                "no stanza could carry it: choose less",
+            ),
+        ];
+        for (key, holds, problem, remedy) in rules {
+            if !holds {
+                self.fault::<()>(key, problem, remedy);
+            }
+        }
+        let periods: [(&[&str], Duration); 8] = [
+            (&["xmpp", "handshake"], settings.xmpp.handshake),
+            (&["xmpp", "idle"], settings.xmpp.idle),
+            (&["xmpp", "ping"], settings.xmpp.ping),
+            (&["sip", "t1"], settings.sip.t1),
+            (&["dns", "deadline"], settings.dns.deadline),
+            (&["limits", "mapping", "admission"], limits.mapping.admission),
+            (&["limits", "connections", "connect"], limits.connections.connect),
+            (
+                &["limits", "connections", "write_stall"],
+                limits.connections.write_stall,
+            ),
+        ];
+        for (key, period) in periods {
+            if period.is_zero() {
+                self.fault::<()>(key, "zero", "nothing could happen in that time: choose more");
+            }
+        }
+    }
+}
+
+/// `host`, `host:port`, `[address]:port`, or a bare IPv6 address.
+fn host_and_port(text: &str) -> Option<(String, Option<u16>)> {
+    if let Ok(address) = text.parse::<IpAddr>() {
+        return Some((address.to_string(), None));
+    }
+    let (host, port) = match text.strip_prefix('[') {
+        Some(rest) => {
+            let (address, port) = rest.split_once(']')?;
+            address.parse::<std::net::Ipv6Addr>().ok()?;
+            (
+                address,
+                port.strip_prefix(':').or_else(|| port.is_empty().then_some(""))?,
+            )
+        }
+        None => text.split_once(':').unwrap_or((text, "")),
+    };
+    let named = !host.is_empty() && !host.contains(|c: char| c.is_whitespace() || "/@;".contains(c));
+    let port = match port {
+        "" if text.ends_with(':') => return None,
+        "" => None,
+        digits => Some(digits.parse().ok()?),
+    };
+    named.then(|| (host.to_owned(), port))
+}
+
+fn socket_address(text: &str, default_port: Option<u16>) -> Option<SocketAddr> {
+    let (host, port) = host_and_port(text)?;
+    Some(SocketAddr::new(host.parse().ok()?, port.or(default_port)?))
+}
+
+fn listen_address(text: &str) -> Result<(Transport, SocketAddr), String> {
+    let (transport, address) = text
+        .split_once(':')
+        .ok_or_else(|| format!("`{text}` names no transport"))?;
+    let transport = match transport.to_ascii_lowercase().as_str() {
+        "udp" => Transport::Udp,
+        "tcp" => Transport::Tcp,
+        "tls" => return Err("TLS is not offered by this release".to_owned()),
+        _ => return Err(format!("`{text}` names no transport")),
+    };
+    let address = socket_address(address, Some(5060))
+        .ok_or_else(|| format!("`{text}` has no address after its transport"))?;
+    Ok((transport, address))
+}

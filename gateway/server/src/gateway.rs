@@ -1,0 +1,262 @@
+//! The gateway as a whole: bind, serve, stop.
+
+use std::{
+    collections::BTreeMap,
+    io,
+    net::SocketAddr,
+    time::{Duration, Instant},
+};
+
+use ::mapping::Gateway;
+use ::sip::{Endpoint, Transport};
+use ::xmpp::Link;
+use tokio::{
+    net::{TcpListener, UdpSocket},
+    sync::{mpsc, oneshot},
+    task::{JoinError, JoinHandle},
+};
+
+use crate::{
+    config::Config,
+    lookup::Lookup,
+    seeds::{Purpose, Seeds},
+    tasks::{COMMANDS, EVENTS, link::LinkTask, mapping::MappingTask, msrp::MsrpListener, sip::SipTask},
+};
+
+/// How long sockets may take to close after the sessions have ended.
+const CLOSE: Duration = Duration::from_secs(3);
+
+/// A gateway whose sockets are bound and that does not serve yet.
+pub struct Bound {
+    config: Config,
+    seeds: Seeds,
+    udp: Vec<UdpSocket>,
+    tcp: Vec<TcpListener>,
+    msrp: TcpListener,
+    sip_addresses: Vec<(Transport, SocketAddr)>,
+    msrp_address: SocketAddr,
+}
+
+/// Why a gateway does not start, or ended.
+#[derive(Debug, thiserror::Error)]
+pub enum GatewayError {
+    /// An address cannot be listened on.
+    #[error(
+        "cannot listen on {what} {address}: {cause}; is another process there, or is the address not of this machine?"
+    )]
+    Bind {
+        /// `SIP over UDP` and the like.
+        what: &'static str,
+        /// Which.
+        address: SocketAddr,
+        /// The system's words.
+        cause: io::Error,
+    },
+    /// No randomness.
+    #[error("the operating system gives no random numbers: {0}")]
+    Randomness(getrandom::Error),
+    /// A task ended by a fault of ours.
+    #[error("the {task} task ended: {cause}")]
+    Task {
+        /// Which.
+        task: &'static str,
+        /// How.
+        cause: String,
+    },
+}
+
+impl Bound {
+    /// Binds every configured address. Port 0 lets the system choose, see [`Bound::sip_addresses`].
+    ///
+    /// # Errors
+    /// When an address cannot be bound or there is no randomness.
+    pub async fn bind(config: Config) -> Result<Self, GatewayError> {
+        let seeds = Seeds::from_system().map_err(GatewayError::Randomness)?;
+        let (mut udp, mut tcp, mut sip_addresses) = (Vec::new(), Vec::new(), Vec::new());
+        for &(transport, address) in &config.sip.listen {
+            let fault = |what| move |cause| GatewayError::Bind { what, address, cause };
+            let bound = match transport {
+                Transport::Udp => {
+                    let socket = UdpSocket::bind(address).await.map_err(fault("SIP over UDP"))?;
+                    let bound = socket.local_addr().map_err(fault("SIP over UDP"))?;
+                    udp.push(socket);
+                    bound
+                }
+                Transport::Tcp | Transport::Tls => {
+                    let listener = TcpListener::bind(address).await.map_err(fault("SIP over TCP"))?;
+                    let bound = listener.local_addr().map_err(fault("SIP over TCP"))?;
+                    tcp.push(listener);
+                    bound
+                }
+            };
+            tracing::info!(?transport, address = %bound, "listening for SIP");
+            sip_addresses.push((transport, bound));
+        }
+        let address = config.msrp.listen;
+        let fault = |cause| GatewayError::Bind {
+            what: "MSRP over TCP",
+            address,
+            cause,
+        };
+        let msrp = TcpListener::bind(address).await.map_err(fault)?;
+        let msrp_address = msrp.local_addr().map_err(fault)?;
+        tracing::info!(address = %msrp_address, "listening for MSRP");
+        Ok(Self {
+            config,
+            seeds,
+            udp,
+            tcp,
+            msrp,
+            sip_addresses,
+            msrp_address,
+        })
+    }
+
+    /// The SIP addresses bound, in the order configured.
+    #[must_use]
+    pub fn sip_addresses(&self) -> &[(Transport, SocketAddr)] {
+        &self.sip_addresses
+    }
+
+    /// The MSRP address bound.
+    #[must_use]
+    pub fn msrp_address(&self) -> SocketAddr {
+        self.msrp_address
+    }
+
+    /// Serves until `stop` resolves, then ends every session towards both sides within `limits.connections.stop`, closes the
+    /// component stream and returns. An XMPP server that is absent or goes away does not end this.
+    ///
+    /// # Errors
+    /// When a task that the gateway cannot be without has ended by a fault of ours.
+    pub async fn serve(self, stop: impl Future<Output = ()>) -> Result<(), GatewayError> {
+        let limit = self.config.connections.stop;
+        let mut tasks = self.spawn();
+        tracing::info!("ready");
+        let ended = tokio::select! {
+            () = stop => None,
+            ended = &mut tasks.mapping => Some(("mapping", ended)),
+            ended = &mut tasks.sip => Some(("SIP", ended)),
+            ended = &mut tasks.link => Some(("link", ended)),
+            ended = &mut tasks.msrp => Some(("MSRP", ended)),
+        };
+        match ended {
+            None => {
+                tracing::info!("stopping");
+                tasks.stop(limit).await;
+                tracing::info!("stopped");
+                Ok(())
+            }
+            Some((task, ended)) => Err(GatewayError::Task {
+                task,
+                cause: ended.map_or_else(|error| panic_text(error), |()| "unexpectedly".to_owned()),
+            }),
+        }
+    }
+
+    /// Starts every task.
+    fn spawn(self) -> Tasks {
+        let started = (Instant::now(), jiff::Timestamp::now());
+        let lookup = Lookup::new(&self.config.lookup);
+        let (sip_commands, sip_commands_out) = mpsc::channel(COMMANDS);
+        let (xmpp_commands, xmpp_commands_out) = mpsc::channel(COMMANDS);
+        let (sip_events_in, sip_events) = mpsc::channel(EVENTS);
+        let (xmpp_events_in, xmpp_events) = mpsc::channel(EVENTS);
+        let (msrp_notices_in, msrp_notices) = mpsc::channel(EVENTS);
+        let (stop_mapping, mapping_stopped) = oneshot::channel();
+        let (stop_msrp, msrp_stopped) = oneshot::channel();
+        let mapping = MappingTask {
+            gateway: Gateway::new(
+                self.config.core(self.msrp_address),
+                self.seeds.seed(Purpose::Mapping),
+                started,
+            ),
+            sip_events,
+            msrp_notices,
+            xmpp_events,
+            sip_commands,
+            xmpp_commands,
+            stop: mapping_stopped,
+            connections: BTreeMap::new(),
+        };
+        let sip = SipTask {
+            endpoint: Endpoint::new(
+                self.config.endpoint(&self.sip_addresses),
+                self.seeds.seed(Purpose::Sip),
+            ),
+            limits: self.config.sip.limits.clone(),
+            connections: self.config.connections.clone(),
+            udp: self.udp,
+            tcp: self.tcp,
+            lookup: lookup.clone(),
+            commands: sip_commands_out,
+            events: sip_events_in,
+        };
+        let link = LinkTask {
+            link: Link::new(self.config.link, self.seeds.seed(Purpose::Link)),
+            server: self.config.server,
+            lookup,
+            commands: xmpp_commands_out,
+            events: xmpp_events_in,
+        };
+        let msrp = MsrpListener {
+            listener: self.msrp,
+            limits: self.config.msrp.limits,
+            connections: self.config.connections,
+            seeds: self.seeds,
+            notices: msrp_notices_in,
+            stop: msrp_stopped,
+        };
+        Tasks {
+            mapping: tokio::spawn(mapping.run()),
+            sip: tokio::spawn(sip.run()),
+            link: tokio::spawn(link.run()),
+            msrp: tokio::spawn(msrp.run()),
+            stop_mapping,
+            stop_msrp,
+        }
+    }
+}
+
+/// The running tasks.
+struct Tasks {
+    mapping: JoinHandle<()>,
+    sip: JoinHandle<()>,
+    link: JoinHandle<()>,
+    msrp: JoinHandle<()>,
+    stop_mapping: oneshot::Sender<()>,
+    stop_msrp: oneshot::Sender<()>,
+}
+
+impl Tasks {
+    /// Ends the sessions, then the sockets: the others go when the mapping task has let go of their commands.
+    async fn stop(mut self, limit: Duration) {
+        let _mapping_gone = self.stop_mapping.send(());
+        if tokio::time::timeout(limit, &mut self.mapping).await.is_err() {
+            tracing::warn!("not every session ended in time");
+            self.mapping.abort();
+        }
+        let _listener_gone = self.stop_msrp.send(());
+        for (name, task) in [
+            ("SIP", &mut self.sip),
+            ("MSRP", &mut self.msrp),
+            ("link", &mut self.link),
+        ] {
+            if tokio::time::timeout(CLOSE, &mut *task).await.is_err() {
+                tracing::debug!(task = name, "ended at its deadline");
+                task.abort();
+            }
+        }
+    }
+}
+
+fn panic_text(error: JoinError) -> String {
+    match error.try_into_panic() {
+        Ok(payload) => payload
+            .downcast_ref::<&str>()
+            .map(|text| (*text).to_owned())
+            .or_else(|| payload.downcast_ref::<String>().cloned())
+            .unwrap_or_else(|| "by a panic".to_owned()),
+        Err(error) => error.to_string(),
+    }
+}

@@ -1,0 +1,108 @@
+//! The mapping task: the only owner of the core.
+
+use std::{collections::BTreeMap, time::Instant};
+
+use ::mapping::{Command, ConnectionId, Gateway};
+use tokio::sync::{mpsc, oneshot};
+
+use super::{
+    msrp::{ConnectionHandle, Notice},
+    sleep_until,
+};
+
+/// What the core is fed from and where its commands go.
+pub(crate) struct MappingTask {
+    pub(crate) gateway: Gateway,
+    pub(crate) sip_events: mpsc::Receiver<::sip::Event>,
+    pub(crate) msrp_notices: mpsc::Receiver<Notice>,
+    pub(crate) xmpp_events: mpsc::Receiver<::xmpp::Event>,
+    pub(crate) sip_commands: mpsc::Sender<::sip::Command>,
+    pub(crate) xmpp_commands: mpsc::Sender<::xmpp::Command>,
+    /// Resolves when the gateway is to stop.
+    pub(crate) stop: oneshot::Receiver<()>,
+    pub(crate) connections: BTreeMap<ConnectionId, ConnectionHandle>,
+}
+
+impl MappingTask {
+    /// Runs until the core is idle after a stop.
+    pub(crate) async fn run(mut self) {
+        let mut stopping = false;
+        loop {
+            self.carry_out().await;
+            if stopping && self.gateway.is_idle() {
+                return;
+            }
+            tokio::select! {
+                Some(event) = self.sip_events.recv() => self.gateway.handle_sip(event, Instant::now()),
+                Some(notice) = self.msrp_notices.recv() => self.handle_msrp(notice),
+                Some(event) = self.xmpp_events.recv() => self.handle_xmpp(event),
+                () = sleep_until(self.gateway.poll_timeout()) => self.gateway.handle_timeout(Instant::now()),
+                _ = &mut self.stop, if !stopping => {
+                    stopping = true;
+                    self.gateway.handle_shutdown(Instant::now());
+                }
+            }
+        }
+    }
+
+    fn handle_msrp(&mut self, notice: Notice) {
+        match notice {
+            Notice::Opened(id, handle) => {
+                self.connections.insert(id, handle);
+            }
+            Notice::Event(id, event) => {
+                if matches!(event, ::msrp::Event::Closed | ::msrp::Event::Faulted(_)) {
+                    self.connections.remove(&id);
+                }
+                self.gateway.handle_msrp(id, event, Instant::now());
+            }
+            // Still listed: it ended without saying so, and the core must hear of it all the same.
+            Notice::Gone(id) if self.connections.remove(&id).is_some() => {
+                self.gateway
+                    .handle_msrp(id, ::msrp::Event::Closed, Instant::now());
+            }
+            Notice::Gone(_) => {}
+        }
+    }
+
+    fn handle_xmpp(&mut self, event: ::xmpp::Event) {
+        match &event {
+            ::xmpp::Event::Up => tracing::info!("link up: the XMPP server accepted the component"),
+            ::xmpp::Event::Down(cause) => tracing::warn!(%cause, "link down"),
+            ::xmpp::Event::Skipped { rule, from } => tracing::warn!(rule, ?from, "stanza skipped"),
+            ::xmpp::Event::Unsent { why, .. } => tracing::debug!(why, "stanza not sent"),
+            ::xmpp::Event::Stanza(_) => {}
+        }
+        self.gateway.handle_xmpp(event, Instant::now());
+    }
+
+    /// Carries out every command of the core. Waits for room with the SIP task and the link task, which always make some; never for
+    /// an MSRP connection.
+    async fn carry_out(&mut self) {
+        while let Some(command) = self.gateway.poll_command() {
+            let taken = match command {
+                Command::Sip(command) => self.sip_commands.send(command).await.is_ok(),
+                Command::Xmpp(command) => self.xmpp_commands.send(command).await.is_ok(),
+                Command::Msrp(id, command) => {
+                    self.command_connection(id, command);
+                    true
+                }
+            };
+            if !taken {
+                tracing::debug!("a command came after its task had stopped");
+            }
+        }
+    }
+
+    fn command_connection(&mut self, id: ConnectionId, command: ::msrp::Command) {
+        let Some(handle) = self.connections.get_mut(&id) else {
+            return;
+        };
+        if let Err(mpsc::error::TrySendError::Full(_)) = handle.commands.try_send(command)
+            && handle.cut()
+        {
+            // Its task reports every session lost, so the refused command needs no answer of its own.
+            tracing::warn!(connection = id.0, "MSRP connection cannot keep up: closed");
+        }
+    }
+}

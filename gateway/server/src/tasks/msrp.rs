@@ -1,0 +1,361 @@
+//! The MSRP listener and one task per connection, each the owner of its `msrp::Connection`.
+
+use std::{
+    collections::BTreeSet,
+    io,
+    net::SocketAddr,
+    time::{Duration, Instant},
+};
+
+use ::msrp::{Command, Connection, Event, Limits, SessionId, SessionParameters};
+use bytes::BytesMut;
+use mapping::ConnectionId;
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::{
+        TcpListener, TcpStream,
+        tcp::{OwnedReadHalf, OwnedWriteHalf},
+    },
+    sync::{mpsc, oneshot},
+    task::JoinSet,
+};
+
+use super::{BUFFER, Outlet, earlier, send_without_delay, sleep_until};
+use crate::{
+    admission::Admission,
+    config::ConnectionLimits,
+    seeds::{Purpose, Seeds},
+};
+
+/// Commands that may wait for one connection; one more, and it is closed.
+const COMMANDS: usize = 1024;
+/// How long the last octets of a connection may take to leave.
+const FLUSH: Duration = Duration::from_secs(2);
+/// Pause after an accept that failed for want of descriptors or memory.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+
+/// What the mapping task hears of connections, in this order for each.
+pub(crate) enum Notice {
+    /// A connection stands.
+    Opened(ConnectionId, ConnectionHandle),
+    /// Something happened on it.
+    Event(ConnectionId, Event),
+    /// Its task has ended, whatever the cause.
+    Gone(ConnectionId),
+}
+
+/// The mapping task's end of a connection.
+pub(crate) struct ConnectionHandle {
+    pub(crate) commands: mpsc::Sender<Command>,
+    cut: Option<oneshot::Sender<()>>,
+}
+
+impl ConnectionHandle {
+    /// Ends the connection at once, without what is queued; `false` when that was done before.
+    pub(crate) fn cut(&mut self) -> bool {
+        self.cut.take().is_some_and(|cut| cut.send(()).is_ok())
+    }
+}
+
+/// Accepts MSRP connections.
+pub(crate) struct MsrpListener {
+    pub(crate) listener: TcpListener,
+    pub(crate) limits: Limits,
+    pub(crate) connections: ConnectionLimits,
+    pub(crate) seeds: Seeds,
+    pub(crate) notices: mpsc::Sender<Notice>,
+    /// Resolves, or its sender is dropped, when no more connections are to be accepted.
+    pub(crate) stop: oneshot::Receiver<()>,
+}
+
+impl MsrpListener {
+    /// Accepts until told to stop, then waits for the connections to end. Dropping the future ends them at once.
+    pub(crate) async fn run(mut self) {
+        let admission = Admission::new(self.connections.msrp, self.connections.per_address);
+        let mut tasks = JoinSet::new();
+        let mut next = 1;
+        loop {
+            tokio::select! {
+                accepted = self.listener.accept() => match accepted {
+                    Ok((stream, peer)) => match admission.admit(peer.ip()) {
+                        Ok(seat) => {
+                            let id = ConnectionId(next);
+                            next += 1;
+                            tracing::debug!(connection = id.0, %peer, "MSRP connection");
+                            let task = self.connection(id, stream, peer);
+                            let notices = self.notices.clone();
+                            tasks.spawn(async move {
+                                let _seat = seat;
+                                supervise(id, task, notices).await;
+                            });
+                        }
+                        Err(why) => tracing::warn!(%peer, %why, "MSRP connection not admitted"),
+                    },
+                    Err(error) => pause_accepting("MSRP", &error).await,
+                },
+                Some(_) = tasks.join_next() => {}
+                _ = &mut self.stop => break,
+            }
+        }
+        drop(self.notices);
+        while tasks.join_next().await.is_some() {}
+    }
+
+    fn connection(&self, id: ConnectionId, stream: TcpStream, peer: SocketAddr) -> ConnectionTask {
+        send_without_delay(&stream);
+        let (reader, writer) = stream.into_split();
+        let machine = Connection::new(self.limits.clone(), self.seeds.seed(Purpose::Connection(id.0)));
+        ConnectionTask {
+            id,
+            peer,
+            machine,
+            reader,
+            writer,
+            outlet: Outlet::new(self.notices.clone()),
+            limits: self.connections.clone(),
+            outbox: BytesMut::new(),
+            sessions: BTreeSet::new(),
+            unbound_since: Some(Instant::now()),
+            stalled_since: None,
+            closing: None,
+        }
+    }
+}
+
+/// Runs a connection's task apart, so that a fault in it ends that connection alone and is always told.
+async fn supervise(id: ConnectionId, task: ConnectionTask, notices: mpsc::Sender<Notice>) {
+    let (commands_in, commands) = mpsc::channel(COMMANDS);
+    let (cut_in, cut) = oneshot::channel();
+    let handle = ConnectionHandle {
+        commands: commands_in,
+        cut: Some(cut_in),
+    };
+    if notices.send(Notice::Opened(id, handle)).await.is_err() {
+        return;
+    }
+    // A set, not a bare task, so that dropping this future ends the connection, too.
+    let mut run = JoinSet::new();
+    run.spawn(task.run(commands, cut));
+    if let Some(Err(fault)) = run.join_next().await
+        && fault.is_panic()
+    {
+        tracing::error!(connection = id.0, "MSRP connection ended by a fault of ours");
+    }
+    let _core_stopped = notices.send(Notice::Gone(id)).await;
+}
+
+/// Reports a failed accept and waits a moment: it would fail again at once.
+pub(super) async fn pause_accepting(what: &'static str, error: &io::Error) {
+    tracing::warn!(%error, "{what} connection not accepted");
+    tokio::time::sleep(ACCEPT_PAUSE).await;
+}
+
+/// One connection.
+struct ConnectionTask {
+    id: ConnectionId,
+    peer: SocketAddr,
+    machine: Connection,
+    reader: OwnedReadHalf,
+    writer: OwnedWriteHalf,
+    outlet: Outlet<Notice>,
+    limits: ConnectionLimits,
+    outbox: BytesMut,
+    /// Sessions bound here: a connection without any does not stay.
+    sessions: BTreeSet<SessionId>,
+    unbound_since: Option<Instant>,
+    /// Since when the peer has taken nothing of what is to be written.
+    stalled_since: Option<Instant>,
+    /// When a connection that is to be closed is closed at the latest.
+    closing: Option<Instant>,
+}
+
+impl ConnectionTask {
+    async fn run(mut self, mut commands: mpsc::Receiver<Command>, mut cut: oneshot::Receiver<()>) {
+        let mut inbox = BytesMut::with_capacity(BUFFER);
+        let mut commanded = true;
+        let mut uncut = true;
+        loop {
+            self.advance();
+            if self.closing.is_some() && self.outbox.is_empty() {
+                break;
+            }
+            let reading = self.closing.is_none() && self.outlet.is_free();
+            let due = self.due();
+            tokio::select! {
+                read = self.reader.read_buf(&mut inbox), if reading => {
+                    self.handle_read(read, &mut inbox);
+                }
+                command = commands.recv(), if commanded => match command {
+                    Some(command) => self.handle_command(command),
+                    // The core has let go of the connection.
+                    None => {
+                        commanded = false;
+                        self.machine.handle_command(Command::Close, Instant::now());
+                    }
+                },
+                written = self.writer.write_buf(&mut self.outbox), if !self.outbox.is_empty() => {
+                    self.handle_written(written);
+                }
+                () = self.outlet.release() => {}
+                cut = &mut cut, if uncut => {
+                    uncut = false;
+                    if cut.is_ok() {
+                        self.abandon();
+                    }
+                }
+                () = sleep_until(due) => self.handle_due(),
+            }
+        }
+        self.finish().await;
+    }
+
+    /// Takes from the machine what it has to say and to send, as far as there is room.
+    fn advance(&mut self) {
+        while self.outlet.is_free() {
+            let Some(event) = self.machine.poll_event() else {
+                break;
+            };
+            self.note(&event);
+            self.outlet.put(Notice::Event(self.id, event));
+        }
+        // One write per turn: the buffer is filled again when the last one has left.
+        if self.outbox.is_empty() {
+            let now = Instant::now();
+            loop {
+                let budget = BUFFER.saturating_sub(self.outbox.len());
+                if budget == 0 || !self.machine.poll_transmit(&mut self.outbox, budget, now) {
+                    break;
+                }
+            }
+            self.stalled_since = (!self.outbox.is_empty()).then_some(now);
+        }
+    }
+
+    fn note(&mut self, event: &Event) {
+        match event {
+            Event::Lost { session, cause } => {
+                tracing::debug!(connection = self.id.0, ?cause, "MSRP session lost");
+                self.release(session);
+            }
+            Event::Faulted(_) => {
+                tracing::info!(connection = self.id.0, peer = %self.peer, "MSRP connection closed: malformed frame");
+                self.close_soon();
+            }
+            Event::Closed => self.close_soon(),
+            Event::BindRequested { .. }
+            | Event::Opened { .. }
+            | Event::Received { .. }
+            | Event::NicknameRequested { .. }
+            | Event::NicknameAnswered { .. }
+            | Event::Delivered { .. }
+            | Event::Failed { .. }
+            | Event::Reported { .. } => {}
+        }
+    }
+
+    fn handle_read(&mut self, read: io::Result<usize>, inbox: &mut BytesMut) {
+        match read {
+            Ok(0) => self.abandon(),
+            Ok(_) => {
+                self.machine.handle_bytes(inbox, Instant::now());
+                inbox.clear();
+            }
+            Err(error) => {
+                tracing::debug!(connection = self.id.0, %error, "MSRP connection broke");
+                self.abandon();
+            }
+        }
+    }
+
+    fn handle_command(&mut self, command: Command) {
+        match &command {
+            Command::Bind(parameters) | Command::Open(parameters) => self.occupy(parameters),
+            Command::Unbind(session) => self.release(&session.clone()),
+            Command::RefuseBind { .. }
+            | Command::Send { .. }
+            | Command::Report { .. }
+            | Command::Nickname { .. }
+            | Command::Answer { .. }
+            | Command::Close => {}
+        }
+        self.machine.handle_command(command, Instant::now());
+    }
+
+    fn handle_written(&mut self, written: io::Result<usize>) {
+        match written {
+            Ok(_) => self.stalled_since = Some(Instant::now()),
+            Err(error) => {
+                tracing::debug!(connection = self.id.0, %error, "MSRP connection broke");
+                self.abandon();
+            }
+        }
+    }
+
+    /// The next deadline, the machine's or one of ours.
+    fn due(&self) -> Option<Instant> {
+        let own = [
+            self.closing,
+            self.unbound_since.map(|since| since + self.limits.msrp_unbound),
+            self.stalled_since.map(|since| since + self.limits.write_stall),
+        ];
+        own.into_iter().fold(self.machine.poll_timeout(), earlier)
+    }
+
+    fn handle_due(&mut self) {
+        let now = Instant::now();
+        let over = |since: Option<Instant>, limit| since.is_some_and(|since| now >= since + limit);
+        if self.closing.is_some_and(|at| now >= at) {
+            self.outbox.clear();
+        } else if over(self.unbound_since, self.limits.msrp_unbound) {
+            tracing::info!(connection = self.id.0, peer = %self.peer, "MSRP connection closed: no session in time");
+            self.abandon();
+        } else if over(self.stalled_since, self.limits.write_stall) {
+            tracing::info!(connection = self.id.0, peer = %self.peer, "MSRP connection closed: the peer does not read");
+            self.abandon();
+        } else {
+            self.machine.handle_timeout(now);
+        }
+    }
+
+    fn occupy(&mut self, parameters: &SessionParameters) {
+        if let Some(session) = parameters.local.last().session() {
+            self.sessions.insert(session.clone());
+            self.unbound_since = None;
+        }
+    }
+
+    fn release(&mut self, session: &SessionId) {
+        if self.sessions.remove(session) && self.sessions.is_empty() {
+            self.unbound_since = Some(Instant::now());
+        }
+    }
+
+    /// The transport is of no more use.
+    fn abandon(&mut self) {
+        if self.closing.is_none() {
+            self.machine.handle_closed(Instant::now());
+            self.close_soon();
+        }
+        self.outbox.clear();
+    }
+
+    fn close_soon(&mut self) {
+        self.unbound_since = None;
+        self.closing.get_or_insert_with(|| Instant::now() + FLUSH);
+    }
+
+    /// Hands over the last events; the mapping task never waits for this one, so this ends.
+    async fn finish(mut self) {
+        loop {
+            if !self.outlet.is_free() {
+                self.outlet.release().await;
+            } else if let Some(event) = self.machine.poll_event() {
+                self.outlet.put(Notice::Event(self.id, event));
+            } else {
+                break;
+            }
+        }
+        let _already_closed = self.writer.shutdown().await;
+        tracing::debug!(connection = self.id.0, "MSRP connection ended");
+    }
+}

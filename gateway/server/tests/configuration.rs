@@ -1,0 +1,472 @@
+//! The configuration: what is accepted, what each fault says, what is shown of it.
+
+use std::{
+    collections::BTreeMap,
+    ffi::OsString,
+    path::{Path, PathBuf},
+    sync::atomic::{AtomicU32, Ordering},
+};
+
+use server::config::{
+    self, Loaded,
+    settings::{REDACTED, Settings},
+};
+use sip::Transport;
+
+const MINIMAL: &str = r#"
+[xmpp]
+domain = "example.org"
+secret = "Tybalt"
+[[rooms]]
+sip = "rooms.example.com"
+muc = "muc.example.com"
+"#;
+
+/// A directory that goes with its test.
+struct Directory(PathBuf);
+
+impl Directory {
+    fn new() -> Self {
+        static NEXT: AtomicU32 = AtomicU32::new(0);
+        let name = format!(
+            "gateway-configuration-{}-{}",
+            std::process::id(),
+            NEXT.fetch_add(1, Ordering::Relaxed)
+        );
+        let path = std::env::temp_dir().join(name);
+        std::fs::create_dir_all(&path).unwrap();
+        Self(path)
+    }
+    fn write(&self, name: &str, text: &str) -> PathBuf {
+        let path = self.0.join(name);
+        std::fs::write(&path, text).unwrap();
+        path
+    }
+}
+
+impl Drop for Directory {
+    fn drop(&mut self) {
+        let _gone_already = std::fs::remove_dir_all(&self.0);
+    }
+}
+
+fn environment(variables: &[(&str, &str)]) -> Vec<(OsString, OsString)> {
+    variables
+        .iter()
+        .map(|(name, value)| (name.into(), value.into()))
+        .collect()
+}
+
+/// Loads a text with variables; faults come without the directory.
+fn load(text: &str, variables: &[(&str, &str)]) -> Result<Loaded, Vec<String>> {
+    let directory = Directory::new();
+    let path = directory.write("gateway.toml", text);
+    let prefix = format!("{}/", directory.0.display());
+    config::load(&path, environment(variables)).map_err(|faults| {
+        faults
+            .iter()
+            .map(|fault| fault.to_string().replace(&prefix, ""))
+            .collect()
+    })
+}
+
+#[track_caller]
+fn faults(text: &str, variables: &[(&str, &str)]) -> Vec<String> {
+    load(text, variables).map(|_| ()).expect_err("a fault")
+}
+
+fn deployed() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../../deploy/gateway.toml")
+}
+
+#[test]
+fn the_deployed_file_has_no_fault() {
+    let loaded = config::load(&deployed(), Vec::new())
+        .map_err(|faults| faults.iter().map(ToString::to_string).collect::<Vec<_>>());
+    assert_eq!(loaded.err(), None);
+}
+
+/// Every leaf with its path: tables are entered, the first entry of a list of tables too.
+fn leaves(value: &toml_edit::Item, path: &str, into: &mut BTreeMap<String, String>) {
+    if let Some(table) = value.as_table_like() {
+        for (key, inner) in table.iter() {
+            leaves(inner, &format!("{path}.{key}"), into);
+        }
+    } else if let Some(tables) = value.as_array_of_tables() {
+        for table in tables.iter().take(1) {
+            leaves(&toml_edit::Item::Table(table.clone()), path, into);
+        }
+    } else {
+        into.insert(path.to_owned(), value.to_string().trim().to_owned());
+    }
+}
+
+#[test]
+fn the_deployed_file_names_every_key_and_each_key_left_out_at_its_default() {
+    let text = std::fs::read_to_string(deployed()).unwrap();
+    let uncommented: String = text
+        .lines()
+        .map(|line| match line.strip_prefix('#') {
+            Some(key) if key.starts_with(|c: char| c.is_ascii_lowercase()) => format!("{key}\n"),
+            _ => format!("{line}\n"),
+        })
+        .collect();
+    let mut named = BTreeMap::new();
+    leaves(
+        uncommented.parse::<toml_edit::DocumentMut>().unwrap().as_item(),
+        "",
+        &mut named,
+    );
+    let mut set = BTreeMap::new();
+    leaves(
+        text.parse::<toml_edit::DocumentMut>().unwrap().as_item(),
+        "",
+        &mut set,
+    );
+
+    let settings = Settings {
+        rooms: vec![config::settings::RoomSettings {
+            sip: Some(String::new()),
+            muc: Some(String::new()),
+        }],
+        ..Settings::default()
+    };
+    let printed = toml_edit::ser::to_string_pretty(&settings).unwrap();
+    let document: toml_edit::DocumentMut = printed.parse().unwrap();
+    let mut known = BTreeMap::new();
+    leaves(document.as_item(), "", &mut known);
+    // Keys without a default are not in the rendered defaults.
+    let without_default = [
+        ".xmpp.domain",
+        ".xmpp.secret",
+        ".xmpp.secret_file",
+        ".sip.advertise",
+        ".sip.outbound_proxy",
+        ".msrp.advertise",
+    ];
+    for key in without_default {
+        assert!(
+            known.insert(key.to_owned(), String::new()).is_none(),
+            "{key} has a default"
+        );
+    }
+
+    assert_eq!(named.keys().collect::<Vec<_>>(), known.keys().collect::<Vec<_>>());
+    for (key, shown) in named.iter().filter(|(key, _)| !set.contains_key(*key)) {
+        if !without_default.contains(&key.as_str()) {
+            assert_eq!(shown, &known[key], "{key}");
+        }
+    }
+}
+
+#[test]
+fn a_minimal_file_is_enough() {
+    let loaded = load(MINIMAL, &[]).map_err(|faults| faults.join("\n")).unwrap();
+    assert_eq!(loaded.config.link.domain, "example.org");
+    assert_eq!(loaded.config.link.secret, "Tybalt");
+    assert_eq!(loaded.config.core.rooms[0].muc, "muc.example.com");
+    let bound = [(Transport::Tcp, "127.0.0.1:5099".parse().unwrap())];
+    let endpoint = loaded.config.endpoint(&bound);
+    assert_eq!(
+        (endpoint.local[0].host.as_str(), endpoint.local[0].port),
+        ("127.0.0.1", 5099)
+    );
+}
+
+#[test]
+fn each_fault_names_its_place_and_remedy() {
+    // What is appended to or replaced in the minimal file, and the one fault it makes.
+    let table = [
+        (
+            "[xmpp]\nsevre = \"a\"",
+            "gateway.toml:3:1: xmpp.sevre: unknown key; did you mean `server`?",
+        ),
+        (
+            "[xmpp]\nform = \"nativ\"",
+            "gateway.toml:3:1: xmpp.form: unknown value `nativ`; did you mean `native`?",
+        ),
+        (
+            "[xmpp]\nserver = 5",
+            "gateway.toml:3:1: xmpp.server: found the number 5, expected a text; write it in quotation marks",
+        ),
+        (
+            "[xmpp]\nserver = \"a:b\"",
+            "gateway.toml:3:1: xmpp.server: `a:b` is no host and port; write it as \"host:5347\"",
+        ),
+        (
+            "[xmpp]\nidle = \"soon\"",
+            "gateway.toml:3:1: xmpp.idle: `soon` is no duration: write a whole number and ms, s, m or h, such as \"10s\"",
+        ),
+        (
+            "[xmpp]\nping = \"0s\"",
+            "gateway.toml:3:1: xmpp.ping: zero; nothing could happen in that time: choose more",
+        ),
+        (
+            "[sip]\nlisten = [\"udp:0.0.0.0:5060\"]\n[xmpp]",
+            "gateway.toml:2:2: sip.advertise: missing, while all addresses are listened on; add the host name or address that peers reach the gateway by",
+        ),
+        (
+            "[sip]\nlisten = [\"tls:127.0.0.1:5061\"]\n[xmpp]",
+            "gateway.toml:3:1: sip.listen: TLS is not offered by this release; write it as \"udp:192.0.2.1:5060\" or \"tcp:[2001:db8::1]:5060\"",
+        ),
+        (
+            "[sip]\nlisten = [\"udp:127.0.0.1:1\", \"udp:127.0.0.1:2\"]\n[xmpp]",
+            "gateway.toml:3:1: sip.listen: `udp:127.0.0.1:2` is a second address of its transport and address family; keep one of them",
+        ),
+        (
+            "[sip]\nlisten = []\n[xmpp]",
+            "gateway.toml:3:1: sip.listen: empty; add an address, such as \"tcp:127.0.0.1:5060\"",
+        ),
+        (
+            "[sip]\nadvertise = \"0.0.0.0\"\n[xmpp]",
+            "gateway.toml:3:1: sip.advertise: peers cannot reach `0.0.0.0`; name an address or host that they can reach",
+        ),
+        (
+            "[msrp]\nlisten = \"[::]:2855\"\n[xmpp]",
+            "gateway.toml:2:2: msrp.advertise: missing, while all addresses are listened on; add the host name or address that peers reach the gateway by",
+        ),
+        (
+            "[msrp]\nlisten = \"here\"\n[xmpp]",
+            "gateway.toml:3:1: msrp.listen: `here` is no address and port; write it as \"192.0.2.1:2855\" or \"[2001:db8::1]:2855\"",
+        ),
+        (
+            "[log]\nlevel = \"loud\"\n[xmpp]",
+            "gateway.toml:3:1: log.level: `loud` is no level; write error, warn, info, debug or trace, also per module: \"info,sip=debug\"",
+        ),
+        (
+            "[log]\nformat = \"xml\"\n[xmpp]",
+            "gateway.toml:3:1: log.format: unknown value `xml`; known here: pretty, json",
+        ),
+        (
+            "[dns]\nservers = \"ns.example\"\n[xmpp]",
+            "gateway.toml:3:1: dns.servers: not all are addresses; write them as \"192.0.2.53\" or \"127.0.0.1:5354\"",
+        ),
+        (
+            "[limits.sip]\nheaders = -1\n[xmpp]",
+            "gateway.toml:3:1: limits.sip.headers: found the number -1, expected a whole number",
+        ),
+        (
+            "[limits.msrp]\nchunk_out = \"1 KiB\"\n[xmpp]",
+            "gateway.toml:3:1: limits.msrp.chunk_out: less than 2048 octets; RFC 4975 has smaller chunks whole: choose 2 KiB or more",
+        ),
+        (
+            "[limits.mapping]\nreflection = \"30s\"\n[xmpp]",
+            "gateway.toml:3:1: limits.mapping.reflection: not shorter than limits.msrp.transaction; the sender's MSRP would give up first: choose less",
+        ),
+        (
+            "[limits.gateway]\n[xmpp]",
+            "gateway.toml:2:9: limits.gateway: unknown key; known here: mapping, sip, msrp, xmpp, connections",
+        ),
+        (
+            "[xmpp]\nsecret_file = \"x\"",
+            "gateway.toml:3:1: xmpp.secret_file: stands beside `secret`; keep one of the two",
+        ),
+    ];
+    for (change, expected) in table {
+        let text = MINIMAL.replacen("[xmpp]", change, 1);
+        assert_eq!(faults(&text, &[]), [expected], "{change}");
+    }
+}
+
+#[test]
+fn what_is_missing_is_named_with_its_remedy() {
+    assert_eq!(
+        faults("", &[]),
+        [
+            "gateway.toml: xmpp.domain: missing; add it, such as \"example.org\"",
+            "gateway.toml: xmpp.secret: missing; add it, or `secret_file` with the name of a file that holds the server's component_secret",
+            "gateway.toml: rooms: missing; add a [[rooms]] section with `sip` and `muc`",
+        ]
+    );
+}
+
+#[test]
+fn all_faults_are_reported_at_once_in_the_order_they_are_found() {
+    let text = MINIMAL
+        .replacen(
+            "domain = \"example.org\"",
+            "domian = \"example.org\"\nidle = 3",
+            1,
+        )
+        .replacen("muc = \"muc.example.com\"", "muc = \"romeo@muc.example.com\"", 1);
+    assert_eq!(
+        faults(&text, &[]),
+        [
+            "gateway.toml:3:1: xmpp.domian: unknown key; did you mean `domain`?",
+            "gateway.toml:4:1: xmpp.idle: found the number 3, expected a text; write it in quotation marks",
+            "gateway.toml:2:2: xmpp.domain: missing; add it, such as \"example.org\"",
+            "gateway.toml:8:1: rooms[0].muc: `romeo@muc.example.com` is no domain; write it as \"rooms.example.com\"",
+        ]
+    );
+}
+
+#[test]
+fn a_conference_domain_stands_for_one_service() {
+    let text = format!("{MINIMAL}[[rooms]]\nsip = \"Rooms.Example.com\"\nmuc = \"other.example.com\"\n");
+    assert_eq!(
+        faults(&text, &[]),
+        ["gateway.toml:9:1: rooms[1].sip: `rooms.example.com` is there already; keep one of the two"]
+    );
+}
+
+#[test]
+fn what_is_not_toml_is_reported_by_line_and_column() {
+    let found = faults("[xmpp]\ndomain = example.org\n", &[]);
+    assert_eq!(found.len(), 1);
+    assert!(
+        found[0].starts_with("gateway.toml:2:10: not TOML: "),
+        "{}",
+        found[0]
+    );
+}
+
+#[test]
+fn a_file_that_is_not_there_is_reported_with_the_ways_to_name_one() {
+    let faults = config::load(Path::new("/nonexistent/gateway.toml"), Vec::new())
+        .map(|_| ())
+        .unwrap_err();
+    assert_eq!(faults.len(), 1);
+    let text = faults[0].to_string();
+    assert!(
+        text.contains("/nonexistent/gateway.toml")
+            && text.contains("--config")
+            && text.contains("GATEWAY_CONFIG")
+    );
+}
+
+#[test]
+fn an_environment_variable_comes_before_the_file() {
+    let variables = [
+        ("GATEWAY__XMPP__SECRET", "012345"),
+        ("GATEWAY__SIP__LISTEN", "udp:127.0.0.1:5099, tcp:127.0.0.1:5098"),
+        ("GATEWAY__ROOMS", "[{ sip = \"a.example\", muc = \"b.example\" }]"),
+        ("GATEWAY__LIMITS__MAPPING__SESSIONS", "7"),
+        ("GATEWAY__LIMITS__SIP__MESSAGE", "32 KiB"),
+        ("GATEWAY_CONFIG", "elsewhere"),
+        ("HOME", "/root"),
+    ];
+    let config = load(MINIMAL, &variables)
+        .map_err(|faults| faults.join("\n"))
+        .unwrap()
+        .config;
+    assert_eq!(config.link.secret, "012345");
+    assert_eq!(
+        config.sip.listen,
+        [
+            (Transport::Udp, "127.0.0.1:5099".parse().unwrap()),
+            (Transport::Tcp, "127.0.0.1:5098".parse().unwrap())
+        ]
+    );
+    assert_eq!(
+        config
+            .core
+            .rooms
+            .iter()
+            .map(|room| room.sip.as_str())
+            .collect::<Vec<_>>(),
+        ["a.example"]
+    );
+    assert_eq!(config.core.limits.sessions, 7);
+    assert_eq!(config.sip.limits.message, 32 * 1024);
+}
+
+#[test]
+fn a_fault_in_a_variable_names_the_variable() {
+    assert_eq!(
+        faults(MINIMAL, &[("GATEWAY__XMPP__DOMIAN", "x")]),
+        ["environment variable GATEWAY__XMPP__DOMIAN: xmpp.domian: unknown key; did you mean `domain`?"]
+    );
+    assert_eq!(
+        faults(MINIMAL, &[("GATEWAY__LIMITS__SIP__HEADERS", "many")]),
+        ["environment variable GATEWAY__LIMITS__SIP__HEADERS: limits.sip.headers: `many` is no whole number"]
+    );
+    let found = faults(MINIMAL, &[("GATEWAY__ROOMS", "[{ sip = }]")]);
+    assert!(
+        found[0].starts_with("environment variable GATEWAY__ROOMS: rooms: "),
+        "{}",
+        found[0]
+    );
+}
+
+#[test]
+fn a_secret_file_is_read_beside_the_configuration_and_one_line_end_does_not_count() {
+    let directory = Directory::new();
+    let path = directory.write(
+        "gateway.toml",
+        &MINIMAL.replace("secret = \"Tybalt\"", "secret_file = \"component\""),
+    );
+    directory.write("component", "Mercutio \n");
+    let loaded = config::load(&path, Vec::new())
+        .map_err(|faults| faults[0].to_string())
+        .unwrap();
+    assert_eq!(loaded.config.link.secret, "Mercutio ");
+
+    directory.write("component", "\r\n");
+    let faults = config::load(&path, Vec::new()).map(|_| ()).unwrap_err();
+    assert!(faults[0].to_string().contains("component is empty"));
+}
+
+#[test]
+fn a_secret_file_that_is_not_there_is_named() {
+    let found = faults(
+        &MINIMAL.replace("secret = \"Tybalt\"", "secret_file = \"/nonexistent/component\""),
+        &[],
+    );
+    assert_eq!(found.len(), 1);
+    assert!(
+        found[0].starts_with("gateway.toml:4:1: xmpp.secret_file: /nonexistent/component cannot be read: "),
+        "{}",
+        found[0]
+    );
+    assert!(found[0].ends_with("create it, readable by the gateway's user"));
+}
+
+#[test]
+fn a_secret_by_the_environment_stands_for_the_other_way_in_the_file() {
+    let directory = Directory::new();
+    let file = directory.write("component", "Mercutio");
+    let loaded = load(MINIMAL, &[("GATEWAY__XMPP__SECRET_FILE", file.to_str().unwrap())]);
+    assert_eq!(
+        loaded
+            .map_err(|faults| faults.join("\n"))
+            .unwrap()
+            .config
+            .link
+            .secret,
+        "Mercutio"
+    );
+    let text = MINIMAL.replace("secret = \"Tybalt\"", "secret_file = \"/nonexistent\"");
+    let loaded = load(&text, &[("GATEWAY__XMPP__SECRET", "Paris")]);
+    assert_eq!(
+        loaded
+            .map_err(|faults| faults.join("\n"))
+            .unwrap()
+            .config
+            .link
+            .secret,
+        "Paris"
+    );
+}
+
+#[test]
+fn no_secret_is_shown() {
+    let loaded = load(MINIMAL, &[]).map_err(|faults| faults.join("\n")).unwrap();
+    let printed = toml_edit::ser::to_string_pretty(&loaded.settings).unwrap();
+    assert!(printed.contains(&format!("secret = \"{REDACTED}\"")), "{printed}");
+    assert!(!printed.contains("Tybalt"));
+    assert!(!format!("{:?}", loaded.settings).contains("Tybalt"));
+    // A secret of the wrong type is not repeated, either.
+    let found = faults(&MINIMAL.replace("\"Tybalt\"", "4711"), &[]);
+    assert!(!found.join("\n").contains("4711"), "{found:?}");
+}
+
+#[test]
+fn what_is_printed_is_a_configuration_of_the_same_meaning() {
+    let loaded = load(MINIMAL, &[]).map_err(|faults| faults.join("\n")).unwrap();
+    let printed = toml_edit::ser::to_string_pretty(&loaded.settings).unwrap();
+    let again = load(&printed, &[]).map_err(|faults| faults.join("\n")).unwrap();
+    assert_eq!(
+        toml_edit::ser::to_string_pretty(&again.settings).unwrap(),
+        printed
+    );
+}

@@ -1,0 +1,672 @@
+//! Client transactions: look-up, choice of transport, failover, matching of responses, ACK and CANCEL.
+
+use std::{
+    collections::{BTreeMap, VecDeque},
+    net::SocketAddr,
+    time::Instant,
+};
+
+use bytes::Bytes;
+
+use super::{
+    Endpoint, Sender,
+    command::{DialogId, SubscriptionId},
+    compose,
+    flow::{Flow, Resolve, ResolveId, Target, TransmitId, Transport},
+    route::{Hop, local_address},
+    timers::Timer,
+    transaction::{Expiry, InviteClient, NonInviteClient, Sends, Step, Timing},
+};
+use crate::message::{CSeq, Header, Headers, Message, Method, Request, Response, StatusCode, Via};
+
+/// A request larger than this goes over a congestion-controlled transport (RFC 3261 §18.1.1).
+const UDP_REQUEST_MAX: usize = 1300;
+/// Addresses tried for one request.
+const CANDIDATES_MAX: usize = 16;
+/// Forks of one INVITE that are acknowledged.
+const FORKS_MAX: usize = 16;
+
+/// A client transaction.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct ClientId(pub(super) u64);
+
+/// Whom the response is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Purpose {
+    Invite(DialogId),
+    Bye(DialogId),
+    Notify(SubscriptionId),
+    Subscribe(SubscriptionId),
+    Refer(SubscriptionId),
+    /// Nobody: CANCEL, the BYE of a dialog already given up.
+    Nobody,
+}
+
+/// How a request ended that was not answered.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Failure {
+    /// No answer in time: counts as 408 (RFC 3261 §8.1.3.1).
+    TimedOut,
+    /// No address, or none that can be reached: counts as 503.
+    Unreachable,
+}
+
+impl Failure {
+    pub(super) fn status(self) -> StatusCode {
+        match self {
+            Self::TimedOut => StatusCode(408),
+            Self::Unreachable => StatusCode(503),
+        }
+    }
+}
+
+#[derive(Debug)]
+pub(super) struct Clients {
+    table: BTreeMap<ClientId, Client>,
+    by_branch: BTreeMap<(String, Method), ClientId>,
+    lookups: BTreeMap<ResolveId, Lookup>,
+    last: u64,
+    last_lookup: u64,
+}
+
+#[derive(Debug, Clone)]
+enum Lookup {
+    Request(ClientId),
+    /// The ACK to a 2xx, by the peer's tag.
+    Ack(ClientId, String),
+}
+
+/// One client transaction, over all addresses it tries.
+#[derive(Debug)]
+struct Client {
+    request: Request,
+    hop: Hop,
+    purpose: Purpose,
+    candidates: VecDeque<Candidate>,
+    attempt: Option<Attempt>,
+    /// While no address is known.
+    lookup: Option<(ResolveId, Instant)>,
+    cancel: Option<Vec<Header>>,
+    /// ACKs to 2xx, by the peer's tag, for its retransmissions.
+    acks: BTreeMap<String, Ack>,
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Candidate {
+    target: Target,
+    /// Stay on UDP whatever the size.
+    keep_transport: bool,
+}
+
+#[derive(Debug)]
+struct Attempt {
+    machine: Machine,
+    branch: String,
+    via: String,
+    wire: Bytes,
+    ack: Option<Bytes>,
+    target: Target,
+    transmit: TransmitId,
+}
+
+#[derive(Debug)]
+enum Machine {
+    Invite(InviteClient),
+    Other(NonInviteClient),
+}
+
+#[derive(Debug)]
+struct Ack {
+    request: Request,
+    hop: Hop,
+    sent: Option<(Target, Bytes)>,
+}
+
+impl Clients {
+    pub(super) fn new() -> Self {
+        Self {
+            table: BTreeMap::new(),
+            by_branch: BTreeMap::new(),
+            lookups: BTreeMap::new(),
+            last: 0,
+            last_lookup: 0,
+        }
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.table.len()
+    }
+
+    /// The request of a transaction, as composed (without Via).
+    pub(super) fn request(&self, id: ClientId) -> Option<&Request> {
+        self.table.get(&id).map(|client| &client.request)
+    }
+
+    /// Whether this 2xx is a retransmission that an ACK of ours has answered before.
+    pub(super) fn has_acknowledged(&self, id: ClientId, tag: &str) -> bool {
+        self.table
+            .get(&id)
+            .is_some_and(|client| client.acks.contains_key(tag))
+    }
+
+    /// Whether one more fork of this INVITE may be acknowledged.
+    pub(super) fn may_fork(&self, id: ClientId) -> bool {
+        self.table
+            .get(&id)
+            .is_some_and(|client| client.acks.len() < FORKS_MAX)
+    }
+
+    fn insert(&mut self, client: Client) -> ClientId {
+        self.last += 1;
+        let id = ClientId(self.last);
+        self.table.insert(id, client);
+        id
+    }
+}
+
+impl Machine {
+    fn handle_response(&mut self, status: StatusCode, now: Instant) -> Step {
+        match self {
+            Self::Invite(machine) => machine.handle_response(status, now),
+            Self::Other(machine) => machine.handle_response(status, now),
+        }
+    }
+
+    fn handle_timeout(&mut self, now: Instant) -> Step {
+        match self {
+            Self::Invite(machine) => machine.handle_timeout(now),
+            Self::Other(machine) => machine.handle_timeout(now),
+        }
+    }
+
+    fn poll_timeout(&self) -> Option<Instant> {
+        match self {
+            Self::Invite(machine) => machine.poll_timeout(),
+            Self::Other(machine) => machine.poll_timeout(),
+        }
+    }
+
+    fn is_answered(&self) -> bool {
+        match self {
+            Self::Invite(machine) => machine.is_answered(),
+            Self::Other(machine) => machine.is_answered(),
+        }
+    }
+}
+
+impl Endpoint {
+    /// Sends a request in a transaction of its own; its end comes back by `purpose`, never within this call.
+    pub(super) fn send_request(
+        &mut self,
+        request: Request,
+        hop: Hop,
+        purpose: Purpose,
+        now: Instant,
+    ) -> ClientId {
+        let known = hop.numeric_target();
+        let id = self.clients.insert(Client {
+            request,
+            hop: hop.clone(),
+            purpose,
+            candidates: known.map(Candidate::new).into_iter().collect(),
+            attempt: None,
+            lookup: None,
+            cancel: None,
+            acks: BTreeMap::new(),
+        });
+        if known.is_some() {
+            self.next_attempt(id, now);
+        } else {
+            let lookup = self.look_up(&hop, Lookup::Request(id));
+            if let Some(client) = self.clients.table.get_mut(&id) {
+                client.lookup = Some((lookup, now + self.timing.patience()));
+            }
+            self.arm_client(id);
+        }
+        id
+    }
+
+    /// Sends the ACK to a 2xx and keeps it for the 2xx's retransmissions; a request outside any transaction (RFC 3261 §13.2.2.4).
+    pub(super) fn send_ack(&mut self, id: ClientId, tag: &str, request: Request, hop: Hop) {
+        let known = hop.numeric_target();
+        let ack = Ack {
+            request,
+            hop: hop.clone(),
+            sent: None,
+        };
+        let Some(client) = self.clients.table.get_mut(&id) else {
+            return;
+        };
+        client.acks.insert(tag.to_owned(), ack);
+        match known {
+            Some(target) => self.dispatch_ack(id, tag, target),
+            None => {
+                self.look_up(&hop, Lookup::Ack(id, tag.to_owned()));
+            }
+        }
+    }
+
+    /// Sends a known ACK again.
+    pub(super) fn repeat_ack(&mut self, id: ClientId, tag: &str) {
+        let ack = self
+            .clients
+            .table
+            .get(&id)
+            .and_then(|client| client.acks.get(tag));
+        if let Some((target, bytes)) = ack.and_then(|ack| ack.sent.clone()) {
+            self.transmit(target, bytes, None);
+        }
+    }
+
+    /// Gives up an INVITE: CANCEL as soon as a provisional response allows it (RFC 3261 §9.1). False: it has never been sent
+    /// or is unknown, and is forgotten.
+    pub(super) fn cancel_request(&mut self, id: ClientId, headers: Vec<Header>, now: Instant) -> bool {
+        match self.clients.table.get_mut(&id) {
+            Some(client) if client.attempt.is_some() => client.cancel = Some(headers),
+            _ => {
+                self.forget_client(id);
+                return false;
+            }
+        }
+        self.send_cancel_if_due(id, now);
+        true
+    }
+
+    pub(super) fn handle_response(&mut self, response: Response, flow: Flow, now: Instant) {
+        let Some(id) = self.match_response(&response) else {
+            return;
+        };
+        let Some(client) = self.clients.table.get_mut(&id) else {
+            return;
+        };
+        let Some(attempt) = &mut client.attempt else {
+            return;
+        };
+        let was_answered = attempt.machine.is_answered();
+        let step = attempt.machine.handle_response(response.status, now);
+        if step.sends == Some(Sends::Ack) {
+            let ack = attempt
+                .ack
+                .get_or_insert_with(|| ack_to_failure(&client.request, &attempt.via, &response));
+            let (target, bytes) = (attempt.target, ack.clone());
+            self.transmit(target, bytes, None);
+        }
+        // RFC 3263 §4.3: a 503 sends the request to the next address.
+        let fails_over = response.status.0 == 503 && !was_answered && self.has_candidate(id);
+        if fails_over {
+            self.next_attempt(id, now);
+            return;
+        }
+        let purpose = self.clients.table.get(&id).map(|client| client.purpose);
+        if response.status.is_provisional() {
+            self.send_cancel_if_due(id, now);
+        }
+        if let Some(purpose) = purpose
+            && step.deliver
+        {
+            self.deliver_response(id, purpose, &response, flow, now);
+        }
+        if step.over {
+            self.forget_client(id);
+        } else {
+            self.arm_client(id);
+        }
+    }
+
+    pub(super) fn handle_client_timeout(&mut self, id: ClientId, now: Instant) {
+        let Some(client) = self.clients.table.get_mut(&id) else {
+            return;
+        };
+        let Some(attempt) = &mut client.attempt else {
+            self.conclude_client(id, Failure::TimedOut, now);
+            return;
+        };
+        let step = attempt.machine.handle_timeout(now);
+        if step.sends == Some(Sends::Request) {
+            let (target, wire, last) = (attempt.target, attempt.wire.clone(), attempt.transmit);
+            let transmit = self.transmit(target, wire, Some((Sender::Client(id), Some(last))));
+            if let Some(attempt) = self.attempt_mut(id) {
+                attempt.transmit = transmit;
+            }
+        }
+        match step.expired {
+            Some(Expiry::NoAnswer) if self.has_candidate(id) => self.next_attempt(id, now),
+            Some(Expiry::NoAnswer) => self.conclude_client(id, Failure::TimedOut, now),
+            Some(Expiry::Ringing) => {
+                self.cancel_request(id, Vec::new(), now);
+                self.arm_client(id);
+            }
+            None if step.over => self.forget_client(id),
+            None => self.arm_client(id),
+        }
+    }
+
+    /// The shell could not send the request: the next address, or the end.
+    pub(super) fn client_unreachable(&mut self, id: ClientId, now: Instant) {
+        let Some(attempt) = self.attempt_mut(id) else {
+            return;
+        };
+        let heard = match &attempt.machine {
+            Machine::Invite(machine) => machine.is_answered() || machine.is_proceeding(),
+            Machine::Other(machine) => machine.is_answered(),
+        };
+        if heard {
+            return;
+        }
+        if self.has_candidate(id) {
+            self.next_attempt(id, now);
+        } else {
+            self.conclude_client(id, Failure::Unreachable, now);
+        }
+    }
+
+    pub(super) fn handle_lookup(&mut self, id: ResolveId, addresses: &[SocketAddr], now: Instant) {
+        match self.clients.lookups.remove(&id) {
+            Some(Lookup::Request(client)) => self.request_located(client, addresses, now),
+            Some(Lookup::Ack(client, tag)) => {
+                let ack = self
+                    .clients
+                    .table
+                    .get(&client)
+                    .and_then(|client| client.acks.get(&tag));
+                let target = ack.and_then(|ack| locate(&ack.hop, addresses).into_iter().next());
+                if let Some(target) = target {
+                    self.dispatch_ack(client, &tag, target);
+                }
+            }
+            None => {}
+        }
+    }
+
+    /// Drops a transaction with everything that points to it.
+    pub(super) fn forget_client(&mut self, id: ClientId) {
+        self.timers.set(Timer::Client(id), None);
+        let Some(client) = self.clients.table.remove(&id) else {
+            return;
+        };
+        if let Some((lookup, _)) = client.lookup {
+            self.clients.lookups.remove(&lookup);
+        }
+        if !client.acks.is_empty() {
+            self.clients
+                .lookups
+                .retain(|_, lookup| !matches!(lookup, Lookup::Ack(of, _) if *of == id));
+        }
+        if let Some(attempt) = client.attempt {
+            self.forget_attempt(attempt, &client.request.method);
+        }
+    }
+
+    fn forget_attempt(&mut self, attempt: Attempt, method: &Method) {
+        self.sent.remove(&attempt.transmit);
+        self.clients.by_branch.remove(&(attempt.branch, method.clone()));
+    }
+
+    fn request_located(&mut self, id: ClientId, addresses: &[SocketAddr], now: Instant) {
+        let Some(client) = self.clients.table.get_mut(&id) else {
+            return;
+        };
+        client.lookup = None;
+        client.candidates = locate(&client.hop, addresses)
+            .into_iter()
+            .map(Candidate::new)
+            .collect();
+        if client.candidates.is_empty() {
+            self.conclude_client(id, Failure::Unreachable, now);
+        } else {
+            self.next_attempt(id, now);
+        }
+    }
+
+    fn conclude_client(&mut self, id: ClientId, failure: Failure, now: Instant) {
+        let purpose = self.clients.table.get(&id).map(|client| client.purpose);
+        self.forget_client(id);
+        if let Some(purpose) = purpose {
+            self.deliver_failure(purpose, failure, now);
+        }
+    }
+
+    /// Sends the request to the next candidate, under a new branch (RFC 3263 §4.3).
+    fn next_attempt(&mut self, id: ClientId, now: Instant) {
+        let branch = self.tokens.branch();
+        let Some(client) = self.clients.table.get_mut(&id) else {
+            return;
+        };
+        let Some(candidate) = client.candidates.pop_front() else {
+            return;
+        };
+        let old = client.attempt.take();
+        let method = client.request.method.clone();
+        let mut target = candidate.target;
+        let mut via = compose::via(
+            &local_address(&self.config, target.transport),
+            target.transport,
+            &branch,
+        );
+        let speaks_tcp = self
+            .config
+            .local
+            .iter()
+            .any(|local| local.transport == Transport::Tcp);
+        let may_switch = target.transport == Transport::Udp && speaks_tcp && !candidate.keep_transport;
+        if may_switch && with_via(&client.request, &via).len() > UDP_REQUEST_MAX {
+            // If TCP turns out to be refused, UDP it is after all (RFC 3261 §18.1.1).
+            client.candidates.push_front(Candidate {
+                keep_transport: true,
+                ..candidate
+            });
+            target.transport = Transport::Tcp;
+            via = compose::via(
+                &local_address(&self.config, Transport::Tcp),
+                Transport::Tcp,
+                &branch,
+            );
+        }
+        if let Some(old) = old {
+            self.forget_attempt(old, &method);
+        }
+        self.begin_attempt(id, branch, via, target, now);
+    }
+
+    fn begin_attempt(&mut self, id: ClientId, branch: String, via: String, target: Target, now: Instant) {
+        let timing = Timing::new(self.config.t1, target.transport != Transport::Udp);
+        let Some(wire) = self.clients.request(id).map(|request| with_via(request, &via)) else {
+            return;
+        };
+        let transmit = self.transmit(target, wire.clone(), Some((Sender::Client(id), None)));
+        let Some(client) = self.clients.table.get_mut(&id) else {
+            return;
+        };
+        let method = client.request.method.clone();
+        let machine = if method == Method::INVITE {
+            Machine::Invite(InviteClient::new(timing, now))
+        } else {
+            Machine::Other(NonInviteClient::new(timing, now))
+        };
+        client.attempt = Some(Attempt {
+            machine,
+            branch: branch.clone(),
+            via,
+            wire,
+            ack: None,
+            target,
+            transmit,
+        });
+        self.clients.by_branch.insert((branch, method), id);
+        self.arm_client(id);
+    }
+
+    fn send_cancel_if_due(&mut self, id: ClientId, now: Instant) {
+        let Some(client) = self.clients.table.get_mut(&id) else {
+            return;
+        };
+        let Some(attempt) = &mut client.attempt else {
+            return;
+        };
+        let Machine::Invite(machine) = &mut attempt.machine else {
+            return;
+        };
+        if !machine.is_proceeding() {
+            return;
+        }
+        let Some(headers) = client.cancel.take() else {
+            return;
+        };
+        machine.cancelled(now);
+        let (branch, target) = (attempt.branch.clone(), attempt.target);
+        let request = cancel_of(&client.request, headers);
+        let via = compose::via(
+            &local_address(&self.config, target.transport),
+            target.transport,
+            &branch,
+        );
+        let hop = client.hop.clone();
+        let cancel = self.clients.insert(Client {
+            request,
+            hop,
+            purpose: Purpose::Nobody,
+            candidates: VecDeque::new(),
+            attempt: None,
+            lookup: None,
+            cancel: None,
+            acks: BTreeMap::new(),
+        });
+        self.begin_attempt(cancel, branch, via, target, now);
+        self.arm_client(id);
+    }
+
+    fn dispatch_ack(&mut self, id: ClientId, tag: &str, target: Target) {
+        let branch = self.tokens.branch();
+        let via = compose::via(
+            &local_address(&self.config, target.transport),
+            target.transport,
+            &branch,
+        );
+        let ack = self
+            .clients
+            .table
+            .get_mut(&id)
+            .and_then(|client| client.acks.get_mut(tag));
+        let Some(ack) = ack else {
+            return;
+        };
+        let bytes = with_via(&ack.request, &via);
+        ack.sent = Some((target, bytes.clone()));
+        self.transmit(target, bytes, None);
+    }
+
+    fn look_up(&mut self, hop: &Hop, lookup: Lookup) -> ResolveId {
+        self.clients.last_lookup += 1;
+        let id = ResolveId(self.clients.last_lookup);
+        self.clients.lookups.insert(id, lookup);
+        self.resolves.push_back(Resolve {
+            id,
+            host: hop.host.clone(),
+            port: hop.port,
+            transport: hop.transport,
+        });
+        id
+    }
+
+    fn arm_client(&mut self, id: ClientId) {
+        let deadline =
+            self.clients
+                .table
+                .get(&id)
+                .and_then(|client| match (&client.attempt, client.lookup) {
+                    (Some(attempt), _) => attempt.machine.poll_timeout(),
+                    (None, Some((_, deadline))) => Some(deadline),
+                    (None, None) => None,
+                });
+        self.timers.set(Timer::Client(id), deadline);
+    }
+
+    fn has_candidate(&self, id: ClientId) -> bool {
+        self.clients
+            .table
+            .get(&id)
+            .is_some_and(|client| !client.candidates.is_empty() && client.cancel.is_none())
+    }
+
+    fn attempt_mut(&mut self, id: ClientId) -> Option<&mut Attempt> {
+        self.clients.table.get_mut(&id)?.attempt.as_mut()
+    }
+
+    /// By top Via branch and CSeq method (RFC 3261 §17.1.3).
+    fn match_response(&self, response: &Response) -> Option<ClientId> {
+        let via: Via = response.headers.list("Via").next()?.parse().ok()?;
+        let cseq: CSeq = response.headers.get("CSeq")?.parse().ok()?;
+        self.clients.by_branch.get(&(via.branch?, cseq.method)).copied()
+    }
+}
+
+impl Candidate {
+    fn new(target: Target) -> Self {
+        Self {
+            target,
+            keep_transport: false,
+        }
+    }
+}
+
+fn locate(hop: &Hop, addresses: &[SocketAddr]) -> Vec<Target> {
+    let found: Vec<Target> = addresses
+        .iter()
+        .take(CANDIDATES_MAX)
+        .map(|address| hop.target(*address))
+        .collect();
+    if found.is_empty() {
+        hop.fallback_target().into_iter().collect()
+    } else {
+        found
+    }
+}
+
+fn with_via(request: &Request, via: &str) -> Bytes {
+    let mut headers = Headers::default();
+    headers.push("Via", via);
+    headers.0.extend(request.headers.0.iter().cloned());
+    let request = Request {
+        headers,
+        ..request.clone()
+    };
+    Message::Request(request).to_bytes()
+}
+
+/// RFC 3261 §9.1: the INVITE's Request-URI, Route, From, To, Call-ID and sequence number.
+fn cancel_of(invite: &Request, further: Vec<Header>) -> Request {
+    follow_up(invite, Method::CANCEL, None, further)
+}
+
+/// RFC 3261 §17.1.1.3: as CANCEL, but with the response's To and the INVITE's Via.
+fn ack_to_failure(invite: &Request, via: &str, response: &Response) -> Bytes {
+    with_via(
+        &follow_up(invite, Method::ACK, response.headers.get("To"), Vec::new()),
+        via,
+    )
+}
+
+fn follow_up(invite: &Request, method: Method, to: Option<&str>, further: Vec<Header>) -> Request {
+    let mut headers = Headers::default();
+    for route in invite.headers.list("Route") {
+        headers.push("Route", route);
+    }
+    headers.push("Max-Forwards", "70");
+    for name in ["From", "To", "Call-ID"] {
+        let own = invite.headers.get(name).unwrap_or_default();
+        headers.push(name, to.filter(|_| name == "To").unwrap_or(own));
+    }
+    let number = invite
+        .headers
+        .get("CSeq")
+        .and_then(|value| value.split_whitespace().next())
+        .unwrap_or_default();
+    headers.push("CSeq", format!("{number} {method}"));
+    headers.0.extend(further);
+    Request {
+        method,
+        uri: invite.uri.clone(),
+        headers,
+        body: Bytes::new(),
+    }
+}

@@ -1,0 +1,220 @@
+//! What the owner tells the endpoint.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+
+use crate::message::{Header, NameAddr, StatusCode, Uri};
+
+/// A dialog with an INVITE usage.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct DialogId(pub u64);
+
+/// A subscription, ours or a peer's.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct SubscriptionId(pub u64);
+
+/// A request that must be answered once, with `Accept`, `AcceptSubscription`, `AcceptRefer`, `AcceptRequest` or `Refuse`. Spent by answering.
+#[must_use = "the peer waits for an answer"]
+#[derive(Debug, PartialEq, Eq)]
+pub struct AnswerDue {
+    pub(crate) transaction: u64,
+}
+
+/// A typed body.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Body {
+    /// Content-Type.
+    pub content_type: String,
+    /// Octets.
+    pub bytes: Bytes,
+}
+
+/// Our Contact in a dialog: `<sip:user@host:port;transport=…>;parameters`; host, port and transport are filled in.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Contact {
+    /// User part, unescaped.
+    pub user: Option<String>,
+    /// Header parameters, such as `isfocus`.
+    pub parameters: Vec<(&'static str, Option<String>)>,
+}
+
+/// A Reason header (RFC 3326): `SIP;cause=…;text="…"`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Reason {
+    /// A SIP status code.
+    pub cause: StatusCode,
+    /// Text.
+    pub text: String,
+}
+
+/// State of a subscription as told in NOTIFY.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum SubscriptionState {
+    /// Goes on.
+    Active,
+    /// Not yet decided.
+    Pending,
+    /// Ended, with the reason token (`noresource`, `timeout`, `deactivated`, …).
+    Terminated(String),
+}
+
+/// What the readiness of the gateway is, as OPTIONS, INVITE and SUBSCRIBE outside a dialog show it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Readiness {
+    /// 200.
+    Ready,
+    /// 503 with Retry-After in seconds; existing dialogs go on.
+    Unavailable {
+        /// Seconds.
+        retry_after: u32,
+    },
+}
+
+/// An INVITE of ours.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct InviteParameters {
+    /// Request-URI.
+    pub uri: Uri,
+    /// From.
+    pub from: NameAddr,
+    /// To.
+    pub to: NameAddr,
+    /// Contact.
+    pub contact: Contact,
+    /// Offer.
+    pub body: Body,
+    /// Further headers.
+    pub headers: Vec<Header>,
+}
+
+/// A SUBSCRIBE of ours in a dialog of its own (RFC 6665 §4.5).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SubscribeParameters {
+    /// Request-URI.
+    pub uri: Uri,
+    /// From.
+    pub from: NameAddr,
+    /// To.
+    pub to: NameAddr,
+    /// Contact.
+    pub contact: Contact,
+    /// Event package.
+    pub event: String,
+    /// Accept.
+    pub accept: String,
+    /// Expires; refreshed by the endpoint until [`Command::Unsubscribe`].
+    pub expires: Duration,
+}
+
+/// A REFER of ours.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ReferParameters {
+    /// Request-URI.
+    pub uri: Uri,
+    /// From.
+    pub from: NameAddr,
+    /// To.
+    pub to: NameAddr,
+    /// Contact.
+    pub contact: Contact,
+    /// Refer-To.
+    pub refer_to: NameAddr,
+}
+
+/// What the owner wants.
+#[derive(Debug)]
+pub enum Command {
+    /// A provisional response to a pending INVITE.
+    Ring {
+        /// Which.
+        dialog: DialogId,
+        /// 180 to 199.
+        status: StatusCode,
+    },
+    /// 200 to an INVITE or re-INVITE, retransmitted until its ACK.
+    Accept {
+        /// The request.
+        due: AnswerDue,
+        /// Our Contact.
+        contact: Contact,
+        /// The answer (or the offer, if the INVITE had none).
+        body: Body,
+    },
+    /// 200 with a body or without to a request that is no INVITE (MESSAGE and the like).
+    AcceptRequest {
+        /// The request.
+        due: AnswerDue,
+    },
+    /// 3xx to 6xx.
+    Refuse {
+        /// The request.
+        due: AnswerDue,
+        /// Status.
+        status: StatusCode,
+        /// Reason phrase; `None`: the usual one. Control characters are removed.
+        phrase: Option<String>,
+        /// Further headers (Retry-After, Warning, …).
+        headers: Vec<Header>,
+    },
+    /// 200 to a SUBSCRIBE, with the granted time. A `Notify` must follow at once (RFC 6665 §4.2.1.2).
+    AcceptSubscription {
+        /// The request.
+        due: AnswerDue,
+        /// Our Contact, if it opens a dialog.
+        contact: Contact,
+    },
+    /// A NOTIFY. Sent in order, the next after the former was answered; while one waits, a later `Notify` is queued
+    /// (at most 8, then the subscription is ended).
+    Notify {
+        /// Which.
+        subscription: SubscriptionId,
+        /// State.
+        state: SubscriptionState,
+        /// Document.
+        body: Option<Body>,
+    },
+    /// BYE. A pending INVITE of ours is cancelled instead; a pending one of the peer is answered 480.
+    Bye {
+        /// Which.
+        dialog: DialogId,
+        /// Why.
+        reason: Option<Reason>,
+    },
+    /// 200 to a REFER, followed by one NOTIFY that says `100 Trying` and ends the implicit subscription (RFC 7702 §6.5);
+    /// with `Refer-Sub: false` no NOTIFY (RFC 4488).
+    AcceptRefer {
+        /// The request.
+        due: AnswerDue,
+        /// Our Contact.
+        contact: Contact,
+    },
+    /// Calls. `dialog` is chosen by the caller: even numbers are the owner's, odd ones the endpoint's.
+    Invite {
+        /// Even.
+        dialog: DialogId,
+        /// What.
+        parameters: Box<InviteParameters>,
+    },
+    /// Subscribes. `subscription` is even.
+    Subscribe {
+        /// Even.
+        subscription: SubscriptionId,
+        /// What.
+        parameters: Box<SubscribeParameters>,
+    },
+    /// Ends a subscription of ours (Expires: 0).
+    Unsubscribe {
+        /// Which.
+        subscription: SubscriptionId,
+    },
+    /// Refers. The implicit subscription is even, too.
+    Refer {
+        /// Even.
+        subscription: SubscriptionId,
+        /// What.
+        parameters: Box<ReferParameters>,
+    },
+    /// Sets what OPTIONS and new INVITEs and SUBSCRIBEs are told.
+    SetReadiness(Readiness),
+}

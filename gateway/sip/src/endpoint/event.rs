@@ -1,0 +1,187 @@
+//! What the endpoint tells its owner.
+
+use super::{
+    command::{AnswerDue, Body, DialogId, Reason, SubscriptionId, SubscriptionState},
+    flow::Flow,
+};
+use crate::message::{Headers, Method, NameAddr, StatusCode, Uri};
+
+/// What a request says of its sender and purpose.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Incoming {
+    /// Method.
+    pub method: Method,
+    /// Request-URI.
+    pub uri: Uri,
+    /// From, without tag.
+    pub from: NameAddr,
+    /// To, without tag.
+    pub to: NameAddr,
+    /// First Contact.
+    pub contact: Option<NameAddr>,
+    /// Call-ID.
+    pub call_id: String,
+    /// All header fields.
+    pub headers: Headers,
+    /// Body, if any.
+    pub body: Option<Body>,
+    /// Where it came from.
+    pub flow: Flow,
+}
+
+/// What happened.
+#[derive(Debug, PartialEq)]
+pub enum Event {
+    /// An INVITE outside any dialog; 100 has been sent.
+    Invited {
+        /// The dialog to be.
+        dialog: DialogId,
+        /// The request.
+        request: Box<Incoming>,
+        /// Owed.
+        due: AnswerDue,
+    },
+    /// A re-INVITE (or an UPDATE with an offer).
+    Reinvited {
+        /// Which.
+        dialog: DialogId,
+        /// The request.
+        request: Box<Incoming>,
+        /// Owed.
+        due: AnswerDue,
+    },
+    /// The peer gave up the pending INVITE: CANCEL 200 and INVITE 487 have been sent; its `due` is void (a command with it is ignored).
+    Cancelled {
+        /// Which.
+        dialog: DialogId,
+    },
+    /// The ACK to our 200 came.
+    Confirmed {
+        /// Which.
+        dialog: DialogId,
+    },
+    /// The dialog is over; nothing more is sent in it.
+    Ended {
+        /// Which.
+        dialog: DialogId,
+        /// Why.
+        cause: EndCause,
+    },
+    /// A SUBSCRIBE that opens a subscription; Event is one that [`Incoming::headers`] names. `dialog` is the INVITE dialog it came in, if it did.
+    Subscribing {
+        /// The subscription to be.
+        subscription: SubscriptionId,
+        /// In-dialog subscription's dialog.
+        dialog: Option<DialogId>,
+        /// The request.
+        request: Box<Incoming>,
+        /// Owed.
+        due: AnswerDue,
+    },
+    /// A refresh; answered 200. A full document must be sent with `Notify`.
+    SubscriptionRefreshed {
+        /// Which.
+        subscription: SubscriptionId,
+    },
+    /// A peer's subscription ended. For `Expired` and `Unsubscribed` the owner sends one last `Notify` with `Terminated`; for the others none.
+    SubscriptionEnded {
+        /// Which.
+        subscription: SubscriptionId,
+        /// Why.
+        cause: SubscriptionEnd,
+    },
+    /// A REFER.
+    Referred {
+        /// The INVITE dialog it came in, if it did.
+        dialog: Option<DialogId>,
+        /// The request; Refer-To is there once.
+        request: Box<Incoming>,
+        /// Where to.
+        refer_to: NameAddr,
+        /// Owed.
+        due: AnswerDue,
+    },
+    /// Any other request that is the owner's to decide (MESSAGE, INFO in a dialog).
+    Requested {
+        /// The dialog, if it came in one.
+        dialog: Option<DialogId>,
+        /// The request.
+        request: Box<Incoming>,
+        /// Owed.
+        due: AnswerDue,
+    },
+    /// A provisional response to our INVITE.
+    Progress {
+        /// Which.
+        dialog: DialogId,
+        /// Status.
+        status: StatusCode,
+    },
+    /// Our INVITE was accepted; ACK has been sent.
+    Answered {
+        /// Which.
+        dialog: DialogId,
+        /// The peer's Contact.
+        contact: Option<NameAddr>,
+        /// The answer.
+        body: Option<Body>,
+    },
+    /// Our INVITE was refused; `local` tells a deadline or transport failure of ours (408, 503) from a peer's answer.
+    Refused {
+        /// Which.
+        dialog: DialogId,
+        /// Status.
+        status: StatusCode,
+        /// Reason phrase.
+        phrase: String,
+        /// Made here.
+        local: bool,
+    },
+    /// Our SUBSCRIBE or REFER was accepted.
+    SubscriptionAccepted {
+        /// Which.
+        subscription: SubscriptionId,
+    },
+    /// Our SUBSCRIBE or REFER was refused, or the subscription was lost.
+    SubscriptionRefused {
+        /// Which.
+        subscription: SubscriptionId,
+        /// Status.
+        status: StatusCode,
+    },
+    /// A NOTIFY for a subscription of ours; answered 200.
+    Notified {
+        /// Which.
+        subscription: SubscriptionId,
+        /// State.
+        state: SubscriptionState,
+        /// Document.
+        body: Option<Body>,
+    },
+}
+
+/// Why a dialog ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum EndCause {
+    /// The peer's BYE, with its Reason.
+    Bye(Option<Reason>),
+    /// No ACK in 64·T1: BYE was sent.
+    NoAck,
+    /// A request of ours in the dialog got 481, 408 or no answer.
+    Gone,
+    /// Our own BYE was answered or timed out.
+    ByUs,
+}
+
+/// Why a peer's subscription ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SubscriptionEnd {
+    /// Not refreshed.
+    Expired,
+    /// Expires: 0.
+    Unsubscribed,
+    /// A NOTIFY was refused or not answered.
+    NotifyFailed,
+    /// It lived in a dialog that ended.
+    DialogEnded,
+}

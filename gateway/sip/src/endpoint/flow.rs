@@ -1,0 +1,74 @@
+//! Where messages come from and go to.
+
+use std::net::SocketAddr;
+
+use bytes::Bytes;
+
+/// A transport protocol.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Transport {
+    /// UDP.
+    Udp,
+    /// TCP.
+    Tcp,
+    /// TLS over TCP.
+    Tls,
+}
+
+/// A stream connection of the shell; 0 is never used.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct FlowId(pub u64);
+
+/// Where a message came from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Flow {
+    /// Transport.
+    pub transport: Transport,
+    /// The peer's address.
+    pub peer: SocketAddr,
+    /// The connection; `None` for UDP.
+    pub id: Option<FlowId>,
+}
+
+/// Names one transmission, for [`Endpoint::handle_transmit_failed`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct TransmitId(pub u64);
+
+/// A message to send.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Transmit {
+    /// Its name.
+    pub id: TransmitId,
+    /// Where to.
+    pub target: Target,
+    /// The octets.
+    pub bytes: Bytes,
+}
+
+/// Where to send.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Target {
+    /// Transport.
+    pub transport: Transport,
+    /// The connection to prefer, if it is still open (a response goes back where its request came from, RFC 3261 §18.2.2).
+    pub flow: Option<FlowId>,
+    /// Otherwise an open connection to this address, or a new one.
+    pub peer: SocketAddr,
+}
+
+/// Names a look-up.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct ResolveId(pub u64);
+
+/// A host to look up (numeric ones never are).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Resolve {
+    /// Its name.
+    pub id: ResolveId,
+    /// Host name.
+    pub host: String,
+    /// Port, if the URI has one (then no SRV, RFC 3263 §4.2).
+    pub port: Option<u16>,
+    /// Transport.
+    pub transport: Transport,
+}

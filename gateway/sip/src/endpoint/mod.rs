@@ -1,0 +1,481 @@
+//! The endpoint: what to send, what happened, when to be called again.
+//!
+//! From the wire inwards: [`received`] and [`compose`] read and write headers; [`transaction`] holds the machines of RFC 3261 §17,
+//! [`client`] and [`server`] their messages and addresses; [`dialog`] and [`route`] say where requests go; [`uas`] receives requests and
+//! hands them to the usages [`invite_usage`] and [`calling`], [`notifier`], [`subscriber`] and [`refer`].
+
+mod calling;
+mod client;
+mod command;
+mod compose;
+mod config;
+mod dialog;
+mod event;
+mod flow;
+mod invite_usage;
+mod notifier;
+mod received;
+mod refer;
+mod route;
+mod server;
+mod subscriber;
+mod timers;
+mod tokens;
+mod transaction;
+mod uas;
+
+use std::{
+    collections::{BTreeMap, VecDeque},
+    net::SocketAddr,
+    time::Instant,
+};
+
+use bytes::Bytes;
+
+use self::{
+    client::{ClientId, Clients, Failure, Purpose},
+    dialog::Dialogs,
+    invite_usage::{InviteUsage, Offer},
+    notifier::Notifier,
+    received::{Received, default_port},
+    route::{Hop, apply_route_set, local_address},
+    server::{Due, Reply, ServerId, Servers},
+    subscriber::Subscribers,
+    timers::{Timer, Timers},
+    tokens::Tokens,
+    transaction::Timing,
+};
+pub use self::{
+    command::{
+        AnswerDue, Body, Command, Contact, DialogId, InviteParameters, Readiness, Reason, ReferParameters,
+        SubscribeParameters, SubscriptionId, SubscriptionState,
+    },
+    config::{Config, Limits, LocalAddress},
+    event::{EndCause, Event, Incoming, SubscriptionEnd},
+    flow::{Flow, FlowId, Resolve, ResolveId, Target, Transmit, TransmitId, Transport},
+};
+use crate::message::{Headers, Message, Method, NameAddr, Request, Response, StatusCode, Uri};
+
+/// A SIP user agent that can be caller, callee, notifier and subscriber.
+///
+/// Contract: call `handle_*` with what happened, then drain `poll_transmit`, `poll_resolve` and `poll_event`, then ask
+/// `poll_timeout`. `handle_*` is total: nothing a peer sends makes it fail. 100 Trying, retransmissions, ACK, the answers to CANCEL,
+/// BYE, OPTIONS, unknown methods and requests outside any dialog are its own business; the owner sees only what he decides.
+///
+/// Every [`AnswerDue`] is to be spent. One that is spent too late (after `Cancelled`, after the dialog ended, or after 64·T1 for a request
+/// that is no INVITE, 180 s for one that is) is void and ignored, as is a command that names a dialog or subscription already gone.
+pub struct Endpoint {
+    config: Config,
+    timing: Timing,
+    tokens: Tokens,
+    readiness: Readiness,
+    timers: Timers,
+    clients: Clients,
+    servers: Servers,
+    dialogs: Dialogs,
+    invites: BTreeMap<DialogId, InviteUsage>,
+    notifiers: BTreeMap<SubscriptionId, Notifier>,
+    subscribers: Subscribers,
+    /// Whose the latest transmissions are.
+    sent: BTreeMap<TransmitId, Sender>,
+    transmits: VecDeque<Transmit>,
+    resolves: VecDeque<Resolve>,
+    events: VecDeque<Event>,
+    last_transmit: u64,
+    last_dialog: u64,
+    last_subscription: u64,
+}
+
+/// Whose message a transmission carries, if its failure matters.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Sender {
+    Client(ClientId),
+    Server(ServerId),
+}
+
+impl Endpoint {
+    /// An endpoint whose tags, branches and Call-IDs come from `seed`.
+    #[must_use]
+    pub fn new(config: Config, seed: [u8; 32]) -> Self {
+        Self {
+            timing: Timing::new(config.t1, false),
+            config,
+            tokens: Tokens::new(seed),
+            readiness: Readiness::Ready,
+            timers: Timers::default(),
+            clients: Clients::default(),
+            servers: Servers::default(),
+            dialogs: Dialogs::default(),
+            invites: BTreeMap::new(),
+            notifiers: BTreeMap::new(),
+            subscribers: Subscribers::default(),
+            sent: BTreeMap::new(),
+            transmits: VecDeque::new(),
+            resolves: VecDeque::new(),
+            events: VecDeque::new(),
+            last_transmit: 0,
+            last_dialog: 0,
+            last_subscription: 0,
+        }
+    }
+
+    /// A complete message (a datagram, or cut out by [`crate::message::StreamDecoder`]) from `flow`. One that cannot be read is
+    /// answered if a response can be built from it, and ignored otherwise.
+    pub fn handle_message(&mut self, flow: Flow, bytes: Bytes, now: Instant) {
+        match Message::parse(&bytes) {
+            Ok(Message::Request(request)) => self.handle_request(request, flow, now),
+            Ok(Message::Response(response)) => self.handle_response(response, flow, now),
+            Err(unreadable) => {
+                if let Some(response) = unreadable.response {
+                    self.refuse_unreadable(flow, *response);
+                }
+            }
+        }
+    }
+
+    /// A stream message over the limits: answered 513 if its head allows.
+    pub fn handle_too_large(&mut self, flow: Flow, head: Bytes, _now: Instant) {
+        match Message::parse(&without_body(&head)) {
+            Ok(Message::Request(request)) if request.method != Method::ACK => {
+                if let Some(received) = Received::read(request, flow) {
+                    self.reply_statelessly(&received, Reply::new(513));
+                }
+            }
+            Ok(Message::Request(_) | Message::Response(_)) => {}
+            Err(unreadable) => {
+                if let Some(mut response) = unreadable.response {
+                    response.status = StatusCode(513);
+                    response.reason = response.status.reason().to_owned();
+                    self.refuse_unreadable(flow, *response);
+                }
+            }
+        }
+    }
+
+    /// The shell could not send: the transaction fails over or ends (RFC 3261 §8.1.3.1, §18.4).
+    pub fn handle_transmit_failed(&mut self, id: TransmitId, now: Instant) {
+        match self.sent.remove(&id) {
+            Some(Sender::Client(client)) => self.client_unreachable(client, now),
+            Some(Sender::Server(server)) => self.server_unreachable(server),
+            None => {}
+        }
+    }
+
+    /// The answer to [`Endpoint::poll_resolve`]: candidate addresses, best first; empty: there is none. At most 16 are tried.
+    pub fn handle_resolved(&mut self, id: ResolveId, addresses: Vec<SocketAddr>, now: Instant) {
+        self.handle_lookup(id, &addresses, now);
+    }
+
+    /// A command of the owner. One that names a dialog or subscription already ended is ignored: the event is on its way.
+    pub fn handle_command(&mut self, command: Command, now: Instant) {
+        match command {
+            Command::Ring { dialog, status } => self.ring(dialog, status, now),
+            Command::Accept { due, contact, body } => self.accept(&due, &contact, body, now),
+            Command::AcceptRequest { due } => self.answer(&due, Reply::new(200), now),
+            Command::Refuse {
+                due,
+                status,
+                phrase,
+                headers,
+            } => {
+                let status = if (300..700).contains(&status.0) {
+                    status.0
+                } else {
+                    500
+                };
+                self.answer(&due, Reply::new(status).phrase(phrase).owned(headers), now);
+            }
+            Command::AcceptSubscription { due, contact } => match self.due(&due) {
+                (server, Some(Due::Subscribe(id))) => self.accept_subscription(id, server, &contact, now),
+                _ => self.answer(&due, Reply::new(500), now),
+            },
+            Command::Notify {
+                subscription,
+                state,
+                body,
+            } => self.notify(subscription, state, body, now),
+            Command::Bye { dialog, reason } => self.hang_up(dialog, reason, now),
+            Command::AcceptRefer { due, contact } => match self.due(&due) {
+                (server, Some(Due::Refer(refer))) => self.accept_refer(refer, server, &contact, now),
+                _ => self.answer(&due, Reply::new(500), now),
+            },
+            Command::Invite { dialog, parameters } => self.call(dialog, *parameters, now),
+            Command::Subscribe {
+                subscription,
+                parameters,
+            } => self.subscribe(subscription, *parameters, now),
+            Command::Unsubscribe { subscription } => self.unsubscribe(subscription, now),
+            Command::Refer {
+                subscription,
+                parameters,
+            } => self.refer(subscription, *parameters, now),
+            Command::SetReadiness(readiness) => self.readiness = readiness,
+        }
+    }
+
+    /// The instant that `poll_timeout` named has come.
+    pub fn handle_timeout(&mut self, now: Instant) {
+        while let Some(timer) = self.timers.pop(now) {
+            match timer {
+                Timer::Client(id) => self.handle_client_timeout(id, now),
+                Timer::Server(id) => self.handle_server_timeout(id, now),
+                Timer::Unacknowledged(id, cseq) => self.handle_unacknowledged(id, cseq, now),
+                Timer::Unanswered(id) => self.handle_unanswered(id, now),
+                Timer::Notifier(id) => self.handle_notifier_timeout(id, now),
+                Timer::Subscriber(id) => self.handle_subscriber_timeout(id, now),
+            }
+        }
+    }
+
+    /// The next message to send.
+    pub fn poll_transmit(&mut self) -> Option<Transmit> {
+        self.transmits.pop_front()
+    }
+
+    /// The next host name to look up.
+    pub fn poll_resolve(&mut self) -> Option<Resolve> {
+        self.resolves.pop_front()
+    }
+
+    /// The next event.
+    pub fn poll_event(&mut self) -> Option<Event> {
+        self.events.pop_front()
+    }
+
+    /// When `handle_timeout` is due.
+    #[must_use]
+    pub fn poll_timeout(&self) -> Option<Instant> {
+        self.timers.next()
+    }
+
+    /// Dialogs, subscriptions and transactions held; all zero when everybody has left and 32 s (timer H, J) have passed.
+    #[must_use]
+    pub fn census(&self) -> (usize, usize, usize) {
+        (
+            self.dialogs.len(),
+            self.notifiers.len() + self.subscribers.table.len(),
+            self.clients.len() + self.servers.len(),
+        )
+    }
+}
+
+/// Answers of the owner.
+impl Endpoint {
+    fn due(&self, due: &AnswerDue) -> (ServerId, Option<Due>) {
+        let server = ServerId(due.transaction);
+        (server, self.servers.due(server))
+    }
+
+    fn accept(&mut self, due: &AnswerDue, contact: &Contact, body: Body, now: Instant) {
+        match self.due(due) {
+            (server, Some(Due::Invite(id, had_offer) | Due::Reinvite(id, had_offer))) => {
+                self.accept_invite(id, server, contact, body, Offer::Invite { had_offer }, now);
+            }
+            (server, Some(Due::Update(id))) => {
+                self.accept_invite(id, server, contact, body, Offer::Update, now)
+            }
+            (_, Some(Due::Request)) => self.answer(due, Reply::new(200).body(Some(body)), now),
+            (_, Some(Due::Subscribe(_) | Due::Refer(_)) | None) => self.answer(due, Reply::new(500), now),
+        }
+    }
+
+    /// Any answer that opens nothing.
+    fn answer(&mut self, due: &AnswerDue, reply: Reply, now: Instant) {
+        let (server, Some(what)) = self.due(due) else {
+            return;
+        };
+        // A 200 of this kind fits only a request without consequences.
+        let misfit = reply.is_success() && what != Due::Request;
+        self.reply(server, if misfit { Reply::new(500) } else { reply }, now);
+        self.not_accepted(what, server, now);
+    }
+
+    /// The transaction of a request that its owner never answered is gone.
+    fn answer_lapsed(&mut self, due: Due, server: ServerId, now: Instant) {
+        if let Due::Subscribe(id) = due {
+            self.events.push_back(Event::SubscriptionEnded {
+                subscription: id,
+                cause: SubscriptionEnd::Expired,
+            });
+        }
+        self.not_accepted(due, server, now);
+    }
+
+    fn not_accepted(&mut self, due: Due, server: ServerId, now: Instant) {
+        match due {
+            Due::Invite(id, _) => self.refused(id, now),
+            Due::Reinvite(id, _) | Due::Update(id) => self.answered(id),
+            Due::Subscribe(id) => self.subscription_refused(id),
+            Due::Refer(refer) => self.refer_over(refer, server),
+            Due::Request => {}
+        }
+    }
+}
+
+/// Ends of our own requests.
+impl Endpoint {
+    fn deliver_response(
+        &mut self,
+        client: ClientId,
+        purpose: Purpose,
+        response: &Response,
+        flow: Flow,
+        now: Instant,
+    ) {
+        let is_final = !response.status.is_provisional();
+        match purpose {
+            Purpose::Invite(id) => self.invite_answered(client, id, response, flow, now),
+            Purpose::Bye(id) if is_final => self.bye_concluded(id),
+            Purpose::Notify(id) if is_final => self.notify_concluded(id, response.status.is_success(), now),
+            Purpose::Subscribe(id) | Purpose::Refer(id) => {
+                self.subscribe_answered(client, id, response, flow, now)
+            }
+            Purpose::Bye(_) | Purpose::Notify(_) | Purpose::Nobody => {}
+        }
+    }
+
+    fn deliver_failure(&mut self, purpose: Purpose, failure: Failure, now: Instant) {
+        match purpose {
+            Purpose::Invite(id) => self.invite_failed(id, failure),
+            Purpose::Bye(id) => self.bye_concluded(id),
+            Purpose::Notify(id) => self.notify_concluded(id, false, now),
+            Purpose::Subscribe(id) | Purpose::Refer(id) => self.subscribe_failed(id, failure),
+            Purpose::Nobody => {}
+        }
+    }
+}
+
+/// What several usages need to send.
+impl Endpoint {
+    /// Queues a message. With an owner, its failure is reported to it; `previous` is its earlier transmission, forgotten now.
+    fn transmit(
+        &mut self,
+        target: Target,
+        bytes: Bytes,
+        owner: Option<(Sender, Option<TransmitId>)>,
+    ) -> TransmitId {
+        self.last_transmit += 1;
+        let id = TransmitId(self.last_transmit);
+        if let Some((sender, previous)) = owner {
+            if let Some(previous) = previous {
+                self.sent.remove(&previous);
+            }
+            self.sent.insert(id, sender);
+        }
+        self.transmits.push_back(Transmit { id, target, bytes });
+        id
+    }
+
+    /// A request that opens a dialog of ours, with `outbound_proxy` as pre-loaded Route (RFC 3261 §8.1.1), and its next hop.
+    fn opening_request(
+        &mut self,
+        method: Method,
+        uri: Uri,
+        mut from: NameAddr,
+        to: &NameAddr,
+    ) -> (Request, Hop) {
+        from.parameters
+            .retain(|(name, _)| !name.eq_ignore_ascii_case("tag"));
+        from.parameters.push(("tag".to_owned(), Some(self.tokens.tag())));
+        let mut request = Request {
+            method: method.clone(),
+            uri: uri.clone(),
+            headers: Headers::default(),
+            body: Bytes::new(),
+        };
+        let route_set: Vec<NameAddr> = self
+            .config
+            .outbound_proxy
+            .clone()
+            .map(NameAddr::new)
+            .into_iter()
+            .collect();
+        let next = apply_route_set(&mut request, &uri, &route_set);
+        let headers = &mut request.headers;
+        headers.push("Max-Forwards", "70");
+        headers.push("From", compose::clean(&from.to_string()));
+        headers.push("To", compose::clean(&to.to_string()));
+        headers.push("Call-ID", self.tokens.call_id());
+        headers.push("CSeq", format!("1 {method}"));
+        (request, Hop::to(&next, &self.config))
+    }
+
+    /// The next hop of a request composed by [`Self::opening_request`].
+    fn opening_hop(&self, request: &Request) -> Hop {
+        let next = self.config.outbound_proxy.as_ref().unwrap_or(&request.uri);
+        Hop::to(next, &self.config)
+    }
+
+    fn contact_towards(&self, contact: &Contact, hop: &Hop) -> String {
+        compose::contact(contact, &local_address(&self.config, hop.transport))
+    }
+
+    fn sign(&self, request: &mut Request) {
+        if !self.config.product.is_empty() {
+            request
+                .headers
+                .push("User-Agent", compose::clean(&self.config.product));
+        }
+    }
+
+    /// Sends the validator's refusal back to where the message came from. An ACK is never answered (RFC 3261 §17.1.1.3).
+    fn refuse_unreadable(&mut self, flow: Flow, response: Response) {
+        let is_ack = response
+            .headers
+            .get("CSeq")
+            .is_some_and(|cseq| cseq.trim_end().ends_with("ACK"));
+        if is_ack {
+            return;
+        }
+        let via = response
+            .headers
+            .list("Via")
+            .next()
+            .and_then(|via| via.parse::<crate::message::Via>().ok());
+        let port = match (flow.transport, via) {
+            (Transport::Udp, Some(via)) if via.rport.is_none() => {
+                via.port.unwrap_or(default_port(flow.transport))
+            }
+            _ => flow.peer.port(),
+        };
+        let target = Target {
+            transport: flow.transport,
+            flow: flow.id,
+            peer: SocketAddr::new(flow.peer.ip(), port),
+        };
+        self.transmit(target, Message::Response(response).to_bytes(), None);
+    }
+
+    fn next_dialog_id(&mut self) -> DialogId {
+        self.last_dialog += 1;
+        DialogId(self.last_dialog * 2 - 1)
+    }
+
+    fn next_subscription_id(&mut self) -> SubscriptionId {
+        self.last_subscription += 1;
+        SubscriptionId(self.last_subscription * 2 - 1)
+    }
+}
+
+/// The head of a message whose body was not kept, closed and with its Content-Length left out.
+fn without_body(head: &[u8]) -> Bytes {
+    let mut kept = Vec::with_capacity(head.len().min(64 * 1024) + 4);
+    for line in head.split_inclusive(|byte| *byte == b'\n') {
+        let text = line.strip_suffix(b"\n").unwrap_or(line);
+        let text = text.strip_suffix(b"\r").unwrap_or(text);
+        if text.is_empty() {
+            break;
+        }
+        let name = text
+            .split(|byte| *byte == b':')
+            .next()
+            .unwrap_or_default()
+            .trim_ascii_end();
+        let is_length = name.eq_ignore_ascii_case(b"Content-Length") || name.eq_ignore_ascii_case(b"l");
+        if !is_length && line.ends_with(b"\n") {
+            kept.extend_from_slice(line);
+        }
+    }
+    kept.extend_from_slice(b"\r\n");
+    Bytes::from(kept)
+}

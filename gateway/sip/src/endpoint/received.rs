@@ -1,0 +1,253 @@
+//! A request as it came: what every layer asks of it, read once, and what its responses repeat.
+
+use std::net::SocketAddr;
+
+use super::{
+    command::Body,
+    event::Incoming,
+    flow::{Flow, Target, Transport},
+};
+use crate::message::{CSeq, Headers, Method, NameAddr, Request, Response, StatusCode, Via};
+
+/// A request with its identifying values.
+#[derive(Debug)]
+pub(super) struct Received {
+    pub(super) request: Request,
+    pub(super) flow: Flow,
+    pub(super) call_id: String,
+    pub(super) from: NameAddr,
+    pub(super) to: NameAddr,
+    pub(super) from_tag: String,
+    pub(super) to_tag: Option<String>,
+    pub(super) cseq: u32,
+    via: Via,
+}
+
+/// Identifies a server transaction (RFC 3261 §17.2.3).
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct ServerKey {
+    call: CallKey,
+    method: Method,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+enum CallKey {
+    /// By branch and sent-by.
+    Branch(String, String, Option<u16>),
+    /// RFC 2543 peers: Request-URI, From tag, Call-ID, CSeq and top Via. The To tag is left out, as only the ACK has it.
+    Legacy(Box<LegacyKey>),
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+struct LegacyKey {
+    uri: String,
+    from_tag: String,
+    call_id: String,
+    cseq: u32,
+    via: String,
+}
+
+/// Tells that two requests are one that came over two paths (RFC 3261 §8.2.2.2).
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct MergeKey {
+    call_id: String,
+    from_tag: String,
+    cseq: u32,
+    method: Method,
+}
+
+impl Received {
+    /// `None` if a value that the validator vouches for is missing after all.
+    pub(super) fn read(request: Request, flow: Flow) -> Option<Self> {
+        let headers = &request.headers;
+        let via: Via = headers.list("Via").next()?.parse().ok()?;
+        let from: NameAddr = headers.get("From")?.parse().ok()?;
+        let to: NameAddr = headers.get("To")?.parse().ok()?;
+        let cseq: CSeq = headers.get("CSeq")?.parse().ok()?;
+        Some(Self {
+            flow,
+            call_id: headers.get("Call-ID")?.to_owned(),
+            from_tag: from.parameter("tag").unwrap_or_default().to_owned(),
+            to_tag: to
+                .parameter("tag")
+                .filter(|tag| !tag.is_empty())
+                .map(str::to_owned),
+            from,
+            to,
+            cseq: cseq.number,
+            via,
+            request,
+        })
+    }
+
+    pub(super) fn method(&self) -> &Method {
+        &self.request.method
+    }
+
+    /// The key of the transaction of `method` that this request belongs to: ACK and CANCEL name another's.
+    pub(super) fn key(&self, method: Method) -> ServerKey {
+        let call = match &self.via.branch {
+            Some(branch) if self.via.has_transaction_branch() => {
+                CallKey::Branch(branch.clone(), self.via.host.clone(), self.via.port)
+            }
+            _ => CallKey::Legacy(Box::new(LegacyKey {
+                uri: self.request.uri.to_string(),
+                from_tag: self.from_tag.clone(),
+                call_id: self.call_id.clone(),
+                cseq: self.cseq,
+                via: self.via.to_string(),
+            })),
+        };
+        ServerKey { call, method }
+    }
+
+    pub(super) fn merge_key(&self) -> MergeKey {
+        MergeKey {
+            call_id: self.call_id.clone(),
+            from_tag: self.from_tag.clone(),
+            cseq: self.cseq,
+            method: self.method().clone(),
+        }
+    }
+
+    /// Whether no proxy stands between the peer and us.
+    pub(super) fn is_direct(&self) -> bool {
+        self.request.headers.list("Via").nth(1).is_none()
+    }
+
+    pub(super) fn contact(&self) -> Option<NameAddr> {
+        self.request.headers.list("Contact").next()?.parse().ok()
+    }
+
+    pub(super) fn body(&self) -> Option<Body> {
+        body_of(&self.request.headers, &self.request.body)
+    }
+
+    /// A number in a header, such as Expires.
+    pub(super) fn number(&self, name: &str) -> Option<u32> {
+        number_in(&self.request.headers, name)
+    }
+
+    /// Where responses go (RFC 3261 §18.2.2, RFC 3581 §4). `maddr` is not honoured: it would let a peer aim our responses at others.
+    pub(super) fn response_target(&self) -> Target {
+        let Flow { transport, peer, id } = self.flow;
+        let default_port = default_port(transport);
+        let port = match transport {
+            Transport::Udp if self.via.rport.is_some() => peer.port(),
+            Transport::Udp | Transport::Tcp | Transport::Tls => self.via.port.unwrap_or(default_port),
+        };
+        Target {
+            transport,
+            flow: id,
+            peer: SocketAddr::new(peer.ip(), port),
+        }
+    }
+
+    /// What the owner is shown.
+    pub(super) fn incoming(&self) -> Box<Incoming> {
+        Box::new(Incoming {
+            method: self.method().clone(),
+            uri: self.request.uri.clone(),
+            from: without_tag(&self.from),
+            to: without_tag(&self.to),
+            contact: self.contact(),
+            call_id: self.call_id.clone(),
+            headers: self.request.headers.clone(),
+            body: self.body(),
+            flow: self.flow,
+        })
+    }
+
+    pub(super) fn echo(&self) -> Echo {
+        let headers = &self.request.headers;
+        let mut top = self.via.clone();
+        if top.rport.is_some() {
+            top.rport = Some(Some(self.flow.peer.port()));
+        }
+        if top.rport.is_some() || top.host != self.flow.peer.ip().to_string() {
+            top.received = Some(self.flow.peer.ip());
+        }
+        let mut vias = vec![top.to_string()];
+        vias.extend(headers.list("Via").skip(1).map(str::to_owned));
+        let text = |name| headers.get(name).unwrap_or_default().to_owned();
+        Echo {
+            vias,
+            record_routes: headers.list("Record-Route").map(str::to_owned).collect(),
+            from: text("From"),
+            to: text("To"),
+            to_tagged: self.to_tag.is_some(),
+            call_id: text("Call-ID"),
+            cseq: text("CSeq"),
+        }
+    }
+}
+
+/// What a response repeats from its request (RFC 3261 §8.2.6.2).
+#[derive(Debug)]
+pub(super) struct Echo {
+    vias: Vec<String>,
+    record_routes: Vec<String>,
+    from: String,
+    to: String,
+    to_tagged: bool,
+    call_id: String,
+    cseq: String,
+}
+
+impl Echo {
+    /// The response's skeleton. `to_tag` is added unless the request had one; 100 carries none.
+    pub(super) fn response(&self, status: StatusCode, to_tag: &str, with_record_route: bool) -> Response {
+        let mut headers = Headers::default();
+        for via in &self.vias {
+            headers.push("Via", via.as_str());
+        }
+        if with_record_route {
+            for route in &self.record_routes {
+                headers.push("Record-Route", route.as_str());
+            }
+        }
+        headers.push("From", self.from.as_str());
+        if self.to_tagged || status.0 == 100 {
+            headers.push("To", self.to.as_str());
+        } else {
+            headers.push("To", format!("{};tag={to_tag}", self.to));
+        }
+        headers.push("Call-ID", self.call_id.as_str());
+        headers.push("CSeq", self.cseq.as_str());
+        Response {
+            status,
+            reason: status.reason().to_owned(),
+            headers,
+            body: bytes::Bytes::new(),
+        }
+    }
+}
+
+pub(super) fn body_of(headers: &Headers, bytes: &bytes::Bytes) -> Option<Body> {
+    (!bytes.is_empty()).then(|| Body {
+        content_type: headers.get("Content-Type").unwrap_or_default().to_owned(),
+        bytes: bytes.clone(),
+    })
+}
+
+/// A header that is a number, perhaps with a comment or parameters behind it (`Retry-After: 120 (busy)`).
+pub(super) fn number_in(headers: &Headers, name: &str) -> Option<u32> {
+    let value = headers.get(name)?;
+    let end = value.find(|c: char| !c.is_ascii_digit()).unwrap_or(value.len());
+    value.get(..end)?.parse().ok()
+}
+
+pub(super) fn default_port(transport: Transport) -> u16 {
+    match transport {
+        Transport::Udp | Transport::Tcp => 5060,
+        Transport::Tls => 5061,
+    }
+}
+
+fn without_tag(address: &NameAddr) -> NameAddr {
+    let mut address = address.clone();
+    address
+        .parameters
+        .retain(|(name, _)| !name.eq_ignore_ascii_case("tag"));
+    address
+}

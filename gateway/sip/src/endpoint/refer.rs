@@ -1,0 +1,108 @@
+//! REFER from peers (RFC 3515, RFC 4488).
+
+use std::time::Instant;
+
+use super::{
+    Endpoint,
+    command::{AnswerDue, Body, Contact, DialogId},
+    compose::EventName,
+    dialog::{DialogKey, Usage},
+    event::Event,
+    received::Received,
+    server::{Due, ReferDue, Reply, ServerId},
+};
+use crate::message::NameAddr;
+
+/// RFC 3515 §2.4.5: the body of its NOTIFYs.
+const SIPFRAG: &str = "message/sipfrag;version=2.0";
+
+impl Endpoint {
+    pub(super) fn handle_refer(
+        &mut self,
+        received: &Received,
+        dialog: Option<(DialogKey, Option<DialogId>)>,
+        server: ServerId,
+        now: Instant,
+    ) {
+        let Some(refer_to) = single_refer_to(received) else {
+            // RFC 3515 §2.4.2.
+            let refusal = Reply::new(400).phrase(Some("Exactly one Refer-To is needed".to_owned()));
+            return self.reply(server, refusal, now);
+        };
+        let (key, invite) = match dialog {
+            Some(known) => known,
+            None => match self.open_dialog(received, server) {
+                Ok(key) => (key, None),
+                Err(refusal) => return self.reply(server, refusal, now),
+            },
+        };
+        let Some(dialog) = self.dialogs.get_mut(key) else {
+            return;
+        };
+        dialog.refers = dialog.refers.saturating_add(1);
+        // RFC 3515 §2.4.6: only the first in a dialog may go without.
+        let id = (dialog.refers > 1).then_some(received.cseq);
+        self.dialogs.attach(key, Usage::Refer(server));
+        let refer_sub = received.request.headers.get("Refer-Sub").unwrap_or_default();
+        let silent = refer_sub
+            .split(';')
+            .next()
+            .is_some_and(|value| value.trim().eq_ignore_ascii_case("false"));
+        self.servers.set_due(
+            server,
+            Due::Refer(ReferDue {
+                dialog: key,
+                silent,
+                id,
+            }),
+        );
+        self.events.push_back(Event::Referred {
+            dialog: invite,
+            request: received.incoming(),
+            refer_to,
+            due: AnswerDue {
+                transaction: server.0,
+            },
+        });
+    }
+
+    pub(super) fn accept_refer(&mut self, due: ReferDue, server: ServerId, contact: &Contact, now: Instant) {
+        let key = due.dialog;
+        let has_invite = self.open_invite_usage(key).is_some();
+        if !has_invite {
+            self.set_contact(key, contact);
+        }
+        let mut reply = Reply::new(200)
+            .opening_dialog()
+            .with("Contact", self.contact_of(key));
+        if due.silent {
+            reply = reply.with("Refer-Sub", "false");
+        }
+        self.reply(server, reply, now);
+        if !due.silent {
+            let body = Body {
+                content_type: SIPFRAG.to_owned(),
+                bytes: bytes::Bytes::from_static(b"SIP/2.0 100 Trying\r\n"),
+            };
+            self.notify_once(key, EventName::refer(due.id), body, now);
+        }
+        self.refer_over(due, server);
+    }
+
+    /// A REFER is answered, or never will be.
+    pub(super) fn refer_over(&mut self, due: ReferDue, server: ServerId) {
+        self.dialogs.detach(due.dialog, Usage::Refer(server));
+    }
+}
+
+fn single_refer_to(received: &Received) -> Option<NameAddr> {
+    let headers = &received.request.headers.0;
+    let mut values = headers
+        .iter()
+        .filter(|header| header.name.eq_ignore_ascii_case("Refer-To"));
+    let value = values.next()?;
+    if values.next().is_some() {
+        return None;
+    }
+    value.value.parse().ok()
+}

@@ -1,0 +1,99 @@
+//! The INVITE server transaction (RFC 3261 §17.2.1, RFC 6026 §7.1): timers G, H, I and L.
+
+use std::time::Instant;
+
+use super::{Retransmission, Sends, Step, T4, Timing, earlier};
+use crate::message::StatusCode;
+
+#[derive(Debug)]
+pub(in crate::endpoint) struct InviteServer {
+    state: State,
+    timing: Timing,
+    /// Timer G.
+    retransmission: Option<Retransmission>,
+    /// Timer H, I or L, as the state has it; none while the INVITE is unanswered.
+    deadline: Option<Instant>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum State {
+    Proceeding,
+    Completed,
+    Confirmed,
+    Accepted,
+}
+
+impl InviteServer {
+    pub(in crate::endpoint) fn new(timing: Timing) -> Self {
+        Self {
+            state: State::Proceeding,
+            timing,
+            retransmission: None,
+            deadline: None,
+        }
+    }
+
+    /// Whether the final response is still due.
+    pub(in crate::endpoint) fn is_unanswered(&self) -> bool {
+        self.state == State::Proceeding
+    }
+
+    /// Our user has just sent this response.
+    pub(in crate::endpoint) fn respond(&mut self, status: StatusCode, now: Instant) {
+        if status.is_provisional() {
+            return;
+        }
+        self.deadline = Some(now + self.timing.patience());
+        if status.is_success() {
+            // RFC 6026 §7.1: the user retransmits the 2xx, the transaction only absorbs the INVITE's retransmissions.
+            self.state = State::Accepted;
+        } else {
+            self.state = State::Completed;
+            self.retransmission = (!self.timing.reliable).then(|| Retransmission::first(self.timing.t1, now));
+        }
+    }
+
+    /// The INVITE came again.
+    pub(in crate::endpoint) fn handle_retransmission(&self) -> Step {
+        match self.state {
+            State::Proceeding | State::Completed => Step::send(Sends::Response),
+            State::Confirmed | State::Accepted => Step::ABSORB,
+        }
+    }
+
+    /// An ACK that matches this transaction.
+    pub(in crate::endpoint) fn handle_ack(&mut self, now: Instant) -> Step {
+        match self.state {
+            State::Completed => {
+                self.state = State::Confirmed;
+                self.retransmission = None;
+                self.deadline = Some(now + T4);
+                Step {
+                    // Timer I is zero on a reliable transport.
+                    over: self.timing.reliable,
+                    ..Step::ABSORB
+                }
+            }
+            State::Accepted => Step::DELIVER,
+            State::Proceeding | State::Confirmed => Step::ABSORB,
+        }
+    }
+
+    pub(in crate::endpoint) fn handle_timeout(&mut self, now: Instant) -> Step {
+        if self.deadline.is_some_and(|at| at <= now) {
+            return Step::OVER;
+        }
+        match &mut self.retransmission {
+            Some(timer) if timer.at <= now => {
+                let interval = Timing::doubled(timer.interval);
+                timer.again(interval, now);
+                Step::send(Sends::Response)
+            }
+            _ => Step::ABSORB,
+        }
+    }
+
+    pub(in crate::endpoint) fn poll_timeout(&self) -> Option<Instant> {
+        earlier(self.retransmission, self.deadline)
+    }
+}

@@ -1,0 +1,242 @@
+//! What every request meets before its usage does (RFC 3261 §8.2, §12.2.2).
+
+use std::time::Instant;
+
+use super::{
+    Endpoint,
+    command::{AnswerDue, Contact, DialogId},
+    compose,
+    dialog::{Dialog, DialogKey},
+    event::Event,
+    flow::Flow,
+    received::Received,
+    route::local_address,
+    server::{Due, Reply, ServerId},
+};
+use crate::{
+    endpoint::command::Readiness,
+    message::{Method, Request},
+};
+
+/// Seconds after which a peer that met a limit may try again.
+pub(super) const OVERLOAD_RETRY_AFTER: u32 = 5;
+
+/// Methods that are known and refused everywhere: 405, not 501.
+const NOT_ALLOWED: [Method; 2] = [Method::REGISTER, Method::PUBLISH];
+/// Methods whose CANCEL finds a transaction and changes nothing (RFC 3261 §9.2).
+const NOT_CANCELLABLE: [Method; 8] = [
+    Method::BYE,
+    Method::OPTIONS,
+    Method::SUBSCRIBE,
+    Method::NOTIFY,
+    Method::REFER,
+    Method::MESSAGE,
+    Method::UPDATE,
+    Method::INFO,
+];
+
+impl Endpoint {
+    pub(super) fn handle_request(&mut self, request: Request, flow: Flow, now: Instant) {
+        let Some(received) = Received::read(request, flow) else {
+            return;
+        };
+        if *received.method() == Method::ACK {
+            self.handle_ack(&received, now);
+            return;
+        }
+        if let Some(id) = self.servers.find(&received.key(received.method().clone())) {
+            self.handle_request_retransmission(id);
+            return;
+        }
+        if self.servers.len() >= self.config.limits.transactions {
+            self.reply_statelessly(&received, Reply::unavailable(OVERLOAD_RETRY_AFTER));
+            return;
+        }
+        let id = self.open_server(&received, now);
+        if *received.method() == Method::CANCEL {
+            self.handle_cancel(&received, id, now);
+        } else if let Some(refusal) = self.screen(&received, id) {
+            self.reply(id, refusal, now);
+        } else if let Some(dialog) = self.dialogs.find(&received) {
+            self.handle_in_dialog(&received, dialog, id, now);
+        } else if received.to_tag.is_some() {
+            self.handle_stray(&received, id, now);
+        } else {
+            self.handle_outside_dialog(&received, id, now);
+        }
+    }
+
+    /// Method, merged requests, Require, Content-Encoding: in the order of RFC 3261 §8.2.
+    fn screen(&self, received: &Received, id: ServerId) -> Option<Reply> {
+        let method = received.method();
+        if NOT_ALLOWED.contains(method) {
+            return Some(Reply::new(405).with("Allow", compose::ALLOW));
+        }
+        let is_known =
+            *method == Method::PRACK || compose::ALLOW.split(", ").any(|known| known == method.as_str());
+        if !is_known {
+            return Some(Reply::new(501).with("Allow", compose::ALLOW));
+        }
+        if received.to_tag.is_none() && self.servers.is_merged(received, id) {
+            return Some(Reply::new(482));
+        }
+        let headers = &received.request.headers;
+        let unsupported: Vec<&str> = headers
+            .list("Require")
+            .filter(|tag| {
+                !tag.is_empty()
+                    && !compose::SUPPORTED
+                        .iter()
+                        .any(|known| known.eq_ignore_ascii_case(tag))
+            })
+            .collect();
+        if !unsupported.is_empty() {
+            return Some(Reply::new(420).with("Unsupported", unsupported.join(", ")));
+        }
+        let encoded = headers
+            .list("Content-Encoding")
+            .any(|coding| !coding.eq_ignore_ascii_case("identity"));
+        if encoded && !received.request.body.is_empty() {
+            return Some(Reply::new(415).with("Accept-Encoding", "identity"));
+        }
+        None
+    }
+
+    fn handle_in_dialog(&mut self, received: &Received, key: DialogKey, id: ServerId, now: Instant) {
+        let Some(dialog) = self.dialogs.get_mut(key) else {
+            return;
+        };
+        if !dialog.take_cseq(received.cseq) {
+            self.reply(
+                id,
+                Reply::new(500).phrase(Some("CSeq out of order".to_owned())),
+                now,
+            );
+            return;
+        }
+        dialog.heard_on(received);
+        let invite = self.open_invite_usage(key);
+        match (received.method(), invite) {
+            (method, Some(invite)) if *method == Method::INVITE => {
+                self.handle_reinvite(received, invite, id, now)
+            }
+            (method, Some(invite)) if *method == Method::UPDATE => {
+                self.handle_update(received, invite, id, now)
+            }
+            (method, _) if *method == Method::BYE => self.handle_bye(received, key, id, now),
+            (method, invite) if *method == Method::SUBSCRIBE => {
+                self.handle_subscribe_in_dialog(received, key, invite, id, now);
+            }
+            (method, _) if *method == Method::NOTIFY => self.handle_notify(received, Some(key), id, now),
+            (method, invite) if *method == Method::REFER => {
+                self.handle_refer(received, Some((key, invite)), id, now)
+            }
+            (method, _) if *method == Method::OPTIONS => self.handle_options(false, id, now),
+            (method, Some(invite)) if *method == Method::INFO || *method == Method::MESSAGE => {
+                self.ask(received, Some(invite), id);
+            }
+            _ => self.reply(id, Reply::new(481), now),
+        }
+    }
+
+    fn handle_outside_dialog(&mut self, received: &Received, id: ServerId, now: Instant) {
+        match received.method() {
+            method if *method == Method::INVITE => self.handle_invite(received, id, now),
+            method if *method == Method::SUBSCRIBE => self.handle_subscribe(received, id, now),
+            method if *method == Method::REFER => self.handle_refer(received, None, id, now),
+            method if *method == Method::OPTIONS => self.handle_options(true, id, now),
+            method if *method == Method::MESSAGE => self.ask(received, None, id),
+            _ => self.reply(id, Reply::new(481), now),
+        }
+    }
+
+    /// A To tag of no dialog: a NOTIFY may come before the 2xx to its SUBSCRIBE (RFC 6665 §4.4.1), anything else is lost.
+    fn handle_stray(&mut self, received: &Received, id: ServerId, now: Instant) {
+        if *received.method() == Method::NOTIFY {
+            self.handle_notify(received, None, id, now);
+        } else {
+            self.reply(id, Reply::new(481), now);
+        }
+    }
+
+    /// RFC 3261 §11.2: as an INVITE would be answered.
+    fn handle_options(&mut self, outside_dialog: bool, id: ServerId, now: Instant) {
+        let reply = match self.readiness {
+            Readiness::Unavailable { retry_after } if outside_dialog => Reply::unavailable(retry_after),
+            Readiness::Unavailable { .. } | Readiness::Ready => Reply::new(200)
+                .with("Allow", compose::ALLOW)
+                .with("Accept", compose::ACCEPT)
+                .with("Supported", compose::SUPPORTED.join(", "))
+                .with("Allow-Events", compose::ALLOW_EVENTS),
+        };
+        self.reply(id, reply, now);
+    }
+
+    fn ask(&mut self, received: &Received, dialog: Option<DialogId>, id: ServerId) {
+        self.servers.set_due(id, Due::Request);
+        self.events.push_back(Event::Requested {
+            dialog,
+            request: received.incoming(),
+            due: AnswerDue { transaction: id.0 },
+        });
+    }
+
+    fn handle_cancel(&mut self, received: &Received, id: ServerId, now: Instant) {
+        let invite = self.servers.find(&received.key(Method::INVITE));
+        let other = || {
+            NOT_CANCELLABLE
+                .into_iter()
+                .find_map(|method| self.servers.find(&received.key(method)))
+        };
+        let Some(cancelled) = invite.or_else(other) else {
+            self.reply(id, Reply::new(481), now);
+            return;
+        };
+        self.servers.share_to_tag(cancelled, id);
+        self.reply(id, Reply::new(200), now);
+        match self.servers.due(cancelled) {
+            Some(Due::Invite(dialog, _)) => self.invite_cancelled(dialog, cancelled, now),
+            Some(Due::Reinvite(dialog, _)) => self.reinvite_cancelled(dialog, cancelled, now),
+            Some(Due::Update(_) | Due::Subscribe(_) | Due::Refer(_) | Due::Request) | None => {}
+        }
+    }
+
+    /// Opens a dialog for an INVITE, SUBSCRIBE or REFER outside one.
+    ///
+    /// # Errors
+    /// The reply that refuses the request.
+    pub(super) fn open_dialog(&mut self, received: &Received, id: ServerId) -> Result<DialogKey, Reply> {
+        if let Readiness::Unavailable { retry_after } = self.readiness
+            && *received.method() != Method::REFER
+        {
+            return Err(Reply::unavailable(retry_after));
+        }
+        if self.dialogs.len() >= self.config.limits.dialogs {
+            return Err(Reply::unavailable(OVERLOAD_RETRY_AFTER));
+        }
+        let contact = Contact {
+            user: received.request.uri.user_decoded(),
+            parameters: Vec::new(),
+        };
+        let contact = compose::contact(&contact, &local_address(&self.config, received.flow.transport));
+        let tag = self.servers.to_tag(id).unwrap_or_default();
+        let dialog = Dialog::answering(received, tag, contact).ok_or_else(|| {
+            Reply::new(400).phrase(Some("Contact or Record-Route missing or malformed".to_owned()))
+        })?;
+        self.dialogs.insert(dialog).ok_or_else(|| Reply::new(482))
+    }
+
+    /// Takes the owner's Contact for a dialog.
+    pub(super) fn set_contact(&mut self, key: DialogKey, contact: &Contact) {
+        if let Some(dialog) = self.dialogs.get_mut(key) {
+            dialog.contact = compose::contact(contact, &local_address(&self.config, dialog.flow().transport));
+        }
+    }
+
+    pub(super) fn contact_of(&self, key: DialogKey) -> String {
+        self.dialogs
+            .get(key)
+            .map(|dialog| dialog.contact.clone())
+            .unwrap_or_default()
+    }
+}

@@ -1,0 +1,131 @@
+//! The gateway itself, with `deploy/gateway.toml`.
+
+use std::{
+    fs,
+    net::{SocketAddr, TcpStream},
+    thread,
+    time::{Duration, Instant},
+};
+
+use super::{deployed, on_free_ports};
+use crate::{
+    Context, Result, bail,
+    binaries::Binaries,
+    ports::free_port,
+    process::{Launch, Process},
+    scratch::Scratch,
+};
+
+const START: Duration = Duration::from_secs(20);
+
+/// What a test may want otherwise than it is.
+#[derive(Debug, Clone)]
+pub struct GatewaySettings {
+    /// Where the XMPP server takes components.
+    pub server: SocketAddr,
+    /// The secret shared with it.
+    pub secret: String,
+    /// Further settings as `GATEWAY__…` variables.
+    pub overrides: Vec<(&'static str, String)>,
+}
+
+/// A running gateway.
+#[derive(Debug)]
+pub struct Gateway {
+    process: Process,
+    sip: SocketAddr,
+    msrp: SocketAddr,
+    _scratch: Scratch,
+}
+
+impl Gateway {
+    /// Starts it on free ports of 127.0.0.1 and waits until it takes SIP connections, attached or not.
+    ///
+    /// # Errors
+    /// It does not build or start.
+    pub fn start(settings: &GatewaySettings) -> Result<Self> {
+        let local = |port| SocketAddr::from(([127, 0, 0, 1], port));
+        on_free_ports(|| Self::start_on(local(free_port()?), local(free_port()?), settings))
+    }
+
+    /// Starts it on these addresses.
+    ///
+    /// # Errors
+    /// It does not build or start.
+    pub fn start_on(sip: SocketAddr, msrp: SocketAddr, settings: &GatewaySettings) -> Result<Self> {
+        let scratch = Scratch::new("gateway")?;
+        let config = scratch.path().join("gateway.toml");
+        fs::copy(deployed("gateway.toml"), &config).context("deploy/gateway.toml")?;
+        let mut launch = Launch::new(
+            "Gateway",
+            &Binaries::built()?.gateway,
+            scratch.path().join("gateway.log"),
+        )
+        .arguments(["run".into(), "--config".into(), config.into_os_string()])
+        .environment("GATEWAY__XMPP__SERVER", settings.server.to_string())
+        .environment("GATEWAY__XMPP__SECRET", &settings.secret)
+        .environment("GATEWAY__SIP__LISTEN", format!("[\"udp:{sip}\", \"tcp:{sip}\"]"))
+        .environment("GATEWAY__SIP__ADVERTISE", sip.ip().to_string())
+        .environment("GATEWAY__MSRP__LISTEN", msrp.to_string())
+        .environment("GATEWAY__MSRP__ADVERTISE", msrp.to_string());
+        for (name, value) in &settings.overrides {
+            launch = launch.environment(name, value);
+        }
+        let mut gateway = Self {
+            process: launch.start()?,
+            sip,
+            msrp,
+            _scratch: scratch,
+        };
+        gateway.wait_until_it_listens()?;
+        Ok(gateway)
+    }
+
+    /// Where it takes SIP, by UDP and TCP.
+    #[must_use]
+    pub fn sip_address(&self) -> SocketAddr {
+        self.sip
+    }
+
+    /// Where it takes MSRP connections.
+    #[must_use]
+    pub fn msrp_address(&self) -> SocketAddr {
+        self.msrp
+    }
+
+    /// The process.
+    pub fn process(&mut self) -> &mut Process {
+        &mut self.process
+    }
+
+    /// Everything it has logged.
+    #[must_use]
+    pub fn log(&self) -> String {
+        self.process.log()
+    }
+
+    /// The end of its log.
+    #[must_use]
+    pub fn log_tail(&self) -> String {
+        self.process.log_tail()
+    }
+
+    /// Whether it still runs.
+    pub fn is_running(&mut self) -> bool {
+        self.process.is_running()
+    }
+
+    fn wait_until_it_listens(&mut self) -> Result<()> {
+        let deadline = Instant::now() + START;
+        while Instant::now() < deadline {
+            if !self.is_running() {
+                bail!("the gateway did not start\n{}", self.log_tail());
+            }
+            if TcpStream::connect(self.sip).is_ok() {
+                return Ok(());
+            }
+            thread::sleep(Duration::from_millis(10));
+        }
+        bail!("the gateway does not listen at {}\n{}", self.sip, self.log_tail())
+    }
+}

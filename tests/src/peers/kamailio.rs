@@ -1,0 +1,152 @@
+//! Kamailio with `deploy/kamailio.cfg`: registrar and proxy of the SIP users.
+
+use std::{
+    fs,
+    net::{SocketAddr, UdpSocket},
+    thread,
+    time::{Duration, Instant},
+};
+
+use super::{deployed, on_free_ports, server_program};
+use crate::{
+    Context, Result, bail,
+    ports::free_port,
+    process::{Launch, Process},
+    scratch::{Scratch, User},
+};
+
+const START: Duration = Duration::from_secs(20);
+
+/// A running Kamailio that serves `example.org` and sends `rooms.example.com` to the gateway.
+#[derive(Debug)]
+pub struct Kamailio {
+    process: Process,
+    address: SocketAddr,
+    _scratch: Scratch,
+}
+
+impl Kamailio {
+    /// Starts it on a free port of 127.0.0.1, UDP and TCP. `gateway` is where the gateway listens for SIP over TCP.
+    ///
+    /// # Errors
+    /// It is not installed, or does not start.
+    pub fn start(gateway: SocketAddr) -> Result<Self> {
+        on_free_ports(|| Self::start_on(SocketAddr::from(([127, 0, 0, 1], free_port()?)), gateway))
+    }
+
+    fn start_on(address: SocketAddr, gateway: SocketAddr) -> Result<Self> {
+        let program = server_program("kamailio")?;
+        let user = User::for_server("kamailio")?;
+        let scratch = Scratch::new("kamailio")?;
+        let directory = scratch.directory("run", user.as_ref())?;
+        let config = scratch.path().join("kamailio.cfg");
+        fs::copy(deployed("kamailio.cfg"), &config).context("deploy/kamailio.cfg")?;
+        let process = Launch::new("Kamailio", program, scratch.path().join("kamailio.log"))
+            .arguments([
+                "-f".into(),
+                config.into_os_string(),
+                "-Y".into(),
+                directory.clone().into_os_string(),
+            ])
+            .arguments(["-w".into(), directory.clone().into_os_string()])
+            .arguments(["-P".into(), directory.join("kamailio.pid").into_os_string()])
+            .arguments(["-DD", "-E", "-m", "64", "-M", "8"])
+            .arguments([
+                "-l".to_owned(),
+                format!("udp:{address}"),
+                "-l".to_owned(),
+                format!("tcp:{address}"),
+            ])
+            .arguments([
+                "-A".to_owned(),
+                format!("GATEWAY_URI=\"sip:{gateway};transport=tcp\""),
+            ])
+            .user(user)
+            .start()?;
+        let mut kamailio = Self {
+            process,
+            address,
+            _scratch: scratch,
+        };
+        kamailio.wait_until_it_answers()?;
+        Ok(kamailio)
+    }
+
+    /// Where SIP users connect, by UDP or TCP.
+    #[must_use]
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Everything it has logged.
+    #[must_use]
+    pub fn log(&self) -> String {
+        self.process.log()
+    }
+
+    /// The end of its log.
+    #[must_use]
+    pub fn log_tail(&self) -> String {
+        self.process.log_tail()
+    }
+
+    /// What its sanity checks and parser found wrong with messages: nothing, as long as everyone speaks proper SIP.
+    #[must_use]
+    pub fn complaints(&self) -> Vec<String> {
+        self.log()
+            .lines()
+            .filter(|line| {
+                line.contains("refused by sanity") || (line.contains("ERROR") && line.contains("pars"))
+            })
+            .map(str::to_owned)
+            .collect()
+    }
+
+    fn wait_until_it_answers(&mut self) -> Result<()> {
+        let socket = UdpSocket::bind("127.0.0.1:0")?;
+        socket.set_read_timeout(Some(Duration::from_millis(50)))?;
+        let deadline = Instant::now() + START;
+        while Instant::now() < deadline {
+            if !self.process.is_running() {
+                bail!("Kamailio did not start\n{}", self.process.log_tail());
+            }
+            socket.send_to(
+                options(self.address, socket.local_addr()?).as_bytes(),
+                self.address,
+            )?;
+            let mut answer = [0; 2048];
+            match socket.recv(&mut answer) {
+                Ok(length)
+                    if answer
+                        .get(..length)
+                        .is_some_and(|answer| answer.starts_with(b"SIP/2.0 200 ")) =>
+                {
+                    return Ok(());
+                }
+                // Nobody listens yet: give it a moment.
+                _ => thread::sleep(Duration::from_millis(10)),
+            }
+        }
+        bail!("Kamailio does not answer OPTIONS\n{}", self.process.log_tail())
+    }
+}
+
+fn options(to: SocketAddr, from: SocketAddr) -> String {
+    format!(
+        "OPTIONS sip:example.org SIP/2.0\r\nVia: SIP/2.0/UDP {from};branch=z9hG4bKready{}\r\n\
+         Max-Forwards: 70\r\nFrom: <sip:probe@example.org>;tag=1\r\nTo: <sip:example.org>\r\n\
+         Call-ID: ready@{to}\r\nCSeq: 1 OPTIONS\r\nContent-Length: 0\r\n\r\n",
+        from.port()
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Kamailio;
+
+    #[test]
+    fn the_deployed_configuration_starts_and_answers_options() {
+        let kamailio = Kamailio::start(([127, 0, 0, 1], 9).into()).unwrap();
+        assert_eq!(kamailio.complaints(), Vec::<String>::new());
+    }
+}

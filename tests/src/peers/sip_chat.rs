@@ -1,0 +1,261 @@
+//! A SIP user: our own `sip-chat`, driven by JSON lines.
+
+use std::{
+    io::{BufRead, BufReader, Write},
+    net::SocketAddr,
+    process::ChildStdin,
+    sync::mpsc::channel,
+    thread,
+    time::Duration,
+};
+
+use serde_json::{Value, json};
+
+use super::xmpp_user::PATIENCE;
+use crate::{
+    Context, Result,
+    binaries::Binaries,
+    inbox::Inbox,
+    process::{Launch, Process},
+    scratch::Scratch,
+};
+
+/// Who enters which room, and how to get there.
+#[derive(Debug, Clone)]
+pub struct SipChatSettings {
+    /// Address of record.
+    pub from: String,
+    /// The room's SIP URI.
+    pub room: String,
+    /// The proxy, reached by TCP.
+    pub proxy: SocketAddr,
+    /// The nickname to ask for.
+    pub nickname: String,
+}
+
+/// A running `sip-chat`.
+#[derive(Debug)]
+pub struct SipChat {
+    process: Process,
+    commands: Option<ChildStdin>,
+    inbox: Inbox<Value>,
+    _scratch: Scratch,
+}
+
+impl SipChat {
+    /// Starts it. Whether it gets into the room shows in its events.
+    ///
+    /// # Errors
+    /// It does not build or start.
+    pub fn start(settings: &SipChatSettings) -> Result<Self> {
+        let scratch = Scratch::new("sip-chat")?;
+        let proxy = format!("{};transport=tcp", settings.proxy);
+        let mut process = Launch::new(
+            format!("sip-chat of {}", settings.nickname),
+            &Binaries::built()?.sip_chat,
+            scratch.path().join("sip-chat.log"),
+        )
+        .arguments([
+            "--from",
+            &settings.from,
+            "--room",
+            &settings.room,
+            "--proxy",
+            &proxy,
+        ])
+        .arguments(["--nickname", &settings.nickname, "--jsonl"])
+        .piped()
+        .start()?;
+        let commands = process.take_stdin();
+        let output = process.take_stdout().context("sip-chat has no standard output")?;
+        let (sender, receiver) = channel();
+        thread::spawn(move || {
+            for line in BufReader::new(output).lines().map_while(Result::ok) {
+                let event = serde_json::from_str(&line)
+                    .unwrap_or_else(|_| json!({"event": "unreadable", "line": line}));
+                if sender.send(event).is_err() {
+                    return;
+                }
+            }
+        });
+        let inbox = Inbox::new(settings.nickname.clone(), receiver);
+        Ok(Self {
+            process,
+            commands,
+            inbox,
+            _scratch: scratch,
+        })
+    }
+
+    /// Starts it and waits until it is in the room.
+    ///
+    /// # Errors
+    /// It is refused, or nothing happens.
+    pub fn enter(settings: &SipChatSettings) -> Result<Self> {
+        let mut user = Self::start(settings)?;
+        user.wait("entered").with_context(|| user.log_tail())?;
+        Ok(user)
+    }
+
+    /// Its events.
+    pub fn inbox(&mut self) -> &mut Inbox<Value> {
+        &mut self.inbox
+    }
+
+    /// Takes the first event of that kind.
+    ///
+    /// # Errors
+    /// None came within [`PATIENCE`].
+    pub fn wait(&mut self, kind: &str) -> Result<Value> {
+        self.wait_for(kind, |_| true)
+    }
+
+    /// Takes the first event of that kind that matches.
+    ///
+    /// # Errors
+    /// None came within [`PATIENCE`].
+    pub fn wait_for(&mut self, kind: &str, mut matches: impl FnMut(&Value) -> bool) -> Result<Value> {
+        self.inbox.wait(kind, PATIENCE, |event| {
+            field(event, "event") == kind && matches(event)
+        })
+    }
+
+    /// Waits for a public message with that text and returns the sender's nickname.
+    ///
+    /// # Errors
+    /// None came.
+    pub fn hear(&mut self, text: &str) -> Result<String> {
+        let event = self.wait_for("message", |event| is_message(event, text, false))?;
+        Ok(field(&event, "from").to_owned())
+    }
+
+    /// Waits for a private message with that text and returns the sender's nickname.
+    ///
+    /// # Errors
+    /// None came.
+    pub fn hear_privately(&mut self, text: &str) -> Result<String> {
+        let event = self.wait_for("message", |event| is_message(event, text, true))?;
+        Ok(field(&event, "from").to_owned())
+    }
+
+    /// Says something to the room; `sent` or `failed` tells the outcome.
+    ///
+    /// # Errors
+    /// The process is gone.
+    pub fn say(&mut self, text: &str) -> Result<()> {
+        self.command(&json!({"cmd": "say", "text": text}))
+    }
+
+    /// Says something and waits until the room has it.
+    ///
+    /// # Errors
+    /// It was refused, or nothing happened.
+    pub fn say_and_wait(&mut self, text: &str) -> Result<()> {
+        self.say(text)?;
+        self.wait_for("sent", |event| field(event, "text") == text)
+            .map(drop)
+    }
+
+    /// Says something to one occupant.
+    ///
+    /// # Errors
+    /// The process is gone.
+    pub fn whisper(&mut self, nickname: &str, text: &str) -> Result<()> {
+        self.command(&json!({"cmd": "msg", "to": nickname, "text": text}))
+    }
+
+    /// Asks for another nickname; `nick` or `nick_refused` tells the outcome.
+    ///
+    /// # Errors
+    /// The process is gone.
+    pub fn rename(&mut self, nickname: &str) -> Result<()> {
+        self.command(&json!({"cmd": "nick", "nickname": nickname}))
+    }
+
+    /// Asks for the roster.
+    ///
+    /// # Errors
+    /// The process is gone.
+    pub fn ask_roster(&mut self) -> Result<()> {
+        self.command(&json!({"cmd": "roster"}))
+    }
+
+    /// Leaves the room (BYE).
+    ///
+    /// # Errors
+    /// The process is gone.
+    pub fn quit(&mut self) -> Result<()> {
+        self.command(&json!({"cmd": "quit"}))
+    }
+
+    /// Kills it as a crash would: its connections close without a BYE.
+    ///
+    /// # Errors
+    /// It cannot be waited for.
+    pub fn kill(&mut self) -> Result<()> {
+        self.process.kill()
+    }
+
+    /// Waits until it has ended by itself.
+    ///
+    /// # Errors
+    /// It goes on for more than 10 s.
+    pub fn wait_for_end(&mut self) -> Result<()> {
+        self.process.wait(Duration::from_secs(10)).map(drop)
+    }
+
+    /// The end of its log.
+    #[must_use]
+    pub fn log_tail(&self) -> String {
+        self.process.log_tail()
+    }
+
+    fn command(&mut self, command: &Value) -> Result<()> {
+        let input = self.commands.as_mut().context("sip-chat has no standard input")?;
+        writeln!(input, "{command}")
+            .and_then(|()| input.flush())
+            .context("sip-chat is gone")
+    }
+}
+
+impl Drop for SipChat {
+    fn drop(&mut self) {
+        if self.process.is_running() && self.quit().is_ok() {
+            let _ = self.process.wait(Duration::from_secs(2));
+        }
+    }
+}
+
+/// A text field of an event; empty if it is missing or no text.
+#[must_use]
+pub fn field<'a>(event: &'a Value, name: &str) -> &'a str {
+    event.get(name).and_then(Value::as_str).unwrap_or_default()
+}
+
+/// Whether it is a message with that text.
+#[must_use]
+pub fn is_message(event: &Value, text: &str, private: bool) -> bool {
+    field(event, "event") == "message"
+        && field(event, "text") == text
+        && event.get("private").and_then(Value::as_bool).unwrap_or(false) == private
+}
+
+/// The nicknames of a `roster` event, sorted.
+#[must_use]
+pub fn nicknames(roster: &Value) -> Vec<String> {
+    let users = roster
+        .get("users")
+        .and_then(Value::as_array)
+        .map(Vec::as_slice)
+        .unwrap_or_default();
+    let mut nicknames: Vec<String> = users
+        .iter()
+        .map(|user| {
+            user.as_str()
+                .unwrap_or_else(|| field(user, "nickname"))
+                .to_owned()
+        })
+        .collect();
+    nicknames.sort();
+    nicknames
+}

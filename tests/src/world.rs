@@ -1,0 +1,110 @@
+//! Prosody, Kamailio and the gateway, together on loopback.
+
+use std::time::Duration;
+
+use crate::{
+    Context, Result,
+    peers::{
+        Gateway, GatewaySettings, Kamailio, Prosody, ProsodySettings, SipChat, SipChatSettings, XmppUser,
+    },
+};
+
+/// The room of the tests, as XMPP users name it.
+pub const ROOM: &str = "capulet@rooms.example.com";
+/// The room of the tests, as SIP users name it.
+pub const ROOM_URI: &str = "sip:capulet@rooms.example.com";
+
+const ATTACH: Duration = Duration::from_secs(20);
+const ATTACHED: &str = "External component successfully authenticated";
+
+/// The three servers of the deployed configuration.
+#[derive(Debug)]
+pub struct World {
+    /// The gateway. First, so that it is stopped while the others still hear its farewells.
+    pub gateway: Gateway,
+    /// The SIP proxy.
+    pub kamailio: Kamailio,
+    /// The XMPP server.
+    pub prosody: Prosody,
+}
+
+impl World {
+    /// Starts all three and waits until the gateway is attached.
+    ///
+    /// # Errors
+    /// One of them does not start; the message holds its log.
+    pub fn start() -> Result<Self> {
+        Self::start_with(ProsodySettings::default(), Vec::new())
+    }
+
+    /// The same with settings of one's own.
+    ///
+    /// # Errors
+    /// One of them does not start; the message holds its log.
+    pub fn start_with(prosody: ProsodySettings, overrides: Vec<(&'static str, String)>) -> Result<Self> {
+        let mut prosody = Prosody::start(prosody)?;
+        let settings = GatewaySettings {
+            server: prosody.component_address(),
+            secret: prosody.secret().to_owned(),
+            overrides,
+        };
+        let gateway = Gateway::start(&settings)?;
+        prosody
+            .wait_for_log(ATTACHED, ATTACH)
+            .with_context(|| gateway.log_tail())?;
+        let kamailio = Kamailio::start(gateway.sip_address())?;
+        Ok(Self {
+            gateway,
+            kamailio,
+            prosody,
+        })
+    }
+
+    /// Creates an account `NAME@example.com` and logs it in.
+    ///
+    /// # Errors
+    /// It does not get in.
+    pub fn xmpp_user(&self, name: &str) -> Result<XmppUser> {
+        self.prosody.connect_user(name)
+    }
+
+    /// How `NAME@example.org` gets into the room through Kamailio.
+    #[must_use]
+    pub fn sip_settings(&self, name: &str, nickname: &str) -> SipChatSettings {
+        SipChatSettings {
+            from: format!("sip:{name}@example.org"),
+            room: ROOM_URI.to_owned(),
+            proxy: self.kamailio.address(),
+            nickname: nickname.to_owned(),
+        }
+    }
+
+    /// Brings `NAME@example.org` into the room through Kamailio.
+    ///
+    /// # Errors
+    /// He is refused, or nothing happens.
+    pub fn sip_user(&self, name: &str, nickname: &str) -> Result<SipChat> {
+        SipChat::enter(&self.sip_settings(name, nickname))
+    }
+
+    /// The ends of all logs.
+    #[must_use]
+    pub fn logs(&self) -> String {
+        [
+            self.prosody.log_tail(),
+            self.kamailio.log_tail(),
+            self.gateway.log_tail(),
+        ]
+        .join("\n")
+    }
+}
+
+/// Runs a test in a fresh world; a failure carries the servers' logs.
+///
+/// # Errors
+/// What the test returns, or a server that does not start.
+pub fn in_a_world(test: impl FnOnce(&mut World) -> Result<()>) -> Result<()> {
+    let mut world = World::start()?;
+    let outcome = test(&mut world);
+    outcome.with_context(|| world.logs())
+}
