@@ -8,8 +8,8 @@ fn changes_of_the_roster_are_told() {
     let subscription = world.subscription().unwrap();
     world.notify(subscription, 1, &full(&["Romeo", "Juliet"]));
     world.events();
-    let users = vec![user("Nurse", State::Full), user("Juliet", State::Deleted)];
-    world.notify(subscription, 2, &partial(users));
+    world.notify(subscription, 2, &partial(vec![user("Juliet", State::Deleted)]));
+    world.notify(subscription, 3, &partial(vec![user("Nurse", State::Full)]));
     assert_eq!(
         world.events(),
         [
