@@ -8,6 +8,7 @@ pub mod message;
 pub mod sdp;
 
 mod endpoint;
+mod fingerprint;
 
 pub use endpoint::{
     AnswerDue, Body, Command, Config, Contact, DialogId, EndCause, Endpoint, Event, Flow, FlowId, Incoming,

@@ -5,7 +5,7 @@ use super::{
     reader::{self, Head},
     validate,
 };
-use crate::Limits;
+use crate::{Limits, fingerprint};
 
 impl Request {
     /// A response with Via, From, To, Call-ID and CSeq copied (RFC 3261 §8.2.6.2) and the usual reason phrase. `tag` is added to To
@@ -79,14 +79,8 @@ fn tagged(to: &str, tag: Option<&str>) -> String {
     }
 }
 
-/// FNV-1a over what identifies the transaction.
+/// From what identifies the transaction.
 fn tag_of(headers: &Headers) -> String {
     let identity = ["Via", "From", "Call-ID", "CSeq"].map(|name| headers.get(name).unwrap_or_default());
-    let hash = identity
-        .iter()
-        .flat_map(|value| value.bytes().chain(std::iter::once(0)))
-        .fold(0xcbf2_9ce4_8422_2325_u64, |hash, octet| {
-            (hash ^ u64::from(octet)).wrapping_mul(0x0000_0100_0000_01b3)
-        });
-    format!("{hash:016x}")
+    format!("{:016x}", fingerprint::of(identity))
 }
