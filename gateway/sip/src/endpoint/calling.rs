@@ -19,7 +19,6 @@ use crate::message::{CSeq, Header, Method, NameAddr, Response, StatusCode};
 #[derive(Debug)]
 pub(super) struct Calling {
     client: Option<ClientId>,
-    contact: String,
     /// The owner has given it up; with the reason for the BYE if a 2xx crosses the CANCEL.
     given_up: Option<Option<Reason>>,
 }
@@ -43,7 +42,7 @@ impl Endpoint {
         } = parameters;
         let (mut request, hop) = self.opening_request(Method::INVITE, uri, from, &to);
         let contact = self.contact_towards(&contact, &hop);
-        request.headers.push("Contact", contact.as_str());
+        request.headers.push("Contact", contact);
         request.headers.push("Allow", compose::ALLOW);
         request.headers.push("Supported", compose::SUPPORTED.join(", "));
         compose::push_owned(&mut request.headers, headers);
@@ -51,7 +50,6 @@ impl Endpoint {
         request.body = compose::push_body(&mut request.headers, Some(body));
         let calling = Calling {
             client: None,
-            contact,
             given_up: None,
         };
         self.invites
@@ -161,7 +159,7 @@ impl Endpoint {
         let contact = invite.headers.get("Contact").unwrap_or_default();
         let (Some(dialog), Some(cseq)) = (Dialog::from_response(invite, response, flow, contact), cseq)
         else {
-            return self.unusable_answer(id, now);
+            return self.unusable_answer(id);
         };
         let (mut ack, hop) = dialog.ack(cseq.number);
         self.sign(&mut ack);
@@ -216,7 +214,7 @@ impl Endpoint {
     }
 
     /// A 2xx that names no dialog (no tag, no usable Contact): nothing can be sent in it.
-    fn unusable_answer(&mut self, id: DialogId, _now: Instant) {
+    fn unusable_answer(&mut self, id: DialogId) {
         if self.calling_mut(id).is_some() {
             self.refused_here(id, StatusCode(502));
             self.forget_invite(id);

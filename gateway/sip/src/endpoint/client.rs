@@ -60,7 +60,7 @@ impl Failure {
     }
 }
 
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(super) struct Clients {
     table: BTreeMap<ClientId, Client>,
     by_branch: BTreeMap<(String, Method), ClientId>,
@@ -123,16 +123,6 @@ struct Ack {
 }
 
 impl Clients {
-    pub(super) fn new() -> Self {
-        Self {
-            table: BTreeMap::new(),
-            by_branch: BTreeMap::new(),
-            lookups: BTreeMap::new(),
-            last: 0,
-            last_lookup: 0,
-        }
-    }
-
     pub(super) fn len(&self) -> usize {
         self.table.len()
     }

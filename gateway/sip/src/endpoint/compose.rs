@@ -4,9 +4,8 @@ use super::{
     command::{Body, Contact, Reason, SubscriptionState},
     config::LocalAddress,
     flow::Transport,
-    tokens::MAGIC_COOKIE,
 };
-use crate::message::{Header, Headers, NameAddr, StatusCode, Uri};
+use crate::message::{Header, Headers, NameAddr, Parameterized, StatusCode, Uri};
 
 /// Methods we act on (RFC 3261 §20.5). PRACK is not among them: we never send a reliable provisional response.
 pub(super) const ALLOW: &str =
@@ -18,12 +17,7 @@ pub(super) const ALLOW_EVENTS: &str = "conference, refer";
 /// Bodies an INVITE or UPDATE may carry.
 pub(super) const ACCEPT: &str = "application/sdp";
 
-/// Text without control characters, so that nothing of the owner's can begin a new header line.
-pub(super) fn clean(text: &str) -> String {
-    text.chars().filter(|c| !c.is_control()).collect()
-}
-
-/// Appends the owner's headers; one whose name is no token or that the endpoint writes itself is left out.
+/// Appends the owner's headers; one that the endpoint writes itself is left out.
 pub(super) fn push_owned(headers: &mut Headers, owned: Vec<Header>) {
     const OWN: [&str; 11] = [
         "Via",
@@ -38,22 +32,14 @@ pub(super) fn push_owned(headers: &mut Headers, owned: Vec<Header>) {
         "Content-Length",
         "Content-Type",
     ];
-    for header in owned {
-        let is_token = !header.name.is_empty()
-            && header
-                .name
-                .bytes()
-                .all(|b| b.is_ascii_alphanumeric() || b"-.!%*_+`'~".contains(&b));
-        if is_token && !OWN.iter().any(|name| name.eq_ignore_ascii_case(&header.name)) {
-            headers.push(header.name, clean(&header.value));
-        }
-    }
+    let foreign = |header: &Header| !OWN.iter().any(|name| name.eq_ignore_ascii_case(&header.name));
+    headers.0.extend(owned.into_iter().filter(foreign));
 }
 
 pub(super) fn push_body(headers: &mut Headers, body: Option<Body>) -> bytes::Bytes {
     match body {
         Some(body) => {
-            headers.push("Content-Type", clean(&body.content_type));
+            headers.push("Content-Type", body.content_type);
             body.bytes
         }
         None => bytes::Bytes::new(),
@@ -72,13 +58,12 @@ pub(super) fn contact(contact: &Contact, local: &LocalAddress) -> String {
     address.parameters = contact
         .parameters
         .iter()
-        .map(|(name, value)| ((*name).to_owned(), value.as_deref().map(clean)))
+        .map(|(name, value)| ((*name).to_owned(), value.clone()))
         .collect();
     address.to_string()
 }
 
 pub(super) fn via(local: &LocalAddress, transport: Transport, branch: &str) -> String {
-    debug_assert!(branch.starts_with(MAGIC_COOKIE));
     let (protocol, rport) = match transport {
         // RFC 3581 §3: the response finds its way back through an address translator.
         Transport::Udp => ("UDP", ";rport"),
@@ -95,26 +80,20 @@ pub(super) fn via(local: &LocalAddress, transport: Transport, branch: &str) -> S
 }
 
 pub(super) fn reason(reason: &Reason) -> String {
-    let text = clean(&reason.text).replace('\\', "\\\\").replace('"', "\\\"");
+    let text = reason.text.replace('\\', "\\\\").replace('"', "\\\"");
     format!("SIP;cause={};text=\"{text}\"", reason.cause.0)
 }
 
 /// The first Reason of protocol SIP (RFC 3326 §2).
 pub(super) fn read_reason(headers: &Headers) -> Option<Reason> {
-    headers.list("Reason").find_map(|value| {
-        let (protocol, rest) = value.split_once(';')?;
-        if !protocol.trim().eq_ignore_ascii_case("SIP") {
-            return None;
-        }
-        let parameters = split_parameters(rest);
-        let find = |name: &str| {
-            let found = parameters.iter().find(|(key, _)| key.eq_ignore_ascii_case(name));
-            found.map(|(_, value)| value.clone())
-        };
-        Some(Reason {
-            cause: StatusCode(find("cause")?.parse().ok()?),
-            text: find("text").unwrap_or_default(),
-        })
+    let reasons = headers
+        .list("Reason")
+        .filter_map(|value| value.parse::<Parameterized>().ok());
+    let mut of_sip = reasons.filter(|reason| reason.value.eq_ignore_ascii_case("SIP"));
+    let reason = of_sip.next()?;
+    Some(Reason {
+        cause: StatusCode(reason.parameter("cause")?.parse().ok()?),
+        text: reason.parameter_unquoted("text").unwrap_or_default(),
     })
 }
 
@@ -133,49 +112,20 @@ pub(super) fn subscription_state(state: &SubscriptionState, left: u64) -> String
     }
 }
 
-/// A Subscription-State of the peer and the time it grants. An extension state counts as active (RFC 6665 §4.1.3).
-pub(super) fn read_subscription_state(value: &str) -> (SubscriptionState, Option<u64>) {
-    let (state, rest) = value.split_once(';').unwrap_or((value, ""));
-    let parameters = split_parameters(rest);
-    let find = |name: &str| {
-        let found = parameters.iter().find(|(key, _)| key.eq_ignore_ascii_case(name));
-        found.map(|(_, value)| value.clone())
-    };
-    let state = state.trim();
-    let state = if state.eq_ignore_ascii_case("terminated") {
-        SubscriptionState::Terminated(find("reason").unwrap_or_default())
-    } else if state.eq_ignore_ascii_case("pending") {
+/// A Subscription-State of the peer and the seconds it grants. An extension state counts as active (RFC 6665 §4.1.3).
+pub(super) fn read_subscription_state(value: &str) -> Option<(SubscriptionState, Option<u32>)> {
+    let read: Parameterized = value.parse().ok()?;
+    let state = if read.value.eq_ignore_ascii_case("terminated") {
+        SubscriptionState::Terminated(read.parameter_unquoted("reason").unwrap_or_default())
+    } else if read.value.eq_ignore_ascii_case("pending") {
         SubscriptionState::Pending
     } else {
         SubscriptionState::Active
     };
-    (state, find("expires").and_then(|seconds| seconds.parse().ok()))
-}
-
-/// `name=value;name="quoted \" value"`, unquoted.
-fn split_parameters(text: &str) -> Vec<(String, String)> {
-    let mut parameters = Vec::new();
-    let (mut name, mut value) = (String::new(), None::<String>);
-    let (mut quoted, mut escaped) = (false, false);
-    for c in text.chars().chain([';']) {
-        let part = value.as_mut().unwrap_or(&mut name);
-        match c {
-            _ if escaped => {
-                part.push(c);
-                escaped = false;
-            }
-            '\\' if quoted => escaped = true,
-            '"' => quoted = !quoted,
-            ';' if !quoted => {
-                let value = value.take().unwrap_or_default();
-                parameters.push((name.trim().to_owned(), value.trim().to_owned()));
-                name.clear();
-            }
-            '=' if !quoted && value.is_none() => value = Some(String::new()),
-            _ => part.push(c),
-        }
-    }
-    parameters
+    Some((
+        state,
+        read.parameter("expires").and_then(|seconds| seconds.parse().ok()),
+    ))
 }
 
 /// An Event header value: the package in lower case, and its `id`.
@@ -186,14 +136,19 @@ pub(super) struct EventName {
 }
 
 impl EventName {
-    pub(super) fn read(value: &str) -> Self {
-        let (package, rest) = value.split_once(';').unwrap_or((value, ""));
-        let id = split_parameters(rest)
-            .into_iter()
-            .find(|(name, _)| name.eq_ignore_ascii_case("id"));
+    pub(super) fn read(value: &str) -> Option<Self> {
+        let read: Parameterized = value.parse().ok()?;
+        Some(Self {
+            package: read.value.to_ascii_lowercase(),
+            id: read.parameter("id").map(str::to_owned),
+        })
+    }
+
+    /// The owner's package name.
+    pub(super) fn of_package(name: &str) -> Self {
         Self {
-            package: package.trim().to_ascii_lowercase(),
-            id: id.map(|(_, value)| value),
+            package: name.to_ascii_lowercase(),
+            id: None,
         }
     }
 
@@ -208,8 +163,8 @@ impl EventName {
 impl std::fmt::Display for EventName {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match &self.id {
-            Some(id) => write!(f, "{};id={}", clean(&self.package), clean(id)),
-            None => f.write_str(&clean(&self.package)),
+            Some(id) => write!(f, "{};id={id}", self.package),
+            None => f.write_str(&self.package),
         }
     }
 }

@@ -156,14 +156,6 @@ impl Dialog {
         })
     }
 
-    pub(super) fn remote_tag(&self) -> &str {
-        &self.id.remote_tag
-    }
-
-    pub(super) fn local_tag(&self) -> &str {
-        &self.id.local_tag
-    }
-
     pub(super) fn flow(&self) -> Flow {
         self.flow
     }

@@ -37,7 +37,7 @@ use self::{
     dialog::Dialogs,
     invite_usage::{InviteUsage, Offer},
     notifier::Notifier,
-    received::{Received, default_port},
+    received::default_port,
     route::{Hop, apply_route_set, local_address},
     server::{Due, Reply, ServerId, Servers},
     subscriber::Subscribers,
@@ -54,7 +54,7 @@ pub use self::{
     event::{EndCause, Event, Incoming, SubscriptionEnd},
     flow::{Flow, FlowId, Resolve, ResolveId, Target, Transmit, TransmitId, Transport},
 };
-use crate::message::{Headers, Message, Method, NameAddr, Request, Response, StatusCode, Uri};
+use crate::message::{Headers, Message, Method, NameAddr, Request, Response, Uri, Via};
 
 /// A SIP user agent that can be caller, callee, notifier and subscriber.
 ///
@@ -135,20 +135,8 @@ impl Endpoint {
 
     /// A stream message over the limits: answered 513 if its head allows.
     pub fn handle_too_large(&mut self, flow: Flow, head: Bytes, _now: Instant) {
-        match Message::parse(&without_body(&head)) {
-            Ok(Message::Request(request)) if request.method != Method::ACK => {
-                if let Some(received) = Received::read(request, flow) {
-                    self.reply_statelessly(&received, Reply::new(513));
-                }
-            }
-            Ok(Message::Request(_) | Message::Response(_)) => {}
-            Err(unreadable) => {
-                if let Some(mut response) = unreadable.response {
-                    response.status = StatusCode(513);
-                    response.reason = response.status.reason().to_owned();
-                    self.refuse_unreadable(flow, *response);
-                }
-            }
+        if let Some(response) = Response::too_large(&head) {
+            self.refuse_unreadable(flow, response);
         }
     }
 
@@ -272,7 +260,7 @@ impl Endpoint {
                 self.accept_invite(id, server, contact, body, Offer::Invite { had_offer }, now);
             }
             (server, Some(Due::Update(id))) => {
-                self.accept_invite(id, server, contact, body, Offer::Update, now)
+                self.accept_invite(id, server, contact, body, Offer::Update, now);
             }
             (_, Some(Due::Request)) => self.answer(due, Reply::new(200).body(Some(body)), now),
             (_, Some(Due::Subscribe(_) | Due::Refer(_)) | None) => self.answer(due, Reply::new(500), now),
@@ -328,7 +316,7 @@ impl Endpoint {
             Purpose::Bye(id) if is_final => self.bye_concluded(id),
             Purpose::Notify(id) if is_final => self.notify_concluded(id, response.status.is_success(), now),
             Purpose::Subscribe(id) | Purpose::Refer(id) => {
-                self.subscribe_answered(client, id, response, flow, now)
+                self.subscribe_answered(client, id, response, flow, now);
             }
             Purpose::Bye(_) | Purpose::Notify(_) | Purpose::Nobody => {}
         }
@@ -393,8 +381,8 @@ impl Endpoint {
         let next = apply_route_set(&mut request, &uri, &route_set);
         let headers = &mut request.headers;
         headers.push("Max-Forwards", "70");
-        headers.push("From", compose::clean(&from.to_string()));
-        headers.push("To", compose::clean(&to.to_string()));
+        headers.push("From", from.to_string());
+        headers.push("To", to.to_string());
         headers.push("Call-ID", self.tokens.call_id());
         headers.push("CSeq", format!("1 {method}"));
         (request, Hop::to(&next, &self.config))
@@ -412,26 +400,17 @@ impl Endpoint {
 
     fn sign(&self, request: &mut Request) {
         if !self.config.product.is_empty() {
-            request
-                .headers
-                .push("User-Agent", compose::clean(&self.config.product));
+            request.headers.push("User-Agent", self.config.product.as_str());
         }
     }
 
-    /// Sends the validator's refusal back to where the message came from. An ACK is never answered (RFC 3261 §17.1.1.3).
+    /// Sends the validator's refusal back to where the message came from.
     fn refuse_unreadable(&mut self, flow: Flow, response: Response) {
-        let is_ack = response
-            .headers
-            .get("CSeq")
-            .is_some_and(|cseq| cseq.trim_end().ends_with("ACK"));
-        if is_ack {
-            return;
-        }
         let via = response
             .headers
             .list("Via")
             .next()
-            .and_then(|via| via.parse::<crate::message::Via>().ok());
+            .and_then(|via| via.parse::<Via>().ok());
         let port = match (flow.transport, via) {
             (Transport::Udp, Some(via)) if via.rport.is_none() => {
                 via.port.unwrap_or(default_port(flow.transport))
@@ -455,27 +434,4 @@ impl Endpoint {
         self.last_subscription += 1;
         SubscriptionId(self.last_subscription * 2 - 1)
     }
-}
-
-/// The head of a message whose body was not kept, closed and with its Content-Length left out.
-fn without_body(head: &[u8]) -> Bytes {
-    let mut kept = Vec::with_capacity(head.len().min(64 * 1024) + 4);
-    for line in head.split_inclusive(|byte| *byte == b'\n') {
-        let text = line.strip_suffix(b"\n").unwrap_or(line);
-        let text = text.strip_suffix(b"\r").unwrap_or(text);
-        if text.is_empty() {
-            break;
-        }
-        let name = text
-            .split(|byte| *byte == b':')
-            .next()
-            .unwrap_or_default()
-            .trim_ascii_end();
-        let is_length = name.eq_ignore_ascii_case(b"Content-Length") || name.eq_ignore_ascii_case(b"l");
-        if !is_length && line.ends_with(b"\n") {
-            kept.extend_from_slice(line);
-        }
-    }
-    kept.extend_from_slice(b"\r\n");
-    Bytes::from(kept)
 }

@@ -179,7 +179,7 @@ impl Endpoint {
             Some(Stage::Active) => self.await_last_notify(id, SubscriptionEnd::Expired, now),
             // The owner is silent; the subscriber must hear of the end all the same (RFC 6665 §4.2.2).
             Some(Stage::Ending) => {
-                self.notify(id, SubscriptionState::Terminated("timeout".to_owned()), None, now)
+                self.notify(id, SubscriptionState::Terminated("timeout".to_owned()), None, now);
             }
             Some(Stage::Pending(_) | Stage::Closing) | None => {}
         }
@@ -231,7 +231,7 @@ impl Endpoint {
 
     /// Event and the time to grant.
     fn read_subscribe(&self, received: &Received) -> Result<(EventName, Duration), Reply> {
-        let event = received.request.headers.get("Event").map(EventName::read);
+        let event = received.request.headers.get("Event").and_then(EventName::read);
         let bad_event = || Reply::new(489).with("Allow-Events", compose::ALLOW_EVENTS);
         let event = event.ok_or_else(bad_event)?;
         match event.package.as_str() {

@@ -96,13 +96,10 @@ impl Endpoint {
 }
 
 fn single_refer_to(received: &Received) -> Option<NameAddr> {
-    let headers = &received.request.headers.0;
-    let mut values = headers
-        .iter()
-        .filter(|header| header.name.eq_ignore_ascii_case("Refer-To"));
+    let mut values = received.request.headers.list("Refer-To");
     let value = values.next()?;
-    if values.next().is_some() {
-        return None;
+    match values.next() {
+        None => value.parse().ok(),
+        Some(_) => None,
     }
-    value.value.parse().ok()
 }

@@ -103,7 +103,7 @@ impl Reply {
     }
 
     pub(super) fn phrase(mut self, phrase: Option<String>) -> Self {
-        self.phrase = phrase.map(|phrase| compose::clean(&phrase));
+        self.phrase = phrase.map(|phrase| phrase.replace(char::is_control, ""));
         self
     }
 
@@ -121,6 +121,10 @@ impl Reply {
     pub(super) fn opening_dialog(mut self) -> Self {
         self.opens_dialog = true;
         self
+    }
+
+    pub(super) fn is_success(&self) -> bool {
+        self.status.is_success()
     }
 
     pub(super) fn write(self, echo: &Echo, to_tag: &str, product: &str) -> Bytes {
@@ -166,6 +170,14 @@ impl Servers {
     /// The tag that responses to this request carry in To.
     pub(super) fn to_tag(&self, id: ServerId) -> Option<&str> {
         self.table.get(&id).map(|server| server.to_tag.as_str())
+    }
+
+    /// RFC 3261 §9.2: the answer to CANCEL carries the tag of the answer to its request.
+    pub(super) fn share_to_tag(&mut self, from: ServerId, to: ServerId) {
+        let tag = self.to_tag(from).map(str::to_owned);
+        if let (Some(tag), Some(server)) = (tag, self.table.get_mut(&to)) {
+            server.to_tag = tag;
+        }
     }
 
     pub(super) fn cseq(&self, id: ServerId) -> Option<u32> {
@@ -317,7 +329,7 @@ impl Endpoint {
             let unanswered = self.servers.due(id);
             self.forget_server(id);
             if let Some(due) = unanswered {
-                self.answer_lapsed(due, id);
+                self.answer_lapsed(due, id, now);
             }
         } else {
             self.arm_server(id);

@@ -75,7 +75,7 @@ impl Endpoint {
         } = parameters;
         let (mut request, hop) = self.opening_request(Method::SUBSCRIBE, uri, from, &to);
         let contact = self.contact_towards(&contact, &hop);
-        let event = EventName::read(&event);
+        let event = EventName::of_package(&event);
         push_subscribe(&mut request, &contact, &event, &accept, expires);
         self.sign(&mut request);
         self.open_subscriber(id, request, hop, contact, event, Some(accept), expires, now);
@@ -92,9 +92,7 @@ impl Endpoint {
         let (mut request, hop) = self.opening_request(Method::REFER, uri, from, &to);
         let contact = self.contact_towards(&contact, &hop);
         request.headers.push("Contact", contact.as_str());
-        request
-            .headers
-            .push("Refer-To", compose::clean(&refer_to.to_string()));
+        request.headers.push("Refer-To", refer_to.to_string());
         request.headers.push("Accept", "message/sipfrag");
         self.sign(&mut request);
         self.open_subscriber(
@@ -173,7 +171,7 @@ impl Endpoint {
         now: Instant,
     ) {
         let headers = &received.request.headers;
-        let Some(event) = headers.get("Event").map(EventName::read) else {
+        let Some(event) = headers.get("Event").and_then(EventName::read) else {
             return self.reply(
                 server,
                 Reply::new(489).with("Allow-Events", compose::ALLOW_EVENTS),
@@ -187,11 +185,13 @@ impl Endpoint {
         let Some((id, key)) = found else {
             return self.reply(server, Reply::new(481), now);
         };
-        let Some(state) = headers.get("Subscription-State") else {
-            let refusal = Reply::new(400).phrase(Some("Subscription-State missing".to_owned()));
+        let Some((state, left)) = headers
+            .get("Subscription-State")
+            .and_then(compose::read_subscription_state)
+        else {
+            let refusal = Reply::new(400).phrase(Some("Subscription-State missing or malformed".to_owned()));
             return self.reply(server, refusal, now);
         };
-        let (state, left) = compose::read_subscription_state(state);
         if let Some(dialog) = self.dialogs.get_mut(key) {
             dialog.refresh_target(received.contact());
         }
@@ -210,7 +210,7 @@ impl Endpoint {
             subscriber.notified = true;
             if let Some(left) = left {
                 subscriber.renew_at = Some(renewal(
-                    Duration::from_secs(left),
+                    Duration::from_secs(left.into()),
                     subscriber.accept.is_some(),
                     now,
                 ));
@@ -469,7 +469,7 @@ fn push_subscribe(request: &mut Request, contact: &str, event: &EventName, accep
     let headers = &mut request.headers;
     headers.push("Contact", contact);
     headers.push("Event", event.to_string());
-    headers.push("Accept", compose::clean(accept));
+    headers.push("Accept", accept);
     headers.push("Expires", expires.as_secs().to_string());
     headers.push("Allow-Events", compose::ALLOW_EVENTS);
 }

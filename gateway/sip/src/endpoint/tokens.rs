@@ -2,13 +2,11 @@
 
 use std::fmt::Write as _;
 
+use crate::message::MAGIC_COOKIE;
 use rand_chacha::{
     ChaCha12Rng,
     rand_core::{Rng as _, SeedableRng as _},
 };
-
-/// RFC 3261 §8.1.1.7: marks a branch that is unique.
-pub(super) const MAGIC_COOKIE: &str = "z9hG4bK";
 
 pub(super) struct Tokens {
     random: ChaCha12Rng,

@@ -117,22 +117,16 @@ impl Endpoint {
         dialog.heard_on(received);
         let invite = self.open_invite_usage(key);
         match (received.method(), invite) {
-            (method, Some(invite)) if *method == Method::INVITE => {
-                self.handle_reinvite(received, invite, id, now)
-            }
-            (method, Some(invite)) if *method == Method::UPDATE => {
-                self.handle_update(received, invite, id, now)
-            }
-            (method, _) if *method == Method::BYE => self.handle_bye(received, key, id, now),
-            (method, invite) if *method == Method::SUBSCRIBE => {
+            (&Method::INVITE, Some(invite)) => self.handle_reinvite(received, invite, id, now),
+            (&Method::UPDATE, Some(invite)) => self.handle_update(received, invite, id, now),
+            (&Method::BYE, _) => self.handle_bye(received, key, id, now),
+            (&Method::SUBSCRIBE, invite) => {
                 self.handle_subscribe_in_dialog(received, key, invite, id, now);
             }
-            (method, _) if *method == Method::NOTIFY => self.handle_notify(received, Some(key), id, now),
-            (method, invite) if *method == Method::REFER => {
-                self.handle_refer(received, Some((key, invite)), id, now)
-            }
-            (method, _) if *method == Method::OPTIONS => self.handle_options(false, id, now),
-            (method, Some(invite)) if *method == Method::INFO || *method == Method::MESSAGE => {
+            (&Method::NOTIFY, _) => self.handle_notify(received, Some(key), id, now),
+            (&Method::REFER, invite) => self.handle_refer(received, Some((key, invite)), id, now),
+            (&Method::OPTIONS, _) => self.handle_options(false, id, now),
+            (&(Method::INFO | Method::MESSAGE), Some(invite)) => {
                 self.ask(received, Some(invite), id);
             }
             _ => self.reply(id, Reply::new(481), now),
@@ -140,12 +134,12 @@ impl Endpoint {
     }
 
     fn handle_outside_dialog(&mut self, received: &Received, id: ServerId, now: Instant) {
-        match received.method() {
-            method if *method == Method::INVITE => self.handle_invite(received, id, now),
-            method if *method == Method::SUBSCRIBE => self.handle_subscribe(received, id, now),
-            method if *method == Method::REFER => self.handle_refer(received, None, id, now),
-            method if *method == Method::OPTIONS => self.handle_options(true, id, now),
-            method if *method == Method::MESSAGE => self.ask(received, None, id),
+        match *received.method() {
+            Method::INVITE => self.handle_invite(received, id, now),
+            Method::SUBSCRIBE => self.handle_subscribe(received, id, now),
+            Method::REFER => self.handle_refer(received, None, id, now),
+            Method::OPTIONS => self.handle_options(true, id, now),
+            Method::MESSAGE => self.ask(received, None, id),
             _ => self.reply(id, Reply::new(481), now),
         }
     }

@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-use super::{Expiry, Retransmission, Sends, Step, T2, TIMER_C, Timing, earlier};
+use super::{Expiry, Retransmission, Sends, Step, TIMER_C, Timing, earlier};
 use crate::message::StatusCode;
 
 #[derive(Debug)]
@@ -141,6 +141,5 @@ mod tests {
             sent.push((at - start).as_millis());
         }
         assert_eq!(sent, [500, 1500, 3500, 7500, 15500, 31500]);
-        assert!(Duration::from_millis(16_000) > T2);
     }
 }

@@ -1,0 +1,227 @@
+//! INVITE as callee: RFC 3261 §13.3, §14, §15, §17.2.1, RFC 6026.
+
+use crate::scene::{Ask, Scene, body, room, seconds, tag_of, tcp};
+use sip::{Command, EndCause, Event, Reason, StatusCode, message::Message};
+
+#[test]
+fn invite_is_answered_100_at_once_and_200_confirmed_by_ack() {
+    let mut scene = Scene::new();
+    scene.ask(&Ask::invite());
+    let trying = scene.response();
+    assert_eq!(trying.status.0, 100);
+    assert!(!trying.headers.get("To").unwrap().contains("tag="));
+    let Event::Invited { dialog, request, due } = scene.event() else {
+        panic!()
+    };
+    assert_eq!(request.from.parameter("tag"), None);
+    assert_eq!(request.body.unwrap().content_type, "application/sdp");
+    let ok = scene.accept(due);
+    assert_eq!(ok.status.0, 200);
+    assert_eq!(
+        ok.headers.get("Contact"),
+        Some("<sip:capulet@198.51.100.1:5060>;isfocus")
+    );
+    let tag = tag_of(&ok);
+    scene.ask(&Ask::ack(1, &tag));
+    assert_eq!(scene.event(), Event::Confirmed { dialog });
+    scene.ask(&Ask::ack(1, &tag).branch("z9hG4bK-again"));
+    scene.pass(seconds(60.0));
+    scene.assert_quiet();
+    assert_eq!(scene.endpoint.census(), (1, 0, 0));
+    scene.ask(
+        &Ask::new("BYE", 2)
+            .to(&tag)
+            .header("Reason: SIP;cause=200;text=\"a \\\"b\\\"\""),
+    );
+    assert_eq!(scene.titles(), ["200 BYE"]);
+    let reason = Reason {
+        cause: StatusCode(200),
+        text: "a \"b\"".to_owned(),
+    };
+    assert_eq!(
+        scene.event(),
+        Event::Ended {
+            dialog,
+            cause: EndCause::Bye(Some(reason))
+        }
+    );
+    scene.pass(seconds(33.0));
+    scene.assert_empty();
+}
+
+#[test]
+fn a_2xx_is_retransmitted_on_every_transport_until_64_t1_then_bye() {
+    for transport in ["UDP", "TCP"] {
+        let mut scene = Scene::new();
+        let (dialog, due) = scene.invited(&Ask::invite().over(transport));
+        scene.accept(due);
+        scene.pass(seconds(31.9));
+        let times: Vec<u128> = scene
+            .log()
+            .into_iter()
+            .map(|(at, title)| {
+                assert_eq!(title, "200 INVITE");
+                at
+            })
+            .collect();
+        assert_eq!(
+            times,
+            [
+                500, 1500, 3500, 7500, 11_500, 15_500, 19_500, 23_500, 27_500, 31_500
+            ]
+        );
+        scene.assert_quiet();
+        scene.pass(seconds(0.1));
+        assert_eq!(scene.titles(), ["BYE"]);
+        assert_eq!(
+            scene.event(),
+            Event::Ended {
+                dialog,
+                cause: EndCause::NoAck
+            }
+        );
+        scene.pass(seconds(40.0));
+        scene.log();
+        assert!(scene.events.is_empty());
+        scene.assert_empty();
+    }
+}
+
+#[test]
+fn a_retransmitted_invite_replays_the_last_response_and_tells_nobody() {
+    let mut scene = Scene::new();
+    let invite = Ask::invite();
+    let (dialog, due) = scene.invited(&invite);
+    scene.ask(&invite);
+    assert_eq!(scene.titles(), ["100 INVITE"]);
+    scene.command(Command::Ring {
+        dialog,
+        status: StatusCode(180),
+    });
+    let ringing = scene.response();
+    assert_eq!(ringing.status.0, 180);
+    let tag = tag_of(&ringing);
+    scene.ask(&invite);
+    assert_eq!(scene.titles(), ["180 INVITE"]);
+    assert_eq!(tag_of(&scene.accept(due)), tag);
+    // RFC 6026 §7.1: the Accepted state absorbs it.
+    scene.ask(&invite);
+    scene.assert_quiet();
+}
+
+#[test]
+fn timers_g_h_and_i_guard_a_refusal() {
+    let mut scene = Scene::new();
+    let invite = Ask::invite();
+    let (_, due) = scene.invited(&invite);
+    let refuse = Command::Refuse {
+        due,
+        status: StatusCode(486),
+        phrase: Some("Room\r\nfull".to_owned()),
+        headers: Vec::new(),
+    };
+    scene.command(refuse);
+    let busy = scene.response();
+    assert_eq!((busy.status.0, busy.reason.as_str()), (486, "Roomfull"));
+    scene.pass(seconds(31.9));
+    let times: Vec<u128> = scene.log().into_iter().map(|(at, _)| at).collect();
+    assert_eq!(
+        times,
+        [
+            500, 1500, 3500, 7500, 11_500, 15_500, 19_500, 23_500, 27_500, 31_500
+        ]
+    );
+    scene.pass(seconds(0.2));
+    scene.assert_empty();
+
+    let (_, due) = scene.invited(&Ask::invite().branch("z9hG4bK-second").call("call-2"));
+    scene.command(Command::Refuse {
+        due,
+        status: StatusCode(486),
+        phrase: None,
+        headers: Vec::new(),
+    });
+    let tag = tag_of(&scene.response());
+    scene.ask(&Ask::ack(1, &tag).branch("z9hG4bK-second").call("call-2"));
+    scene.pass(seconds(4.9));
+    scene.assert_quiet();
+    assert_eq!(scene.endpoint.census().2, 1);
+    scene.pass(seconds(0.2));
+    scene.assert_empty();
+}
+
+#[test]
+fn cancel_before_the_answer_is_200_and_487_and_voids_the_answer() {
+    let mut scene = Scene::new();
+    let invite = Ask::invite();
+    let (dialog, due) = scene.invited(&invite);
+    scene.ask(&Ask::new("CANCEL", 1).branch(&invite.branch).contact(None));
+    assert_eq!(scene.titles(), ["200 CANCEL", "487 INVITE"]);
+    assert_eq!(scene.event(), Event::Cancelled { dialog });
+    scene.command(Command::Accept {
+        due,
+        contact: room(),
+        body: body(),
+    });
+    scene.assert_quiet();
+    scene.ask(&Ask::ack(1, "any").branch(&invite.branch));
+    scene.pass(seconds(33.0));
+    scene.assert_quiet();
+    scene.assert_empty();
+}
+
+#[test]
+fn cancel_after_the_answer_is_200_without_effect_and_481_for_no_transaction() {
+    let mut scene = Scene::new();
+    let invite = Ask::invite();
+    let (_, due) = scene.invited(&invite);
+    scene.accept(due);
+    scene.ask(&Ask::new("CANCEL", 1).branch(&invite.branch).contact(None));
+    assert_eq!(scene.titles(), ["200 CANCEL"]);
+    assert!(scene.events.is_empty());
+    scene.ask(&Ask::new("CANCEL", 1).branch("z9hG4bK-other").contact(None));
+    assert_eq!(scene.titles(), ["481 CANCEL"]);
+}
+
+#[test]
+fn the_owners_bye_waits_for_the_ack() {
+    let mut scene = Scene::new();
+    let (dialog, due) = scene.invited(&Ask::invite());
+    let tag = tag_of(&scene.accept(due));
+    let reason = Reason {
+        cause: StatusCode(403),
+        text: "banned".to_owned(),
+    };
+    scene.command(Command::Bye {
+        dialog,
+        reason: Some(reason),
+    });
+    scene.assert_quiet();
+    scene.ask(&Ask::ack(1, &tag));
+    let bye = scene.request();
+    assert_eq!(bye.headers.get("Reason"), Some("SIP;cause=403;text=\"banned\""));
+    assert_eq!(bye.uri.to_string(), "sip:romeo@192.0.2.10:5060");
+    scene.assert_quiet();
+    scene.answer(&bye, 200);
+    assert_eq!(
+        scene.event(),
+        Event::Ended {
+            dialog,
+            cause: EndCause::ByUs
+        }
+    );
+    scene.pass(seconds(33.0));
+    scene.assert_empty();
+}
+
+#[test]
+fn a_response_goes_back_on_its_connection_and_falls_back_to_sent_by() {
+    let mut scene = Scene::new();
+    scene.ask(&Ask::invite().over("TCP"));
+    let transmit = scene.transmit();
+    assert_eq!(transmit.target.flow, tcp(1).id);
+    assert_eq!(transmit.target.peer, "192.0.2.10:5060".parse().unwrap());
+    let Ok(Message::Response(_)) = Message::parse(&transmit.bytes) else {
+        panic!()
+    };
+}
