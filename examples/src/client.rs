@@ -552,9 +552,12 @@ impl Client {
         self.numbered
     }
 
+    /// The time of day to the millisecond, which is as exact as people and CPIM need it.
     fn wall_clock(&self, now: Instant) -> Timestamp {
         let (start, wall) = self.started;
-        wall.checked_add(now.saturating_duration_since(start))
-            .unwrap_or(wall)
+        let exact = wall
+            .checked_add(now.saturating_duration_since(start))
+            .unwrap_or(wall);
+        Timestamp::from_millisecond(exact.as_millisecond()).unwrap_or(exact)
     }
 }

@@ -41,7 +41,7 @@
 //! | `joined` | `nick` | Somebody came in. |
 //! | `left` | `nick`, `how`: `departed`, `booted` or `unsaid`, `reason` | Somebody left, or was removed. |
 //! | `renamed` | `old`, `new` | A new nickname. A document that tells of one who left by himself and of one who came, and of nobody else, is taken for one. Of another one's change that was gathered into a document with more in it, there is a `left` and a `joined`. |
-//! | `subject` | `text` | The subject, behind the first `roster` and when it changes. |
+//! | `subject` | `text` | The subject: behind the first `roster` if there is one, and when it changes; empty when it was taken away. |
 //! | `no_roster` | `code`, `reason` | The room refuses the subscription (a SIP status). The stay goes on without `roster`, `joined`, `left`, `renamed`, `subject`. |
 //! | `message` | `from`, `text`, `private`, `at` | A message to all or to us alone; `from` is a nickname, or a URI for who has none; `at` is when it was written (RFC 3339). |
 //! | `sent` | `ref`, `to`, `text`, `at` | The room has our message: MSRP 200. `to` is the nickname of a private one. |

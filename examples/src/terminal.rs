@@ -124,6 +124,9 @@ impl Terminal {
                 )
             }
             Event::Renamed { old, new } => (Ink::Faint, format!("{old} is now {new}")),
+            Event::Subject { text } if text.is_empty() => {
+                (Ink::Plain, "there is no subject any more".to_owned())
+            }
             Event::Subject { text } => (Ink::Plain, format!("subject: {text}")),
             Event::NoRoster { refusal } => (
                 Ink::Bad,
