@@ -97,7 +97,9 @@ fn leaves(value: &toml_edit::Item, path: &str, into: &mut BTreeMap<String, Strin
             leaves(&toml_edit::Item::Table(table.clone()), path, into);
         }
     } else {
-        into.insert(path.to_owned(), value.to_string().trim().to_owned());
+        // Lists may stand on one line or several.
+        let shown: String = value.to_string().split_whitespace().collect();
+        into.insert(path.to_owned(), shown.replace(",]", "]"));
     }
 }
 

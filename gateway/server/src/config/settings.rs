@@ -388,6 +388,7 @@ limits! {
         reassembly: usize = "human::octets",
         sessions: usize = "human::count",
         outgoing: usize = "human::octets",
+        unanswered: usize = "human::count",
         transaction: Duration = "human::duration",
         chunk_reception: Duration = "human::duration",
     }
@@ -398,6 +399,7 @@ limits! {
         depth: usize = "human::count",
         attribute: usize = "human::octets",
         attributes: usize = "human::count",
+        elements: usize = "human::count",
         name: usize = "human::octets",
         stanza_in: usize = "human::octets",
         stanza_out: usize = "human::octets",

@@ -106,6 +106,17 @@ impl StreamDecoder {
         }
     }
 
+    /// Whether octets of a message have come whose end has not: the peer owes the rest. To be asked when [`StreamDecoder::poll`] has given
+    /// `None`.
+    #[must_use]
+    pub fn is_within_message(&self) -> bool {
+        match self.state {
+            State::Head { searched } => searched > 0,
+            State::Message { .. } | State::Skipping { .. } => true,
+            State::Lost => false,
+        }
+    }
+
     /// Takes line ends that stand before a message: two are a keep-alive, a single one is the answer to ours or nothing (RFC 3261 §7.5).
     fn take_line_ends(&mut self) -> LineEnds {
         loop {

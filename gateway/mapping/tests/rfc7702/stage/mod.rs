@@ -92,12 +92,16 @@ impl Stage {
 
     /// The same with the link down.
     pub(crate) fn dark(config: Config) -> Self {
+        #[expect(
+            clippy::disallowed_methods,
+            reason = "an Instant can be had from the clock alone; only this one is"
+        )]
         let now = Instant::now();
         let wall = "2026-01-01T00:00:00Z".parse().unwrap();
         let mut stage = Self {
             now,
             gateway: Gateway::new(config, [7; 32], (now, wall)),
-            focus: endpoint(GATEWAY.parse().unwrap(), 1),
+            focus: endpoint(GATEWAY.parse().unwrap(), 1, None),
             users: Vec::new(),
             muc: Muc::default(),
             to_rooms: Vec::new(),
@@ -127,7 +131,7 @@ impl Stage {
             .parse()
             .unwrap();
         self.users.push(User {
-            endpoint: endpoint(address, 100 + u8::try_from(n).unwrap()),
+            endpoint: endpoint(address, 100 + u8::try_from(n).unwrap(), Some(GATEWAY)),
             msrp: msrp::Connection::new(msrp::Limits::default(), [50 + u8::try_from(n).unwrap(); 32]),
             address,
             aor: format!("sip:{name}@example.org").parse().unwrap(),
@@ -186,10 +190,7 @@ impl Stage {
                 content_type: kind.to_owned(),
                 bytes: Bytes::copy_from_slice(body.as_bytes()),
             },
-            headers: vec![sip::Header {
-                name: "Route".into(),
-                value: format!("<sip:{GATEWAY};transport=tcp;lr>"),
-            }],
+            headers: Vec::new(),
         };
         let dialog = DialogId(caller.dialog.0 + 2);
         caller.dialog = dialog;
@@ -493,14 +494,14 @@ impl Stage {
                         wire.machine.handle_command(command, self.now);
                     }
                 }
-                Command::Xmpp(xmpp::Command::Send(stanza)) => self.to_room(stanza),
+                Command::Xmpp(xmpp::Command::Send(stanza)) => self.deliver_to_room(stanza),
                 Command::Xmpp(xmpp::Command::Shutdown) => {}
             }
         }
         moved
     }
 
-    fn to_room(&mut self, stanza: Outgoing) {
+    fn deliver_to_room(&mut self, stanza: Outgoing) {
         if !self.link_up {
             let unsent = xmpp::Event::Unsent {
                 stanza: Box::new(stanza),
@@ -551,11 +552,8 @@ impl Stage {
     fn carry_msrp(&mut self) -> bool {
         let mut moved = false;
         for (connection, wire) in &mut self.switch {
-            if !wire.open {
-                continue;
-            }
             let user = &mut self.users[wire.user];
-            if user.connection == Some(*connection) {
+            if wire.open && user.connection == Some(*connection) {
                 let mut octets = BytesMut::new();
                 while user.msrp.poll_transmit(&mut octets, 65_536, self.now) {}
                 if !octets.is_empty() && !user.silent {
@@ -618,14 +616,14 @@ fn flow(peer: SocketAddr, id: u64) -> Flow {
     }
 }
 
-fn endpoint(address: SocketAddr, seed: u8) -> Endpoint {
+fn endpoint(address: SocketAddr, seed: u8, proxy: Option<&str>) -> Endpoint {
     let config = sip::Config {
         local: vec![LocalAddress {
             transport: Transport::Tcp,
             host: address.ip().to_string(),
             port: address.port(),
         }],
-        outbound_proxy: None,
+        outbound_proxy: proxy.map(|proxy| format!("sip:{proxy};transport=tcp;lr").parse().unwrap()),
         product: "stage".to_owned(),
         limits: sip::Limits::default(),
         t1: Duration::from_millis(500),

@@ -34,7 +34,14 @@ impl Muc {
     /// A native user enters. Returns what our occupants are sent.
     pub(crate) fn native_enters(&mut self, room: &str, nickname: &str) -> Vec<Stanza> {
         let room = BareJid::new(room).unwrap();
-        let jid = Jid::new(&format!("{}@example.com/x", nickname.to_lowercase())).unwrap();
+        let jid = Jid::new(&format!(
+            "user{}@example.com/x",
+            self.rooms
+                .values()
+                .map(|room| room.occupants.len())
+                .sum::<usize>()
+        ))
+        .unwrap();
         let state = self.rooms.entry(room.clone()).or_default();
         state.occupants.push((nickname.to_owned(), jid));
         state.tell_ours(|to| {

@@ -150,7 +150,6 @@ impl Reader {
                 Err(_) => return "broken",
             }
             self.decoder.feed(&buffer);
-            let blank = buffer.iter().all(|octet| matches!(octet, b'\r' | b'\n'));
             buffer.clear();
             let mut whole = false;
             while let Some(item) = self.decoder.poll() {
@@ -159,7 +158,8 @@ impl Reader {
                     return why;
                 }
             }
-            self.deadlines.note_read(whole, blank, Instant::now());
+            self.deadlines
+                .note_read(whole, self.decoder.is_within_message(), Instant::now());
         }
     }
 
@@ -207,12 +207,13 @@ impl Deadlines {
         }
     }
 
-    /// Octets came: `whole` when they completed something, `blank` when they are line ends alone, as between messages.
-    fn note_read(&mut self, whole: bool, blank: bool, now: Instant) {
+    /// Octets came: `whole` when they completed something, `within` when a message is left unfinished behind it.
+    fn note_read(&mut self, whole: bool, within: bool, now: Instant) {
         if whole {
             self.whole = Some(now);
             self.begun = None;
-        } else if !blank {
+        }
+        if within {
             self.begun.get_or_insert(now);
         }
     }

@@ -1,0 +1,429 @@
+//! The shell on loopback sockets: who is answered, who is dropped, and that nobody else notices.
+
+use std::{net::SocketAddr, path::PathBuf, time::Duration};
+
+use server::{config, gateway::Bound};
+use sip::Transport;
+use tokio::{
+    io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader},
+    net::{TcpListener, TcpSocket, TcpStream, UdpSocket},
+    sync::oneshot,
+    task::JoinHandle,
+};
+
+/// Long enough for anything that is to happen.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+async fn within<T>(what: &str, future: impl Future<Output = T>) -> T {
+    match tokio::time::timeout(PATIENCE, future).await {
+        Ok(value) => value,
+        Err(_) => panic!("not in time: {what}"),
+    }
+}
+
+/// A running gateway.
+struct Running {
+    udp: SocketAddr,
+    tcp: SocketAddr,
+    msrp: SocketAddr,
+    stop: oneshot::Sender<()>,
+    task: JoinHandle<()>,
+}
+
+impl Running {
+    /// Starts one on free ports, with settings on top as environment variables would give them.
+    async fn start(xmpp: SocketAddr, settings: &[(&str, &str)]) -> Self {
+        let xmpp = xmpp.to_string();
+        let mut variables = vec![
+            ("GATEWAY__XMPP__SERVER", xmpp.as_str()),
+            ("GATEWAY__SIP__LISTEN", "udp:127.0.0.1:0,tcp:127.0.0.1:0"),
+            ("GATEWAY__MSRP__LISTEN", "127.0.0.1:0"),
+        ];
+        variables.extend_from_slice(settings);
+        let variables = variables
+            .into_iter()
+            .map(|(name, value)| (name.into(), value.into()));
+        let loaded = config::load(&deployed(), variables).unwrap_or_else(|faults| {
+            panic!("{}", faults.iter().map(ToString::to_string).collect::<String>())
+        });
+        let bound = Bound::bind(loaded.config).await.unwrap();
+        let at = |transport| {
+            bound
+                .sip_addresses()
+                .iter()
+                .find(|(other, _)| *other == transport)
+                .unwrap()
+                .1
+        };
+        let (udp, tcp, msrp) = (at(Transport::Udp), at(Transport::Tcp), bound.msrp_address());
+        let (stop, stopped) = oneshot::channel();
+        let task = tokio::spawn(async move {
+            let stop = async {
+                let _dropped = stopped.await;
+            };
+            bound.serve(stop).await.unwrap();
+        });
+        Self {
+            udp,
+            tcp,
+            msrp,
+            stop,
+            task,
+        }
+    }
+
+    async fn stop(self) {
+        self.stop.send(()).unwrap();
+        within("the gateway stops", self.task).await.unwrap();
+    }
+}
+
+fn deployed() -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../deploy/gateway.toml")
+}
+
+/// An address at which nobody listens.
+async fn nobody() -> SocketAddr {
+    TcpListener::bind("127.0.0.1:0")
+        .await
+        .unwrap()
+        .local_addr()
+        .unwrap()
+}
+
+fn request(method: &str, transport: &str, number: usize) -> String {
+    format!(
+        "{method} sip:capulet@rooms.example.com SIP/2.0\r\n\
+         Via: SIP/2.0/{transport} 127.0.0.1:9;branch=z9hG4bK{number};rport\r\n\
+         Max-Forwards: 70\r\n\
+         From: <sip:romeo@example.org>;tag=a{number}\r\n\
+         To: <sip:capulet@rooms.example.com>\r\n\
+         Call-ID: {number}@127.0.0.1\r\n\
+         CSeq: 1 {method}\r\n\
+         Contact: <sip:romeo@127.0.0.1:9>\r\n\
+         Content-Length: 0\r\n\r\n"
+    )
+}
+
+/// One response from a stream: its status line and its headers.
+async fn response(stream: &mut BufReader<TcpStream>) -> Vec<String> {
+    let mut lines = Vec::new();
+    loop {
+        let mut line = String::new();
+        let read = within("a response", stream.read_line(&mut line)).await.unwrap();
+        assert_ne!(read, 0, "the stream ended after {lines:?}");
+        match line.trim_end() {
+            "" if lines.is_empty() => {}
+            "" => return lines,
+            line => lines.push(line.to_owned()),
+        }
+    }
+}
+
+async fn connect(address: SocketAddr) -> BufReader<TcpStream> {
+    BufReader::new(within("connect", TcpStream::connect(address)).await.unwrap())
+}
+
+/// Asks with OPTIONS whether the gateway lives; gives the status line.
+async fn options(stream: &mut BufReader<TcpStream>, number: usize) -> String {
+    stream
+        .write_all(request("OPTIONS", "TCP", number).as_bytes())
+        .await
+        .unwrap();
+    response(stream).await.remove(0)
+}
+
+async fn assert_lives(gateway: &Running) {
+    let status = options(&mut connect(gateway.tcp).await, 999_999).await;
+    assert!(status.starts_with("SIP/2.0 "), "{status}");
+}
+
+/// Waits until the peer has closed, whatever it says before.
+async fn closed(what: &str, stream: &mut (impl AsyncReadExt + Unpin)) {
+    let mut rest = Vec::new();
+    // A reset is a close, too.
+    let _reset = within(what, stream.read_to_end(&mut rest)).await;
+}
+
+/// Plays the server's part of one component handshake (XEP-0114).
+async fn accept_component(listener: &TcpListener) -> BufReader<TcpStream> {
+    let (stream, _) = within("the component connects", listener.accept()).await.unwrap();
+    let mut stream = BufReader::new(stream);
+    let mut header = Vec::new();
+    while !String::from_utf8_lossy(&header).contains("<stream:stream") || header.last() != Some(&b'>') {
+        let read = within("the stream header", stream.read_until(b'>', &mut header))
+            .await
+            .unwrap();
+        assert_ne!(read, 0);
+    }
+    let answer = "<?xml version='1.0'?><stream:stream xmlns='jabber:component:accept' \
+                  xmlns:stream='http://etherx.jabber.org/streams' from='example.org' id='s1'>";
+    stream.write_all(answer.as_bytes()).await.unwrap();
+    let mut handshake = Vec::new();
+    while !String::from_utf8_lossy(&handshake).ends_with("</handshake>") {
+        let read = within("the handshake", stream.read_until(b'>', &mut handshake))
+            .await
+            .unwrap();
+        assert_ne!(read, 0);
+    }
+    stream.write_all(b"<handshake/>").await.unwrap();
+    stream
+}
+
+/// Asks until the answer begins as expected: the change is on its way from one task to another.
+async fn until_options(stream: &mut BufReader<TcpStream>, expected: &str, numbers: std::ops::Range<usize>) {
+    within(expected, async {
+        for number in numbers {
+            if options(stream, number).await.starts_with(expected) {
+                return;
+            }
+            tokio::task::yield_now().await;
+        }
+        panic!("never {expected}");
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn without_the_xmpp_server_the_gateway_lives_and_an_invite_gets_503_with_retry_after() {
+    let gateway = Running::start(nobody().await, &[]).await;
+    let mut peer = connect(gateway.tcp).await;
+    until_options(&mut peer, "SIP/2.0 503", 1..10_000).await;
+    peer.write_all(request("INVITE", "TCP", 20_000).as_bytes())
+        .await
+        .unwrap();
+    let mut answer = response(&mut peer).await;
+    if answer[0].starts_with("SIP/2.0 100") {
+        answer = response(&mut peer).await;
+    }
+    assert!(answer[0].starts_with("SIP/2.0 503"), "{answer:?}");
+    assert!(
+        answer.iter().any(|line| line.starts_with("Retry-After: ")),
+        "{answer:?}"
+    );
+    gateway.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn readiness_follows_the_link_and_a_lost_link_comes_back() {
+    let server = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let gateway = Running::start(server.local_addr().unwrap(), &[]).await;
+    let mut peer = connect(gateway.tcp).await;
+    let stream = accept_component(&server).await;
+    until_options(&mut peer, "SIP/2.0 200", 1..10_000).await;
+    drop(stream);
+    until_options(&mut peer, "SIP/2.0 503", 10_000..60_000).await;
+    let stream = accept_component(&server).await;
+    until_options(&mut peer, "SIP/2.0 200", 60_000..120_000).await;
+    // A graceful stop ends the stream, not the connection alone.
+    let mut stream = stream;
+    let said = tokio::spawn(async move {
+        let mut said = String::new();
+        within("the end of the stream", stream.read_to_string(&mut said))
+            .await
+            .unwrap();
+        said
+    });
+    gateway.stop().await;
+    let said = said.await.unwrap();
+    assert!(said.ends_with("</stream:stream>"), "{said}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_peer_that_does_not_read_is_dropped_and_others_are_answered() {
+    let gateway = Running::start(nobody().await, &[]).await;
+    let socket = TcpSocket::new_v4().unwrap();
+    socket.set_recv_buffer_size(4096).unwrap();
+    let deaf = within("connect", socket.connect(gateway.tcp)).await.unwrap();
+    let (deaf_reader, mut deaf_writer) = deaf.into_split();
+    let writing = tokio::spawn(async move {
+        let mut sent = 0;
+        loop {
+            let batch: String = (0..100).map(|n| request("OPTIONS", "TCP", sent + n)).collect();
+            if deaf_writer.write_all(batch.as_bytes()).await.is_err() {
+                return sent;
+            }
+            sent += 100;
+        }
+    });
+    let mut other = connect(gateway.tcp).await;
+    let mut answered = 0;
+    while !writing.is_finished() {
+        answered += 1;
+        assert!(
+            options(&mut other, 10_000_000 + answered)
+                .await
+                .starts_with("SIP/2.0 503")
+        );
+    }
+    // More than its queue holds, since the sockets' buffers take a part.
+    let sent = within("the deaf peer is dropped", writing).await.unwrap();
+    assert!(sent * 200 > 256 * 1024, "dropped after {sent}");
+    drop(deaf_reader);
+    assert!(answered > 1);
+    assert!(options(&mut other, 10_000_000).await.starts_with("SIP/2.0 503"));
+    gateway.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_stream_that_stays_silent_at_first_is_closed() {
+    let gateway = Running::start(
+        nobody().await,
+        &[("GATEWAY__LIMITS__CONNECTIONS__SIP_FIRST", "100ms")],
+    )
+    .await;
+    closed("the silent stream", &mut connect(gateway.tcp).await).await;
+    assert_lives(&gateway).await;
+    gateway.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_message_that_dribbles_in_has_a_deadline_that_its_octets_do_not_move() {
+    let gateway = Running::start(
+        nobody().await,
+        &[("GATEWAY__LIMITS__CONNECTIONS__SIP_MESSAGE", "300ms")],
+    )
+    .await;
+    let mut stream = connect(gateway.tcp).await;
+    assert!(options(&mut stream, 1).await.starts_with("SIP/2.0 "));
+    let (mut reader, mut writer) = stream.into_inner().into_split();
+    let dribble = tokio::spawn(async move {
+        let mut tick = tokio::time::interval(Duration::from_millis(20));
+        for octet in request("OPTIONS", "TCP", 2).repeat(10).into_bytes() {
+            tick.tick().await;
+            if writer.write_all(&[octet]).await.is_err() {
+                return true;
+            }
+        }
+        false
+    });
+    closed("the dribbling stream", &mut reader).await;
+    drop(reader);
+    assert!(within("the dribble fails", dribble).await.unwrap());
+    assert_lives(&gateway).await;
+    gateway.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_stream_whose_framing_is_lost_is_closed_and_others_live() {
+    let gateway = Running::start(nobody().await, &[]).await;
+    let mut other = connect(gateway.tcp).await;
+    assert!(options(&mut other, 1).await.starts_with("SIP/2.0 "));
+    for garbage in [
+        request("OPTIONS", "TCP", 2).replace("Content-Length: 0", "Content-Length: many"),
+        // Half a message, then octets that make no head within the limits.
+        format!(
+            "{}{}",
+            &request("OPTIONS", "TCP", 3)[..150],
+            "\u{1}garbage".repeat(20_000)
+        ),
+    ] {
+        let mut stream = connect(gateway.tcp).await;
+        // It may be closed while this is being written.
+        let _closed = stream.write_all(garbage.as_bytes()).await;
+        closed("the garbled stream", &mut stream).await;
+    }
+    assert!(options(&mut other, 4).await.starts_with("SIP/2.0 "));
+    gateway.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_keep_alive_is_answered() {
+    let gateway = Running::start(nobody().await, &[]).await;
+    let mut stream = connect(gateway.tcp).await;
+    stream.write_all(b"\r\n\r\n").await.unwrap();
+    let mut pong = [0; 2];
+    within("the pong", stream.read_exact(&mut pong)).await.unwrap();
+    assert_eq!(&pong, b"\r\n");
+    gateway.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn datagrams_that_are_garbage_are_not_answered_and_do_no_harm() {
+    let gateway = Running::start(nobody().await, &[]).await;
+    let socket = UdpSocket::bind("127.0.0.1:0").await.unwrap();
+    socket.connect(gateway.udp).await.unwrap();
+    for garbage in [
+        &b""[..],
+        b"\r\n\r\n",
+        b"\0",
+        &[0xff; 1500],
+        b"OPTIONS",
+        b"SIP/2.0 200 OK\r\n\r\n",
+    ] {
+        socket.send(garbage).await.unwrap();
+    }
+    let mut buffer = vec![0; 65_535];
+    socket
+        .send(request("OPTIONS", "UDP", 1).as_bytes())
+        .await
+        .unwrap();
+    let length = within("the answer", socket.recv(&mut buffer)).await.unwrap();
+    let answer = String::from_utf8_lossy(&buffer[..length]);
+    assert!(
+        answer.starts_with("SIP/2.0 ") && answer.contains("1@127.0.0.1"),
+        "{answer}"
+    );
+    gateway.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn malformed_msrp_closes_its_connection_alone() {
+    let gateway = Running::start(nobody().await, &[]).await;
+    let mut other = connect(gateway.msrp).await;
+    let mut garbled = connect(gateway.msrp).await;
+    garbled
+        .write_all(b"GET / HTTP/1.1\r\nHost: example.org\r\n\r\n")
+        .await
+        .unwrap();
+    closed("the garbled connection", &mut garbled).await;
+    let send = "MSRP d93kswow SEND\r\n\
+                To-Path: msrp://127.0.0.1:2855/nosuchsession;tcp\r\n\
+                From-Path: msrp://127.0.0.1:9/xs4ion;tcp\r\n\
+                Message-ID: 12339sdqwer\r\n\
+                -------d93kswow$\r\n";
+    other.write_all(send.as_bytes()).await.unwrap();
+    let mut answer = String::new();
+    within("the answer", other.read_line(&mut answer)).await.unwrap();
+    assert!(answer.starts_with("MSRP d93kswow 481"), "{answer}");
+    gateway.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_msrp_connection_without_a_session_has_a_deadline_that_octets_do_not_move() {
+    let gateway = Running::start(
+        nobody().await,
+        &[("GATEWAY__LIMITS__CONNECTIONS__MSRP_UNBOUND", "300ms")],
+    )
+    .await;
+    let (mut reader, mut writer) = connect(gateway.msrp).await.into_inner().into_split();
+    let dribble = tokio::spawn(async move {
+        let mut tick = tokio::time::interval(Duration::from_millis(20));
+        for octet in b"MSRP d93kswow SEND\r\nTo-Path: ".repeat(20) {
+            tick.tick().await;
+            if writer.write_all(&[octet]).await.is_err() {
+                return true;
+            }
+        }
+        false
+    });
+    closed("the unbound connection", &mut reader).await;
+    drop(reader);
+    assert!(within("the dribble fails", dribble).await.unwrap());
+    gateway.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn connections_beyond_the_limit_of_an_address_are_closed_at_once() {
+    let gateway = Running::start(
+        nobody().await,
+        &[("GATEWAY__LIMITS__CONNECTIONS__PER_ADDRESS", "1")],
+    )
+    .await;
+    for address in [gateway.tcp, gateway.msrp] {
+        let first = connect(address).await;
+        closed("the second connection", &mut connect(address).await).await;
+        drop(first);
+    }
+    gateway.stop().await;
+}
