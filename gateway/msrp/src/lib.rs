@@ -1,7 +1,19 @@
 //! MSRP (RFC 4975) with the chat-room extension (RFC 7701) and `message/cpim` (RFC 3862), as pure state machines.
 //!
 //! The crate has no socket, no clock and no task. [`Connection`] is one transport connection that may carry several
-//! sessions: give it bytes, commands and the time; take bytes, events and the next deadline.
+//! sessions: give it bytes, commands and the time; take bytes, events and the next deadline. Its documentation has an example.
+//!
+//! | module | what |
+//! |---|---|
+//! | [`connection`] | sessions, transactions, chunks in and out, reports |
+//! | [`frame`] | one request or response: the incremental decoder and the encoder |
+//! | [`uri`] | URIs and their comparison, paths, session-ids and Message-IDs |
+//! | [`cpim`] | the wrapper that chat rooms ask for, read leniently and written strictly |
+//! | [`sdp`] | values of the attributes of an MSRP media line |
+//! | [`status`] | response and report codes |
+//!
+//! Whatever a peer sends is taken: what breaks the framing is a [`frame::Fault`], which ends the connection; any other mistake gets
+//! the answer that the RFCs ask for. [`Limits`] bounds all that is held.
 
 pub mod connection;
 pub mod cpim;

@@ -287,6 +287,17 @@ impl Connection {
         self.wire.control.len() + self.wire.queued
     }
 
+    /// Octets held of what the peer sent: an unfinished frame, incomplete messages, frames that wait for [`Command::Bind`]. It adds
+    /// up all sessions.
+    #[must_use]
+    pub fn incoming_octets(&self) -> usize {
+        let of_sessions = self.sessions.values().map(|entry| match entry {
+            Entry::Waiting(waiting) => waiting.octets,
+            Entry::Bound(session) => session.incoming_octets(),
+        });
+        self.decoder.held() + of_sessions.sum::<usize>()
+    }
+
     fn handle_frame(&mut self, frame: Frame, now: Instant) {
         match &frame.kind {
             Kind::Response(status) => {

@@ -32,7 +32,6 @@ pub(super) struct Chunk {
 #[derive(Default)]
 pub(super) struct Reassembly {
     open: BTreeMap<MessageId, Partial>,
-    /// Octets held.
     octets: usize,
 }
 
@@ -116,6 +115,11 @@ impl Reassembly {
         }
         self.keep(chunk.id, partial);
         Ok(())
+    }
+
+    /// Octets held, as [`Limits::reassembly`] counts them.
+    pub(super) fn octets(&self) -> usize {
+        self.octets
     }
 
     pub(super) fn contains(&self, id: &MessageId) -> bool {

@@ -239,6 +239,10 @@ impl Session {
         self.watch_reception(wire);
     }
 
+    pub(super) fn incoming_octets(&self) -> usize {
+        self.reassembly.octets()
+    }
+
     pub(super) fn is_ready(&self, wire: &Wire) -> bool {
         self.outbox.is_ready(wire)
     }

@@ -121,6 +121,10 @@ fn limit_of_reassembly_counts_all_messages_of_a_session() {
             peer.says(send("tid1", &[&id, "Byte-Range: 1000-*/*"], "x", '+'));
             assert_eq!(peer.hears_statuses(), [status], "{spare}");
         }
+        let held = peer.connection.incoming_octets();
+        assert_eq!(held, if last == 200 { 3 * of_one } else { 2 * of_one });
+        peer.pass(Limits::default().chunk_reception);
+        assert_eq!(peer.connection.incoming_octets(), 0);
     }
 }
 
@@ -189,7 +193,9 @@ fn frames_that_wait_for_bind_are_bounded_by_the_reassembly_limit() {
         waiting += usize::from(refused.is_empty());
     }
     assert!((5..20).contains(&waiting), "{waiting}");
+    assert!((10_000..=20_000).contains(&peer.connection.incoming_octets()));
     peer.bind();
+    assert_eq!(peer.connection.incoming_octets(), 0);
     assert_eq!(peer.events().len(), waiting);
 }
 
@@ -293,7 +299,7 @@ fn announced_totals_and_far_ranges_reserve_nothing() {
         500,
         "one place, freed by the 413"
     );
-    assert_eq!(statuses.len(), 1000);
+    assert_eq!((statuses.len(), peer.connection.incoming_octets()), (1000, 0));
 }
 
 proptest! {
@@ -320,6 +326,7 @@ proptest! {
                 prop_assert!(message.body.len() <= 2000);
             }
             peer.answer(events, Status::FORBIDDEN);
+            prop_assert!(peer.connection.incoming_octets() <= 8000);
             let statuses = peer.hears_statuses();
             prop_assert_eq!(statuses.len(), 1);
             prop_assert!([200, 403, 413, 423].contains(&statuses[0]), "{:?}", statuses);

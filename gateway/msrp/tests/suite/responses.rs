@@ -285,3 +285,57 @@ fn commands_for_no_session_fail_at_once() {
     assert_eq!(peer.events(), [failed(1, 481), answered]);
     assert_eq!(peer.hears(), "");
 }
+
+#[test]
+fn a_session_that_waits_for_bind_is_lost_with_the_connection() {
+    let mut peer = Peer::new(Limits::default());
+    peer.says(request("SEND", "tid1", &["Message-ID: m001"], "", '$'));
+    peer.connection.handle_closed(peer.now);
+    let lost = Event::Lost {
+        session: ours(),
+        cause: LostCause::Disconnected,
+    };
+    assert_eq!(peer.events(), [lost, Event::Closed]);
+    peer.bind();
+    assert_eq!(
+        peer.events(),
+        [Event::Lost {
+            session: ours(),
+            cause: LostCause::Disconnected
+        }]
+    );
+}
+
+#[test]
+fn a_bound_session_cannot_be_refused() {
+    let mut peer = Peer::bound(Limits::default());
+    peer.command(Command::RefuseBind {
+        session: ours(),
+        status: Status::NO_SESSION,
+    });
+    peer.says(request("SEND", "tid1", &["Message-ID: m001"], "", '$'));
+    assert_eq!(peer.hears_statuses(), [200]);
+}
+
+/// One sender of a round is stopped by its window; a REPORT that fails its message lets the next one go.
+#[test]
+fn a_report_that_fails_a_message_frees_its_place() {
+    let limits = Limits {
+        unanswered: 1,
+        ..Limits::default()
+    };
+    let unreported = OutgoingMessage {
+        failure_report: FailureReport::No,
+        ..message(2, "next")
+    };
+    let (mut peer, frames) = bound_and_sending([message(1, vec![b'x'; 20_000]), unreported], limits);
+    assert_eq!(frames.len(), 1);
+    let reported = Event::Reported {
+        session: ours(),
+        message: message(1, "").id,
+        status: Status::STOP_SENDING,
+    };
+    assert_eq!(peer.says(report("413")), [failed(1, 413), reported]);
+    assert_eq!(peer.hears_frames().len(), 1);
+    assert_eq!(peer.events(), [delivered(2)]);
+}
