@@ -161,10 +161,12 @@ fn read_field(line: &[u8]) -> Result<Header, Rejection> {
 
 /// Control characters may stand only behind a backslash in a quoted string, and line ends not even there (RFC 3261 §25.1).
 fn has_stray_control(value: &str) -> bool {
+    if !value.bytes().any(is_control) {
+        return false;
+    }
     let (mut quoted, mut escaped) = (false, false);
     for octet in value.bytes() {
-        let control = octet.is_ascii_control() && octet != b'\t';
-        if control && (!escaped || matches!(octet, b'\r' | b'\n')) {
+        if is_control(octet) && (!escaped || matches!(octet, b'\r' | b'\n')) {
             return true;
         }
         (quoted, escaped) = match octet {
@@ -175,6 +177,10 @@ fn has_stray_control(value: &str) -> bool {
         };
     }
     false
+}
+
+const fn is_control(octet: u8) -> bool {
+    octet.is_ascii_control() && octet != b'\t'
 }
 
 const fn too_large(rule: &'static str) -> Rejection {
