@@ -2,7 +2,7 @@
 FROM debian:bookworm-slim
 
 RUN apt-get update \
- && apt-get install -y --no-install-recommends prosody lua-event \
+ && apt-get install -y --no-install-recommends prosody \
  && rm -rf /var/lib/apt/lists/* \
  && groupadd --gid 4711 component \
  && usermod --append --groups component prosody \

@@ -14,4 +14,6 @@ printf '%s\r\n' \
     "Content-Length: 0" \
     "" >&3
 read -r -t 2 status <&3
+# The rest is read too: closing with octets unread would reset the connection, which servers log as an error.
+while read -r -t 2 line <&3 && [[ $line != $'\r' ]]; do :; done
 [[ $status == "SIP/2.0 200 "* ]]

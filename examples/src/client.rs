@@ -202,6 +202,10 @@ impl Client {
 
     /// Calls the room.
     pub(crate) fn start(&mut self, now: Instant) {
+        self.progress(format!(
+            "calling {} by way of {}",
+            self.settings.room, self.settings.proxy
+        ));
         self.call(now);
         self.settle(now);
     }
@@ -548,9 +552,12 @@ impl Client {
         self.numbered
     }
 
+    /// The time of day to the millisecond, which is as exact as people and CPIM need it.
     fn wall_clock(&self, now: Instant) -> Timestamp {
         let (start, wall) = self.started;
-        wall.checked_add(now.saturating_duration_since(start))
-            .unwrap_or(wall)
+        let exact = wall
+            .checked_add(now.saturating_duration_since(start))
+            .unwrap_or(wall);
+        Timestamp::from_millisecond(exact.as_millisecond()).unwrap_or(exact)
     }
 }

@@ -40,8 +40,8 @@
 //! | `roster` | `users`: nicknames, ours among them | After the first full conference document, and on demand. |
 //! | `joined` | `nick` | Somebody came in. |
 //! | `left` | `nick`, `how`: `departed`, `booted` or `unsaid`, `reason` | Somebody left, or was removed. |
-//! | `renamed` | `old`, `new` | A new nickname, where the documents tell it: our own always, another one's if his entry keeps its name. Otherwise it is a `left` and a `joined`. |
-//! | `subject` | `text` | The subject, behind the first `roster` and when it changes. |
+//! | `renamed` | `old`, `new` | A new nickname. A document that tells of one who left by himself and of one who came, and of nobody else, is taken for one. Of another one's change that was gathered into a document with more in it, there is a `left` and a `joined`. |
+//! | `subject` | `text` | The subject: behind the first `roster` if there is one, and when it changes; empty when it was taken away. |
 //! | `no_roster` | `code`, `reason` | The room refuses the subscription (a SIP status). The stay goes on without `roster`, `joined`, `left`, `renamed`, `subject`. |
 //! | `message` | `from`, `text`, `private`, `at` | A message to all or to us alone; `from` is a nickname, or a URI for who has none; `at` is when it was written (RFC 3339). |
 //! | `sent` | `ref`, `to`, `text`, `at` | The room has our message: MSRP 200. `to` is the nickname of a private one. |
@@ -96,7 +96,7 @@ struct Arguments {
     /// The nickname to ask for
     #[arg(long)]
     nickname: Option<String>,
-    /// The display name beside our address
+    /// The display name beside our address [default: the nickname]
     #[arg(long)]
     display_name: Option<String>,
     /// The address to listen at [default: the one that the proxy is reached from]
@@ -156,7 +156,8 @@ async fn stay(arguments: Arguments) -> io::Result<Outcome> {
     });
     let settings = Settings {
         from: arguments.from,
-        display_name: arguments.display_name,
+        // A room that must name us before it has read our wish takes the display name (RFC 7702 §6.1).
+        display_name: arguments.display_name.or_else(|| arguments.nickname.clone()),
         room: arguments.room,
         nickname: arguments.nickname,
         subscribe: !arguments.no_subscribe,

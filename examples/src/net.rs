@@ -147,6 +147,10 @@ pub(crate) async fn run(
         if let Some(outcome) = shell.client.outcome() {
             break outcome;
         }
+        if shell.muted && !shell.quitting {
+            shell.quit();
+            continue;
+        }
         let deadline = shell.client.poll_timeout();
         let wake = tokio::time::Instant::from_std(deadline.unwrap_or_else(Instant::now));
         tokio::select! {
@@ -210,6 +214,7 @@ impl Shell {
             Input::TransmitFailed(id) => self.client.handle_transmit_failed(id, now),
             Input::FlowClosed(id) => {
                 self.flows.remove(&id);
+                while self.tasks.try_join_next().is_some() {}
             }
             Input::Accepted(stream, peer) => {
                 if self.flows.len() < FLOWS {
@@ -300,12 +305,14 @@ impl Shell {
     fn show_events(&mut self) {
         let mut shown = String::new();
         while let Some(event) = self.client.poll_event() {
-            if let Event::Progress { text } = &event
+            let text = self.face.show(&event);
+            if let Event::Progress { text: step } = &event
                 && self.verbose
+                && text.is_empty()
             {
-                eprintln!("{text}");
+                eprintln!("{step}");
             }
-            shown += &self.face.show(&event);
+            shown += &text;
         }
         if !shown.is_empty() {
             if !self.quitting {
@@ -319,10 +326,7 @@ impl Shell {
         if text.is_empty() || self.muted {
             return;
         }
-        if face::print(text).is_err() {
-            self.muted = true;
-            self.quit();
-        }
+        self.muted = face::print(text).is_err();
     }
 
     fn write_to_switch(&mut self) {
@@ -428,3 +432,6 @@ async fn look_up(resolve: sip::Resolve, sender: mpsc::Sender<Input>) {
     // A closed queue means that the stay is over.
     let _ = sender.send(Input::Resolved(resolve.id, addresses)).await;
 }
+
+#[cfg(test)]
+mod tests;

@@ -199,7 +199,6 @@ fn changes(
         .map(|user| (user.entity.as_str(), user))
         .collect();
     let mut left: Vec<(String, Option<&User>)> = Vec::new();
-    let mut joined: Vec<String> = Vec::new();
     let mut changes = Vec::new();
     for (entity, nick) in &old {
         match new.get(entity) {
@@ -211,21 +210,16 @@ fn changes(
             Some(_) => {}
         }
     }
-    joined.extend(
-        new.iter()
-            .filter(|(entity, _)| !old.contains_key(*entity))
-            .map(|(_, nick)| nick.clone()),
-    );
-    if let Some((from, to)) = renaming
-        && left.iter().any(|(nick, _)| nick == from)
-        && joined.iter().any(|nick| nick == to)
-    {
-        left.retain(|(nick, _)| nick != from);
-        joined.retain(|nick| nick != to);
-        changes.push(Change::Renamed {
-            old: from.to_owned(),
-            new: to.to_owned(),
-        });
+    let newcomers = new.iter().filter(|(entity, _)| !old.contains_key(*entity));
+    let mut joined: Vec<String> = newcomers.map(|(_, nick)| nick.clone()).collect();
+    let own = renaming
+        .filter(|(from, _)| left.iter().any(|(nick, _)| nick == from))
+        .filter(|(_, to)| joined.iter().any(|nick| nick == to))
+        .map(|(from, to)| (from.to_owned(), to.to_owned()));
+    if let Some((from, to)) = own.or_else(|| told_as_renaming(document, &left, &joined)) {
+        left.retain(|(nick, _)| *nick != from);
+        joined.retain(|nick| *nick != to);
+        changes.push(Change::Renamed { old: from, new: to });
     }
     changes.extend(left.into_iter().map(|(nick, user)| departure(nick, user)));
     changes.extend(joined.into_iter().map(Change::Joined));
@@ -235,6 +229,24 @@ fn changes(
         changes.push(Change::Subject(subject.clone()));
     }
     changes
+}
+
+/// The nickname change that a document tells which names one who left by himself, one who came, and nobody else. Where the nickname is
+/// part of the entity (RFC 7702 §6.2) a change of nickname has no other form; one who comes in the moment another leaves has the same.
+fn told_as_renaming(
+    document: &Document,
+    left: &[(String, Option<&User>)],
+    joined: &[String],
+) -> Option<(String, String)> {
+    let ([(old, user)], [new]) = (left, joined) else {
+        return None;
+    };
+    let booted = matches!(
+        user.and_then(|user| user.status.as_ref()),
+        Some(EndpointStatus::Booted(_))
+    );
+    (document.state == State::Partial && document.users.len() == 2 && !booted)
+        .then(|| (old.clone(), new.clone()))
 }
 
 fn occupants(document: Option<&Document>) -> BTreeMap<&str, String> {

@@ -83,21 +83,21 @@ impl Terminal {
         format!("{} {mark}{name} {text}", self.ink(Ink::Faint, &time))
     }
 
-    /// The event in words, without the last line end; `None` if it is not shown.
-    fn words(&self, event: &Event) -> Option<String> {
+    /// The event in words, without the last line end.
+    fn words(&self, event: &Event) -> String {
         let (ink, text) = match event {
             Event::Message {
                 from,
                 text,
                 private,
                 at,
-            } => return Some(self.said(*at, if *private { "private" } else { "" }, from, text)),
+            } => return self.said(*at, if *private { "private" } else { "" }, from, text),
             Event::Sent { to, text, at, .. } => {
                 let name = self.nickname.as_deref().unwrap_or("you");
                 let mark = to.as_ref().map(|to| format!("to {to}")).unwrap_or_default();
-                return Some(self.said(*at, &mark, name, text));
+                return self.said(*at, &mark, name, text);
             }
-            Event::Progress { .. } => return None,
+            Event::Progress { text } => (Ink::Faint, format!("({text})")),
             Event::Entered { room, nickname } => {
                 let name = nickname
                     .as_ref()
@@ -124,6 +124,9 @@ impl Terminal {
                 )
             }
             Event::Renamed { old, new } => (Ink::Faint, format!("{old} is now {new}")),
+            Event::Subject { text } if text.is_empty() => {
+                (Ink::Plain, "there is no subject any more".to_owned())
+            }
             Event::Subject { text } => (Ink::Plain, format!("subject: {text}")),
             Event::NoRoster { refusal } => (
                 Ink::Bad,
@@ -150,7 +153,7 @@ impl Terminal {
             Event::Ended { cause, code, reason } => (Ink::Plain, farewell(*cause, *code, reason.as_deref())),
             Event::Error { text } => (Ink::Bad, text.clone()),
         };
-        Some(self.ink(ink, &format!("* {}", clean(&text).replace('\n', "\n  "))))
+        self.ink(ink, &format!("* {}", clean(&text).replace('\n', "\n  ")))
     }
 }
 
@@ -169,9 +172,7 @@ impl Face for Terminal {
             _ => {}
         }
         let clear = if self.interactive { CLEAR_LINE } else { "" };
-        self.words(event)
-            .map(|words| format!("{clear}{words}\n"))
-            .unwrap_or_default()
+        format!("{clear}{}\n", self.words(event))
     }
 
     fn prompt(&self) -> &'static str {

@@ -7,6 +7,8 @@ pub mod inbox;
 pub mod peers;
 pub mod ports;
 pub mod process;
+pub mod raw_msrp;
+pub mod raw_sip;
 pub mod scratch;
 pub mod stanza;
 pub mod world;

@@ -275,7 +275,7 @@ impl Client {
                 self.tell(Event::Roster {
                     users: self.roster.nicknames(),
                 });
-                if let Some(text) = subject {
+                if let Some(text) = subject.filter(|text| !text.is_empty()) {
                     self.tell(Event::Subject { text });
                 }
             }

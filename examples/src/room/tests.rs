@@ -177,11 +177,35 @@ fn an_occupant_whose_entry_stays_is_renamed() {
 }
 
 #[test]
-fn another_ones_departure_beside_an_arrival_is_no_renaming() {
-    let mut roster = known();
-    let users = vec![gone("Juliet", None), here("Nurse")];
-    let changes = vec![left("Juliet", Departure::Unsaid), joined("Nurse")];
-    assert_eq!(roster.apply(4, partial(users), None), Applied::Changed(changes));
+fn one_who_left_and_one_who_came_alone_in_a_document_are_a_renaming() {
+    for status in [None, Some(EndpointStatus::Departed)] {
+        let mut roster = known();
+        let users = vec![gone("Juliet", status), here("Capulet")];
+        let applied = roster.apply(4, partial(users), None);
+        assert_eq!(applied, Applied::Changed(vec![renamed("Juliet", "Capulet")]));
+    }
+}
+
+#[test]
+fn a_departure_beside_an_arrival_is_no_renaming_if_anything_speaks_against_it() {
+    let changed = |document| match known().apply(4, document, None) {
+        Applied::Changed(changes) => changes,
+        other => panic!("not applied: {other:?}"),
+    };
+    let removed = Some(EndpointStatus::Booted(None));
+    let juliet_for_nurse = |how| vec![left("Juliet", how), joined("Nurse")];
+    assert_eq!(
+        changed(partial(vec![gone("Juliet", removed), here("Nurse")])),
+        juliet_for_nurse(Departure::Booted)
+    );
+    assert_eq!(
+        changed(partial(vec![gone("Juliet", None), here("Nurse"), here("Romeo")])),
+        juliet_for_nurse(Departure::Unsaid)
+    );
+    assert_eq!(
+        changed(full(vec![here("Romeo"), here("Nurse")])),
+        juliet_for_nurse(Departure::Unsaid)
+    );
 }
 
 #[test]

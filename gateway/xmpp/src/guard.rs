@@ -216,6 +216,12 @@ impl Guard {
         None
     }
 
+    /// Octets kept of the stanza that is coming in; never more than `Limits::stanza_in`.
+    #[must_use]
+    pub fn buffered(&self) -> usize {
+        self.buffer.len()
+    }
+
     fn begin_unit(&mut self) {
         self.delivered = false;
         self.buffer.clear();

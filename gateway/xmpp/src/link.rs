@@ -31,7 +31,7 @@ const CAUSE: usize = 512;
 /// One component stream (XEP-0114) over any number of successive connections.
 ///
 /// Contract: call `handle_*` with what happened, drain `poll_action`, `poll_event` and `poll_transmit`, then ask `poll_timeout`. The
-/// first `handle_timeout` starts it. It never gives up: after each failure it waits with jittered back-off (1 s doubling to 30 s; 30 s to 120 s
+/// number of events is bounded only by the bytes given, so drain them after each call. The first `handle_timeout` starts it. It never gives up: after each failure it waits with jittered back-off (1 s doubling to 30 s; 30 s to 120 s
 /// after `conflict` or a refused secret; begun anew once the link has held for 30 s) and emits [`Action::Connect`] again. Silence is met
 /// with a ping, an unanswered ping with a new connection. Requests to the domain itself (disco, version, ping) are answered here.
 /// Stanzas that are queued but not yet taken by `poll_transmit` when the connection ends come back as [`Event::Unsent`].
@@ -102,11 +102,15 @@ impl Link {
 
     /// The connection asked for by [`Action::Connect`] stands.
     pub fn handle_connected(&mut self, now: Instant) {
-        let Phase::Connecting { .. } = self.phase else {
-            // An attempt that was given up meanwhile.
-            self.actions.push_back(Action::Close);
-            return;
-        };
+        match self.phase {
+            Phase::Connecting { .. } => {}
+            Phase::Opening { .. } | Phase::Handshaking { .. } | Phase::Up { .. } => return,
+            Phase::New | Phase::Waiting { .. } | Phase::Shut => {
+                // An attempt that was given up meanwhile.
+                self.actions.push_back(Action::Close);
+                return;
+            }
+        }
         self.guard = Guard::new(self.config.limits.clone());
         self.prefixes.clear();
         drop(self.outbox.drain());
@@ -148,17 +152,14 @@ impl Link {
         }
     }
 
-    /// The connection ended.
+    /// The connection ended. What is said of one that [`Action::Close`] gave up is passed over until the next one stands.
     pub fn handle_disconnected(&mut self, now: Instant) {
         match self.phase {
-            Phase::Connecting { .. }
-            | Phase::Opening { .. }
-            | Phase::Handshaking { .. }
-            | Phase::Up { .. } => {
+            Phase::Opening { .. } | Phase::Handshaking { .. } | Phase::Up { .. } => {
                 self.fail(DownCause::Closed, now);
             }
             Phase::Shut => self.give_back(),
-            Phase::New | Phase::Waiting { .. } => {}
+            Phase::New | Phase::Waiting { .. } | Phase::Connecting { .. } => {}
         }
     }
 

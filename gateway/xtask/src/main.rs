@@ -78,6 +78,9 @@ fn main() -> ExitCode {
 
 /// Ends what we started before it ends us.
 fn interrupted() {
+    if let Err(error) = compose::take_down() {
+        eprintln!("{error:#}");
+    }
     gateway_tests::process::stop_all();
     gateway_tests::scratch::delete_all();
     std::process::exit(130);

@@ -164,6 +164,12 @@ impl Prosody {
             .wait_for_log(text, 0, limit)
     }
 
+    /// Everything it has logged, also before a restart.
+    #[must_use]
+    pub fn log(&self) -> String {
+        self.process.as_ref().map(Process::log).unwrap_or_default()
+    }
+
     /// The end of its log.
     #[must_use]
     pub fn log_tail(&self) -> String {

@@ -157,3 +157,23 @@ fn an_answer_that_cannot_be_used_ends_the_call() {
         assert_eq!(world.client.outcome(), Some(Outcome::Failed));
     }
 }
+
+#[test]
+fn a_session_offered_anew_is_taken_as_it_stands_or_not_at_all() {
+    let path_in = |bytes: &[u8]| {
+        let media = sip::sdp::Session::parse(bytes).unwrap().media().remove(0);
+        media.attribute("path").unwrap().to_owned()
+    };
+    let same = World::entered().reinvite(Some(&switch_line()));
+    assert_eq!(same.status, StatusCode(200));
+    let without_offer = World::entered().reinvite(None);
+    assert_eq!(without_offer.status, StatusCode(200));
+    assert_eq!(path_in(&same.body), path_in(&without_offer.body));
+    let mut elsewhere = switch_line();
+    elsewhere.attributes.retain(|(name, _)| *name != "path");
+    let path = text("msrp://127.0.0.1:2855/elsewhere0elsewhere;tcp");
+    elsewhere.attributes.push(("path", Some(path)));
+    let mut world = World::entered();
+    assert_eq!(world.reinvite(Some(&elsewhere)).status, StatusCode(488));
+    assert_eq!(world.events(), []);
+}

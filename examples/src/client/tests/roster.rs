@@ -8,8 +8,8 @@ fn changes_of_the_roster_are_told() {
     let subscription = world.subscription().unwrap();
     world.notify(subscription, 1, &full(&["Romeo", "Juliet"]));
     world.events();
-    let users = vec![user("Nurse", State::Full), user("Juliet", State::Deleted)];
-    world.notify(subscription, 2, &partial(users));
+    world.notify(subscription, 2, &partial(vec![user("Juliet", State::Deleted)]));
+    world.notify(subscription, 3, &partial(vec![user("Nurse", State::Full)]));
     assert_eq!(
         world.events(),
         [
@@ -21,6 +21,26 @@ fn changes_of_the_roster_are_told() {
             Event::Joined { nick: text("Nurse") },
         ]
     );
+}
+
+#[test]
+fn a_subject_is_told_behind_the_first_roster_and_an_empty_one_only_as_a_change() {
+    for (subject, told) in [(None, false), (Some(""), false), (Some("Feud"), true)] {
+        let mut world = World::entered();
+        let subscription = world.subscription().unwrap();
+        let with_subject = |subject: Option<&str>, document| Document {
+            subject: subject.map(text),
+            ..document
+        };
+        let event = |subject: &str| Event::Subject { text: text(subject) };
+        world.notify(subscription, 1, &with_subject(subject, full(&["Romeo"])));
+        let events = world.events();
+        let expected: Vec<Event> = subject.filter(|_| told).map(event).into_iter().collect();
+        assert_eq!(events[1..], expected, "{subject:?}");
+        world.notify(subscription, 2, &with_subject(Some("Peace"), partial(vec![])));
+        world.notify(subscription, 3, &with_subject(Some(""), partial(vec![])));
+        assert_eq!(world.events(), [event("Peace"), event("")], "{subject:?}");
+    }
 }
 
 #[test]

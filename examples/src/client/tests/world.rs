@@ -13,9 +13,10 @@ use msrp::{
     cpim::{Address, Cpim},
 };
 use sip::{
-    AnswerDue, Body, Contact, DialogId, Event as SipEvent, Flow, FlowId, Incoming, LocalAddress, NameAddr,
-    Reason, StatusCode, SubscriptionId, SubscriptionState, Transport,
+    AnswerDue, Body, Contact, DialogId, Event as SipEvent, Flow, FlowId, Headers, Incoming, LocalAddress,
+    Method, NameAddr, Reason, StatusCode, SubscriptionId, SubscriptionState, Transport,
     conference::{self, Document},
+    message::{Message, Request, Response},
     sdp::{Line, Session},
 };
 
@@ -51,6 +52,8 @@ pub(super) struct World {
     switch_heard: VecDeque<msrp::Event>,
     told: Vec<Event>,
     delivered: u64,
+    cseq: u32,
+    sip_sent: Vec<Bytes>,
 }
 
 /// The media line of a switch that can do everything.
@@ -113,6 +116,8 @@ impl World {
             switch_heard: VecDeque::new(),
             told: Vec::new(),
             delivered: 0,
+            cseq: 100,
+            sip_sent: Vec::new(),
         };
         world.client.start(world.now);
         world.run();
@@ -251,6 +256,58 @@ impl World {
     pub(super) fn hang_up(&mut self, reason: Option<Reason>) {
         let dialog = self.dialog.expect("a dialog");
         self.focus_command(sip::Command::Bye { dialog, reason });
+    }
+
+    /// A re-INVITE with this offer, and the client's answer to it. The endpoint of the focus cannot send one, so it is written by hand
+    /// from the ACK that went before.
+    pub(super) fn reinvite(&mut self, offer: Option<&Line>) -> Response {
+        let sent = self.wire_messages();
+        let ack = sent.iter().find_map(|message| match message {
+            Message::Request(request) if request.method == Method::ACK => Some(request),
+            _ => None,
+        });
+        let ack = ack.expect("an ACK");
+        let header = |name: &str| ack.headers.get(name).unwrap().to_owned();
+        self.cseq += 1;
+        let mut headers = Headers::default();
+        headers.push(
+            "Via",
+            format!("SIP/2.0/TCP 127.0.0.1:5060;branch=z9hG4bK{}", self.cseq),
+        );
+        headers.push("From", header("To"));
+        headers.push("To", header("From"));
+        headers.push("Call-ID", header("Call-ID"));
+        headers.push("CSeq", format!("{} INVITE", self.cseq));
+        headers.push("Max-Forwards", "70");
+        headers.push("Contact", "<sip:capulet@127.0.0.1:5060;transport=tcp>;isfocus");
+        if offer.is_some() {
+            headers.push("Content-Type", "application/sdp");
+        }
+        let request = Message::Request(Request {
+            method: Method::INVITE,
+            uri: "sip:romeo@127.0.0.1:5070;transport=tcp".parse().unwrap(),
+            headers,
+            body: offer
+                .map(|line| Session::offer(line, 1, 2).into())
+                .unwrap_or_default(),
+        });
+        self.client.handle_sip(flow(FOCUS), request.to_bytes(), self.now);
+        self.run();
+        let cseq = format!("{} INVITE", self.cseq);
+        let answers = self.wire_messages().into_iter().rev();
+        let mut answers = answers.filter_map(|message| match message {
+            Message::Response(response) if response.headers.get("CSeq") == Some(&cseq) => Some(response),
+            _ => None,
+        });
+        answers.next().expect("an answer")
+    }
+
+    /// The SIP messages that the client sent.
+    fn wire_messages(&self) -> Vec<Message> {
+        self.sip_sent
+            .iter()
+            .map(|bytes| Message::parse(bytes).unwrap())
+            .collect()
     }
 
     /// Whether the client's BYE came.
@@ -403,6 +460,7 @@ impl World {
         while let Some(transmit) = self.client.poll_sip_transmit() {
             moved = true;
             self.wire.extend_from_slice(&transmit.bytes);
+            self.sip_sent.push(transmit.bytes.clone());
             assert_eq!(
                 transmit.target.peer,
                 SocketAddr::from(FOCUS),

@@ -25,6 +25,9 @@ pub use vocabulary::{
 };
 use wire::{Asked, Deadline, Origin, Wire};
 
+/// Octets of room that an idle connection keeps for responses.
+const KEPT: usize = 4096;
+
 /// One transport connection that carries any number of MSRP sessions.
 ///
 /// Contract: call `handle_*` with what happened, then take `poll_event` until `None`, then `poll_transmit` until it
@@ -33,6 +36,51 @@ use wire::{Asked, Deadline, Origin, Wire};
 ///
 /// `poll_transmit` may give rise to events ([`Event::Delivered`] without failure reports, [`Event::Closed`]): `poll_timeout` is then
 /// due at once. An owner that wants back-pressure stops reading from the peer while `outgoing_octets` is high.
+///
+/// ```
+/// use std::time::Instant;
+/// use bytes::{Bytes, BytesMut};
+/// use msrp::{
+///     Command, Connection, Event, FailureReport, Limits, MessageTag, OutgoingMessage, Path, SessionParameters, Status,
+/// };
+///
+/// // The paths that the two ends told each other in SDP.
+/// let romeo: Path = "msrp://romeo.example.org:2855/s7d3kjh5;tcp".parse()?;
+/// let room: Path = "msrp://rooms.example.com:2855/k2j4hk92;tcp".parse()?;
+/// let session = romeo.last().session().cloned().ok_or("no session-id")?;
+///
+/// let now = Instant::now();
+/// let mut client = Connection::new(Limits::default(), [1; 32]);
+/// let mut switch = Connection::new(Limits::default(), [2; 32]);
+/// client.handle_command(Command::Open(SessionParameters { local: romeo.clone(), remote: room.clone() }), now);
+/// let message = OutgoingMessage {
+///     tag: MessageTag(1),
+///     id: "4564dpWd".parse()?,
+///     content_type: "text/plain",
+///     body: Bytes::from_static(b"Art thou not Romeo?"),
+///     success_report: false,
+///     failure_report: FailureReport::Yes,
+/// };
+/// client.handle_command(Command::Send { session, message }, now);
+///
+/// // A shell would carry these octets over TCP.
+/// let mut wire = BytesMut::new();
+/// while client.poll_transmit(&mut wire, 4096, now) {}
+/// switch.handle_bytes(&wire, now);
+///
+/// let Some(Event::BindRequested { .. }) = switch.poll_event() else { return Err("no request".into()) };
+/// switch.handle_command(Command::Bind(SessionParameters { local: room, remote: romeo }), now);
+/// let Some(Event::Received { message, due, .. }) = switch.poll_event() else { return Err("no message".into()) };
+/// assert_eq!(message.body, "Art thou not Romeo?");
+/// switch.handle_command(Command::Answer { due, status: Status::OK }, now);
+///
+/// wire.clear();
+/// while switch.poll_transmit(&mut wire, 4096, now) {}
+/// client.handle_bytes(&wire, now);
+/// assert!(matches!(client.poll_event(), Some(Event::Opened { .. })));
+/// assert!(matches!(client.poll_event(), Some(Event::Delivered { tag: MessageTag(1), .. })));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 pub struct Connection {
     wire: Wire,
     decoder: Decoder,
@@ -208,6 +256,9 @@ impl Connection {
                 self.take_turn(&id);
             }
         }
+        if self.wire.control.is_empty() && self.wire.control.capacity() > KEPT {
+            self.wire.control = BytesMut::new();
+        }
         self.close_if_drained();
         if self.wire.events.len() > events {
             self.unannounced = Some(now);
@@ -309,13 +360,15 @@ impl Connection {
             return;
         };
         let status = frame.headers.status.and_then(|status| status.known());
-        let (Some(message), Some(status)) = (frame.message_id(), status) else {
+        let (Some(message), Some(status)) = (frame.headers.message_id, status) else {
             return;
         };
         session.reported(message, status, &mut self.wire);
+        let id = id.clone();
         if ends_session(status) {
-            let id = id.clone();
             self.lose(&id, LostCause::Rejected(status), status);
+        } else {
+            self.take_turn(&id);
         }
     }
 
@@ -356,6 +409,8 @@ impl Connection {
                 session.partial_chunk_answered(message, message_id, status, &mut self.wire);
                 if ends_session(status) {
                     self.lose(&id, LostCause::Rejected(status), status);
+                } else {
+                    self.take_turn(&id);
                 }
             }
         }

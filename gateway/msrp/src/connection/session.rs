@@ -20,7 +20,7 @@ use super::{
 };
 
 /// Accepted Message-IDs that are remembered, to recognise duplicates.
-const REMEMBERED: usize = 8;
+const REMEMBERED: usize = 4;
 
 /// Requests with the Message-ID of a message that still waits for its answer.
 const DUPLICATES: usize = 8;
@@ -310,7 +310,7 @@ impl Session {
         let body = match &frame.content {
             Content::Body(body) => body.clone(),
             // Without a body it binds or keeps alive, unless it ends a message that is under way.
-            Content::None if known.is_some() => Bytes::new(),
+            Content::None if known.is_some() && ends_message(&frame) => Bytes::new(),
             Content::None => return Some(Status::OK),
             Content::TooLong => {
                 known.and_then(|id| self.reassembly.remove(&id));
@@ -469,6 +469,11 @@ fn is_consistent(range: ByteRange) -> bool {
     range.start >= 1 && ends_after_start && within_total
 }
 
+/// Whether a SEND without body can mean the end of a message: it gives it up, or its place is behind the first octet.
+fn ends_message(frame: &Frame) -> bool {
+    frame.flag == Flag::Abort || frame.headers.byte_range.is_some_and(|range| range.start > 1)
+}
+
 fn chunk(id: MessageId, frame: Frame, body: Bytes, range: Option<ByteRange>, origin: &Origin) -> Chunk {
     Chunk {
         id,
@@ -480,5 +485,25 @@ fn chunk(id: MessageId, frame: Frame, body: Bytes, range: Option<ByteRange>, ori
         failure_report: frame.failure_report(),
         content_type: frame.headers.content_type.unwrap_or_default(),
         origin: origin.clone(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{Uri, connection::Entry};
+
+    /// The session, its place in the connection, two paths and their texts, and the ids it remembers: no more than 1 KiB.
+    #[test]
+    fn an_idle_session_takes_at_most_a_kibibyte() {
+        let place = size_of::<(SessionId, Entry)>() * 12 / 6;
+        let path = size_of::<[usize; 2]>() + size_of::<Uri>() + 70 + 45;
+        let remembered = REMEMBERED * size_of::<MessageId>();
+        let total = size_of::<Session>() + place + 2 * path + remembered;
+        assert!(
+            total <= 1024,
+            "{total}: {} {place} {path} {remembered}",
+            size_of::<Session>()
+        );
     }
 }

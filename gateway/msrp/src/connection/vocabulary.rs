@@ -133,7 +133,8 @@ pub enum Command {
     /// Ends a session on our side. What is queued for it is dropped: each message [`Event::Failed`] and each nickname request
     /// [`Event::NicknameAnswered`] with [`Status::NO_SESSION`]. Requests that still wait for their answer, and later frames, get 481.
     Unbind(SessionId),
-    /// Sends what is queued, then [`Event::Closed`]. Messages that are unanswered by then fail with [`Status::CONNECTION_LOST`].
+    /// Sends what is queued, then [`Event::Closed`]. Messages that are unanswered by then fail with [`Status::CONNECTION_LOST`], and
+    /// requests of the peer that wait for an answer get 481.
     Close,
 }
 
@@ -197,7 +198,9 @@ pub enum Event {
         /// Why.
         status: Status,
     },
-    /// A REPORT for a message of ours, or the late failure of one sent with [`FailureReport::Partial`].
+    /// A REPORT, or the late failure of a message sent with [`FailureReport::Partial`]. Settled messages are not remembered: a
+    /// Message-ID that the owner does not know is to be ignored (RFC 4975 §7.1.2). A failure of a message that is not settled
+    /// yet has failed it just before.
     Reported {
         /// In which session.
         session: SessionId,

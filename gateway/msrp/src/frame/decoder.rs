@@ -24,6 +24,7 @@ pub struct Decoder {
     /// Octets of the stream before `buffer`.
     consumed: u64,
     state: State,
+    paths: RecentPaths,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -65,10 +66,24 @@ struct EndLine {
     length: usize,
 }
 
-/// A line without its CRLF that has been taken off the buffer.
-struct Line {
-    text: Bytes,
+/// The latest To-Path and From-Path as text and as read: nearly all frames repeat those of the one before.
+#[derive(Debug, Default)]
+struct RecentPaths {
+    to: Option<(Box<[u8]>, Path)>,
+    from: Option<(Box<[u8]>, Path)>,
+}
+
+/// A line without its CRLF.
+struct Line<'a> {
+    text: &'a [u8],
     offset: u64,
+}
+
+/// What a line among the headers was.
+enum Step {
+    Header,
+    BlankLine,
+    EndLine(Flag),
 }
 
 impl Decoder {
@@ -87,6 +102,7 @@ impl Decoder {
             searched: 0,
             consumed: 0,
             state: State::Start,
+            paths: RecentPaths::default(),
         }
     }
 
@@ -116,6 +132,9 @@ impl Decoder {
             self.state = State::Faulted;
             self.buffer = BytesMut::new();
         }
+        if frame.is_none() && self.buffer.is_empty() && self.buffer.capacity() > KEPT {
+            self.buffer = BytesMut::new();
+        }
         frame
     }
 
@@ -127,18 +146,33 @@ impl Decoder {
                         return Ok(None);
                     };
                     // Empty lines between frames are tolerated.
-                    if !line.text.is_empty() {
-                        self.state = State::Head(Box::new(start_line(&line)?));
-                    }
+                    let head = if line.text.is_empty() {
+                        None
+                    } else {
+                        Some(start_line(&line)?)
+                    };
+                    self.discard_line();
+                    self.state = head.map_or(State::Start, |head| State::Head(Box::new(head)));
                 }
-                State::Head(head) => {
-                    let line = self.line(self.limits.header_line, HEADER_TOO_LONG);
-                    let Some(line) = line? else {
+                State::Head(mut head) => {
+                    // Not while a line borrows the rest.
+                    let mut paths = std::mem::take(&mut self.paths);
+                    let limits = self.limits;
+                    let Some(line) = self.line(limits.header_line, HEADER_TOO_LONG)? else {
+                        self.paths = paths;
                         self.state = State::Head(head);
                         return Ok(None);
                     };
-                    if let Some(frame) = self.head_line(head, &line)? {
-                        return Ok(Some(frame));
+                    let (step, offset) = (head.step(&line, limits.headers, &mut paths)?, line.offset);
+                    self.paths = paths;
+                    self.discard_line();
+                    match step {
+                        Step::Header => self.state = State::Head(head),
+                        Step::BlankLine => {
+                            let end_line = EndLine::of(&head.transaction);
+                            self.state = State::Body(head, end_line);
+                        }
+                        Step::EndLine(flag) => return head.frame(Content::None, flag, offset).map(Some),
                     }
                 }
                 State::Body(head, end_line) => return self.body(head, end_line),
@@ -155,66 +189,36 @@ impl Decoder {
         }
     }
 
-    /// Takes one line off the buffer; `None` if its CRLF is not there yet.
-    fn line(&mut self, limit: usize, too_long: &'static str) -> Result<Option<Line>, Fault> {
+    /// The line at the start of the buffer; `None` if its CRLF is not there yet. [`Self::discard_line`] takes it off.
+    fn line(&mut self, limit: usize, too_long: &'static str) -> Result<Option<Line<'_>>, Fault> {
+        let offset = self.consumed;
         let fault = |rule, position: usize| Fault {
             rule,
-            offset: self.consumed + position as u64,
+            offset: offset + position as u64,
         };
         let unsearched = self.buffer.get(self.searched..).unwrap_or_default();
-        let Some(found) = memchr(b'\n', unsearched) else {
-            self.searched = self.buffer.len();
-            // One more for the CR.
-            if self.searched > limit.saturating_add(1) {
-                return Err(fault(too_long, limit));
-            }
-            return Ok(None);
-        };
-        let end = self.searched + found;
-        let text = self.buffer.get(..end).unwrap_or_default();
-        let Some(text) = text.strip_suffix(b"\r") else {
-            return Err(fault("RFC 4975 §9: a line ends in LF without CR", end));
-        };
-        if text.len() > limit {
+        let found = memchr(b'\n', unsearched);
+        self.searched += found.unwrap_or(unsearched.len());
+        // One more for the CR.
+        if self.searched > limit.saturating_add(1) {
             return Err(fault(too_long, limit));
         }
+        if found.is_none() {
+            return Ok(None);
+        }
+        let text = self.buffer.get(..self.searched).unwrap_or_default();
+        let Some(text) = text.strip_suffix(b"\r") else {
+            return Err(fault("RFC 4975 §9: a line ends in LF without CR", self.searched));
+        };
         if let Some(position) = memchr(b'\r', text) {
             return Err(fault("RFC 4975 §9: CR within a line", position));
         }
-        let mut text = self.buffer.split_to(end + 1).freeze();
-        text.truncate(end - 1);
-        let line = Line {
-            text,
-            offset: self.consumed,
-        };
-        self.consumed += end as u64 + 1;
-        self.searched = 0;
-        Ok(Some(line))
+        Ok(Some(Line { text, offset }))
     }
 
-    /// Takes a header line, the blank line or the end-line; gives the frame if it is complete.
-    fn head_line(&mut self, mut head: Box<Head>, line: &Line) -> Result<Option<Frame>, Fault> {
-        if line.text.is_empty() {
-            if head.to.is_none() || head.from.is_none() {
-                return Err(line.fault(NO_PATH));
-            }
-            let end_line = EndLine::of(&head.transaction);
-            self.state = State::Body(head, end_line);
-            return Ok(None);
-        }
-        if line.text.starts_with(HYPHENS) {
-            let flag = EndLine::of(&head.transaction).flag(&line.text);
-            let flag = flag
-                .ok_or_else(|| line.fault("RFC 4975 §9: end-line of another transaction or without flag"))?;
-            return head.frame(Content::None, flag, line.offset).map(Some);
-        }
-        head.lines += 1;
-        if head.lines > self.limits.headers {
-            return Err(line.fault("Limits::headers: too many header lines"));
-        }
-        head.take(line)?;
-        self.state = State::Head(head);
-        Ok(None)
+    /// Takes the line that has been found off the buffer, with its LF.
+    fn discard_line(&mut self) {
+        self.discard(self.searched + 1);
     }
 
     fn body(&mut self, head: Box<Head>, end_line: EndLine) -> Result<Option<Frame>, Fault> {
@@ -340,12 +344,14 @@ impl EndLine {
     }
 }
 
+/// Octets of room that an idle decoder keeps.
+const KEPT: usize = 4096;
 const HYPHENS: &[u8] = b"-------";
 const NO_PATH: &str = "RFC 4975 §9: no To-Path or no From-Path";
 const START_TOO_LONG: &str = "Limits::start_line: start line too long";
 const HEADER_TOO_LONG: &str = "Limits::header_line: header line too long";
 
-impl Line {
+impl Line<'_> {
     fn fault(&self, rule: &'static str) -> Fault {
         Fault {
             rule,
@@ -355,7 +361,7 @@ impl Line {
 }
 
 /// `MSRP SP transact-id SP ( method / status-code [SP comment] )`.
-fn start_line(line: &Line) -> Result<Head, Fault> {
+fn start_line(line: &Line<'_>) -> Result<Head, Fault> {
     let fault = || line.fault("RFC 4975 §9: start line");
     let rest = line.text.strip_prefix(b"MSRP ").ok_or_else(fault)?;
     let space = memchr(b' ', rest).ok_or_else(fault)?;
@@ -393,18 +399,40 @@ fn kind(text: &[u8]) -> Option<Kind> {
 }
 
 impl Head {
-    fn take(&mut self, line: &Line) -> Result<(), Fault> {
+    fn step(&mut self, line: &Line<'_>, limit: usize, paths: &mut RecentPaths) -> Result<Step, Fault> {
+        if line.text.is_empty() {
+            let complete = self.to.is_some() && self.from.is_some();
+            return if complete {
+                Ok(Step::BlankLine)
+            } else {
+                Err(line.fault(NO_PATH))
+            };
+        }
+        if line.text.starts_with(HYPHENS) {
+            let flag = EndLine::of(&self.transaction).flag(line.text);
+            let fault = || line.fault("RFC 4975 §9: end-line of another transaction or without flag");
+            return flag.map(Step::EndLine).ok_or_else(fault);
+        }
+        self.lines += 1;
+        if self.lines > limit {
+            return Err(line.fault("Limits::headers: too many header lines"));
+        }
+        self.take(line, paths)?;
+        Ok(Step::Header)
+    }
+
+    fn take(&mut self, line: &Line<'_>, paths: &mut RecentPaths) -> Result<(), Fault> {
         // RFC 4975 §9 knows no folding: a line that begins with a space has no name.
         let colon =
-            memchr(b':', &line.text).ok_or_else(|| line.fault("RFC 4975 §9: header line without colon"))?;
+            memchr(b':', line.text).ok_or_else(|| line.fault("RFC 4975 §9: header line without colon"))?;
         let (name, value) = line.text.split_at(colon);
         let name = str::from_utf8(name).ok().filter(|name| is_header_name(name));
         let name = name.ok_or_else(|| line.fault("RFC 4975 §9: header name"))?;
         let value = value.get(1..).unwrap_or_default().trim_ascii();
         if name.eq_ignore_ascii_case("To-Path") {
-            take_path(&mut self.to, value, line)
+            take_path(&mut self.to, value, &mut paths.to, line)
         } else if name.eq_ignore_ascii_case("From-Path") {
-            take_path(&mut self.from, value, line)
+            take_path(&mut self.from, value, &mut paths.from, line)
         } else {
             self.headers.take(name, value);
             Ok(())
@@ -438,14 +466,25 @@ impl Head {
     }
 }
 
-fn take_path(path: &mut Option<Path>, value: &[u8], line: &Line) -> Result<(), Fault> {
+fn take_path(
+    path: &mut Option<Path>,
+    value: &[u8],
+    recent: &mut Option<(Box<[u8]>, Path)>,
+    line: &Line<'_>,
+) -> Result<(), Fault> {
     if path.is_some() {
         return Err(line.fault("RFC 4975 §9: To-Path or From-Path twice"));
     }
-    let text = str::from_utf8(value).ok();
-    let read = text.and_then(|text| text.parse().ok());
-    *path =
-        Some(read.ok_or_else(|| line.fault("RFC 4975 §9: To-Path or From-Path is no list of MSRP URIs"))?);
+    if let Some((text, known)) = recent
+        && **text == *value
+    {
+        *path = Some(known.clone());
+        return Ok(());
+    }
+    let read: Option<Path> = str::from_utf8(value).ok().and_then(|text| text.parse().ok());
+    let read = read.ok_or_else(|| line.fault("RFC 4975 §9: To-Path or From-Path is no list of MSRP URIs"))?;
+    *recent = Some((value.into(), read.clone()));
+    *path = Some(read);
     Ok(())
 }
 

@@ -2,7 +2,7 @@
 
 use bytes::{Bytes, BytesMut};
 
-use crate::{MessageId, Path, Status, connection::FailureReport};
+use crate::{Path, Status, connection::FailureReport};
 
 mod decoder;
 mod header;
@@ -112,7 +112,7 @@ impl Flag {
 
 impl Frame {
     /// Appends the frame as it stands on the wire. The caller sees to it that the body has no end-line of this transaction.
-    /// [`Content::TooLong`] is written as no body.
+    /// [`Content::TooLong`] is written as no body, and a body without Content-Type as `text/plain`.
     pub fn encode(&self, out: &mut BytesMut) {
         let mut writer = match &self.kind {
             Kind::Request(method) => {
@@ -168,21 +168,24 @@ impl Frame {
     /// Octets that keeping this frame takes, roughly.
     pub(crate) fn weight(&self) -> usize {
         let paths = self.to.hops().len() + self.from.hops().len();
-        let other: usize = self
-            .headers
+        let headers = &self.headers;
+        let other: usize = headers
             .other
             .iter()
-            .map(|(name, value)| name.len() + value.len())
+            .map(|(name, value)| name.len() + value.len() + 48)
             .sum();
+        let content_type = headers.content_type.as_ref().map_or(0, String::len);
+        let nickname = headers
+            .use_nickname
+            .iter()
+            .flatten()
+            .map(String::len)
+            .sum::<usize>();
         let body = match &self.content {
             Content::Body(body) => body.len(),
             Content::None | Content::TooLong => 0,
         };
-        512 + 256 * paths + other + body
-    }
-
-    pub(crate) fn message_id(&self) -> Option<MessageId> {
-        self.headers.message_id
+        512 + 256 * paths + other + content_type + nickname + body
     }
 }
 

@@ -36,8 +36,8 @@ pub(super) enum Purpose {
     Invite(DialogId),
     Bye(DialogId),
     Notify(SubscriptionId),
+    /// The SUBSCRIBE or REFER of a subscription of ours.
     Subscribe(SubscriptionId),
-    Refer(SubscriptionId),
     /// Nobody: CANCEL, the BYE of a dialog already given up.
     Nobody,
 }
@@ -206,6 +206,9 @@ impl Endpoint {
         });
         if known.is_some() {
             self.next_attempt(id, now);
+        } else if hop.host.is_empty() {
+            // A `tel:` URI and the like: nowhere to go.
+            self.timers.set(Timer::Client(id), Some(now));
         } else {
             let lookup = self.look_up(&hop, Lookup::Request(id));
             if let Some(client) = self.clients.table.get_mut(&id) {
@@ -308,7 +311,11 @@ impl Endpoint {
             return;
         };
         let Some(attempt) = &mut client.attempt else {
-            self.conclude_client(id, Failure::TimedOut, now);
+            let failure = match client.lookup {
+                Some(_) => Failure::TimedOut,
+                None => Failure::Unreachable,
+            };
+            self.conclude_client(id, failure, now);
             return;
         };
         let step = attempt.machine.handle_timeout(now);

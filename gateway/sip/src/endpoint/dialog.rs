@@ -72,7 +72,7 @@ impl Dialog {
             local_cseq: 0,
             remote_cseq: Some(received.cseq),
             route_set: record_route(headers)?,
-            remote_target: received.contact()?.uri,
+            remote_target: reachable(received.contact()?)?,
             flow: received.flow,
             direct: received.is_direct(),
             contact,
@@ -90,14 +90,15 @@ impl Dialog {
     ) -> Option<Self> {
         let to = response.headers.get("To")?;
         let remote: NameAddr = to.parse().ok()?;
-        let target: NameAddr = response.headers.list("Contact").next()?.parse().ok()?;
+        let contact_of_peer: NameAddr = response.headers.list("Contact").next()?.parse().ok()?;
+        let target = reachable(contact_of_peer)?;
         let mut route_set = record_route(&response.headers)?;
         route_set.reverse();
         Self::calling(
             request,
             remote.parameter("tag")?,
             to.to_owned(),
-            target.uri,
+            target,
             route_set,
             flow,
             contact,
@@ -109,7 +110,7 @@ impl Dialog {
     pub(super) fn from_notify(request: &Request, notify: &Received, contact: &str) -> Option<Self> {
         let remote = notify.request.headers.get("From")?.to_owned();
         let routes = record_route(&notify.request.headers)?;
-        let target = notify.contact()?.uri;
+        let target = reachable(notify.contact()?)?;
         let mut dialog = Self::calling(
             request,
             &notify.from_tag,
@@ -177,8 +178,8 @@ impl Dialog {
 
     /// A target refresh request (RFC 3261 §12.2.2).
     pub(super) fn refresh_target(&mut self, contact: Option<NameAddr>) {
-        if let Some(contact) = contact {
-            self.remote_target = contact.uri;
+        if let Some(target) = contact.and_then(reachable) {
+            self.remote_target = target;
         }
     }
 
@@ -279,6 +280,11 @@ impl Dialogs {
     pub(super) fn len(&self) -> usize {
         self.dialogs.len()
     }
+}
+
+/// The URI, if requests can be sent to it: not a `tel:` one.
+fn reachable(contact: NameAddr) -> Option<Uri> {
+    Some(contact.uri).filter(|uri| !uri.host().is_empty())
 }
 
 fn record_route(headers: &Headers) -> Option<Vec<NameAddr>> {

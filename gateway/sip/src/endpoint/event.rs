@@ -50,12 +50,14 @@ pub enum Event {
         /// Owed.
         due: AnswerDue,
     },
-    /// The peer gave up the pending INVITE: CANCEL 200 and INVITE 487 have been sent; its `due` is void (a command with it is ignored).
+    /// The peer gave up the pending INVITE (CANCEL, BYE), or it was not answered within its Expires or 180 s: the INVITE has been
+    /// answered 487; its `due` is void (a command with it is ignored) and the dialog gone. A cancelled re-INVITE gives no event: the dialog
+    /// goes on, only the `due` is void.
     Cancelled {
         /// Which.
         dialog: DialogId,
     },
-    /// The ACK to our 200 came.
+    /// The ACK to our 200 to the opening INVITE came; once.
     Confirmed {
         /// Which.
         dialog: DialogId,
@@ -167,9 +169,10 @@ pub enum EndCause {
     Bye(Option<Reason>),
     /// No ACK in 64·T1: BYE was sent.
     NoAck,
-    /// A request of ours in the dialog got 481, 408 or no answer.
+    /// A request of ours in the dialog got 481, 408 or no answer. Not told of BYE (see [`EndCause::ByUs`]) or NOTIFY (it ends only its
+    /// subscription, see [`SubscriptionEnd::NotifyFailed`]), and so far the endpoint sends no others.
     Gone,
-    /// Our own BYE was answered or timed out.
+    /// The owner's [`super::command::Command::Bye`]: our BYE was answered or timed out, or the pending INVITE was refused or cancelled.
     ByUs,
 }
 

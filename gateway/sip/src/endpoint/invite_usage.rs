@@ -494,7 +494,7 @@ impl Endpoint {
             .is_some_and(|usage| matches!(usage.phase, Phase::Leaving(_)))
     }
 
-    fn invite_usage(&self, key: DialogKey) -> Option<DialogId> {
+    pub(super) fn invite_usage(&self, key: DialogKey) -> Option<DialogId> {
         self.dialogs
             .get(key)?
             .usages

@@ -315,7 +315,7 @@ impl Endpoint {
             Purpose::Invite(id) => self.invite_answered(client, id, response, flow, now),
             Purpose::Bye(id) if is_final => self.bye_concluded(id),
             Purpose::Notify(id) if is_final => self.notify_concluded(id, response.status.is_success(), now),
-            Purpose::Subscribe(id) | Purpose::Refer(id) => {
+            Purpose::Subscribe(id) => {
                 self.subscribe_answered(client, id, response, flow, now);
             }
             Purpose::Bye(_) | Purpose::Notify(_) | Purpose::Nobody => {}
@@ -327,7 +327,7 @@ impl Endpoint {
             Purpose::Invite(id) => self.invite_failed(id, failure),
             Purpose::Bye(id) => self.bye_concluded(id),
             Purpose::Notify(id) => self.notify_concluded(id, false, now),
-            Purpose::Subscribe(id) | Purpose::Refer(id) => self.subscribe_failed(id, failure),
+            Purpose::Subscribe(id) => self.subscribe_failed(id, failure),
             Purpose::Nobody => {}
         }
     }

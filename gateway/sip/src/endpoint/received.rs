@@ -1,6 +1,9 @@
 //! A request as it came: what every layer asks of it, read once, and what its responses repeat.
 
-use std::net::SocketAddr;
+use std::{
+    hash::{DefaultHasher, Hash, Hasher as _},
+    net::SocketAddr,
+};
 
 use super::{
     command::Body,
@@ -24,13 +27,13 @@ pub(super) struct Received {
 }
 
 /// Identifies a server transaction (RFC 3261 §17.2.3).
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(super) struct ServerKey {
     call: CallKey,
     method: Method,
 }
 
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 enum CallKey {
     /// By branch and sent-by.
     Branch(String, String, Option<u16>),
@@ -38,7 +41,7 @@ enum CallKey {
     Legacy(Box<LegacyKey>),
 }
 
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 struct LegacyKey {
     uri: String,
     from_tag: String,
@@ -141,6 +144,13 @@ impl Received {
             flow: id,
             peer: SocketAddr::new(peer.ip(), port),
         }
+    }
+
+    /// The To tag of a stateless response: the same for a retransmission (RFC 3261 §8.2.7).
+    pub(super) fn stateless_tag(&self) -> String {
+        let mut hasher = DefaultHasher::new();
+        self.key(self.method().clone()).hash(&mut hasher);
+        format!("{:016x}", hasher.finish())
     }
 
     /// What the owner is shown.

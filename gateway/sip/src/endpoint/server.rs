@@ -290,8 +290,7 @@ impl Endpoint {
 
     /// A response outside any transaction.
     pub(super) fn reply_statelessly(&mut self, received: &Received, reply: Reply) {
-        let tag = self.tokens.tag();
-        let bytes = reply.write(&received.echo(), &tag, &self.config.product);
+        let bytes = reply.write(&received.echo(), &received.stateless_tag(), &self.config.product);
         self.transmit(received.response_target(), bytes, None);
     }
 

@@ -265,11 +265,6 @@ impl Endpoint {
         }
         let call = call_of(&request);
         self.subscribers.by_call.insert(call.clone(), id);
-        let purpose = if accept.is_some() {
-            Purpose::Subscribe(id)
-        } else {
-            Purpose::Refer(id)
-        };
         let subscriber = Subscriber {
             dialog: None,
             call,
@@ -286,7 +281,7 @@ impl Endpoint {
             renew_at: None,
         };
         self.subscribers.table.insert(id, subscriber);
-        let client = self.send_request(request, hop, purpose, now);
+        let client = self.send_request(request, hop, Purpose::Subscribe(id), now);
         if let Some(subscriber) = self.subscribers.table.get_mut(&id) {
             subscriber.in_flight = Some(client);
         }
@@ -448,9 +443,10 @@ impl Endpoint {
 }
 
 impl Subscriber {
-    /// Whether a NOTIFY with this Event is for this subscription (RFC 6665 §4.1.3): a REFER's may add an `id`.
+    /// Whether a NOTIFY with this Event is for this subscription. A REFER's may add an `id` (RFC 3515 §2.4.6).
     fn takes(&self, event: &EventName) -> bool {
-        self.event.package == event.package && (self.event.id.is_none() || self.event.id == event.id)
+        let is_refer = self.accept.is_none();
+        self.event.package == event.package && (is_refer || self.event.id == event.id)
     }
 }
 

@@ -48,7 +48,7 @@ impl Endpoint {
             self.handle_request_retransmission(id);
             return;
         }
-        if self.servers.len() >= self.config.limits.transactions {
+        if self.servers.len() >= self.transaction_limit(received.method()) {
             self.reply_statelessly(&received, Reply::unavailable(OVERLOAD_RETRY_AFTER));
             return;
         }
@@ -63,6 +63,15 @@ impl Endpoint {
             self.handle_stray(&received, id, now);
         } else {
             self.handle_outside_dialog(&received, id, now);
+        }
+    }
+
+    /// What ends something may use an eighth more: refusing it would keep the load up.
+    fn transaction_limit(&self, method: &Method) -> usize {
+        let limit = self.config.limits.transactions;
+        match *method {
+            Method::BYE | Method::CANCEL => limit.saturating_add(limit / 8),
+            _ => limit,
         }
     }
 
@@ -116,6 +125,12 @@ impl Endpoint {
         }
         dialog.heard_on(received);
         let invite = self.open_invite_usage(key);
+        let opens_usage = matches!(*received.method(), Method::SUBSCRIBE | Method::REFER);
+        if opens_usage && invite.is_none() && self.invite_usage(key).is_some() {
+            // We are on our way out of this dialog.
+            self.reply(id, Reply::new(481), now);
+            return;
+        }
         match (received.method(), invite) {
             (&Method::INVITE, Some(invite)) => self.handle_reinvite(received, invite, id, now),
             (&Method::UPDATE, Some(invite)) => self.handle_update(received, invite, id, now),

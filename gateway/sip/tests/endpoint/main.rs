@@ -1,6 +1,11 @@
 //! The endpoint under virtual time: each test is named by the rule it holds.
 
+mod dialog;
+mod hostile;
+mod invite_client;
 mod invite_server;
 mod notifier;
+mod pair;
 mod requests;
 mod scene;
+mod subscriber;

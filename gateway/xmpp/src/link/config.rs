@@ -37,7 +37,7 @@ impl fmt::Debug for LinkConfig {
 pub struct Limits {
     /// Nesting depth within a stanza. Default 32.
     pub depth: usize,
-    /// Octets of one attribute value, as on the wire. Default 4096.
+    /// Octets of one attribute value, as on the wire. Default 4096; the XML parser refuses more than 8192.
     pub attribute: usize,
     /// Attributes of one element. Default 64.
     pub attributes: usize,

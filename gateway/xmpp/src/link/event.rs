@@ -40,7 +40,7 @@ pub enum Event {
         /// Its `from`, cut to 256 octets.
         from: String,
     },
-    /// A stanza of ours did not go out.
+    /// A stanza of ours, or the link's own answer to a request, did not go out.
     Unsent {
         /// Which.
         stanza: Box<Outgoing>,

@@ -30,26 +30,15 @@ pub(crate) fn write(stanza: &Outgoing, out: &mut BytesMut, limit: usize) -> Resu
         }
         Outgoing::Leave { from, to, status } => {
             head(&mut xml, "presence", from, to, None, Some("unavailable"));
-            xml.raw(">");
-            xml.text_element("status", status.as_deref());
-            xml.raw("</presence>");
+            leave(&mut xml, status.as_deref());
         }
         Outgoing::Groupchat { from, to, id, body } => {
             head(&mut xml, "message", from, to, Some(id), Some("groupchat"));
-            xml.raw(">");
-            xml.text_element("body", Some(body));
-            xml.raw("<origin-id");
-            xml.attribute("xmlns", ns::SID);
-            xml.attribute("id", id);
-            xml.raw("/></message>");
+            groupchat(&mut xml, id, body);
         }
         Outgoing::Private { from, to, id, body } => {
             head(&mut xml, "message", from, to, Some(id), Some("chat"));
-            xml.raw(">");
-            xml.text_element("body", Some(body));
-            xml.raw("<x");
-            xml.attribute("xmlns", ns::MUC_USER);
-            xml.raw("/></message>");
+            private(&mut xml, body);
         }
         Outgoing::Invite {
             from,
@@ -174,6 +163,29 @@ fn enter(xml: &mut XmlWriter<'_>, history: u32, display_name: Option<&str>, pass
         xml.raw("</nick>");
     }
     xml.raw("</presence>");
+}
+
+fn leave(xml: &mut XmlWriter<'_>, status: Option<&str>) {
+    xml.raw(">");
+    xml.text_element("status", status);
+    xml.raw("</presence>");
+}
+
+fn groupchat(xml: &mut XmlWriter<'_>, id: &str, body: &str) {
+    xml.raw(">");
+    xml.text_element("body", Some(body));
+    xml.raw("<origin-id");
+    xml.attribute("xmlns", ns::SID);
+    xml.attribute("id", id);
+    xml.raw("/></message>");
+}
+
+fn private(xml: &mut XmlWriter<'_>, body: &str) {
+    xml.raw(">");
+    xml.text_element("body", Some(body));
+    xml.raw("<x");
+    xml.attribute("xmlns", ns::MUC_USER);
+    xml.raw("/></message>");
 }
 
 fn invite(xml: &mut XmlWriter<'_>, invitee: &BareJid, reason: Option<&str>) {

@@ -1,0 +1,22 @@
+//! The crate from outside: bytes, commands and time in; bytes, events and deadlines out.
+
+#[cfg(test)]
+mod conversation;
+#[cfg(test)]
+mod cpim;
+#[cfg(test)]
+mod frames;
+#[cfg(test)]
+mod limits;
+#[cfg(test)]
+mod pair;
+#[cfg(test)]
+mod peer;
+#[cfg(test)]
+mod rcs_trace;
+#[cfg(test)]
+mod requests;
+#[cfg(test)]
+mod responses;
+#[cfg(test)]
+mod uris;

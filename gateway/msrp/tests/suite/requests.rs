@@ -1,0 +1,685 @@
+//! What a peer's requests get: RFC 4975 §7.2 to §7.3.2, RFC 7701 §7.1.
+
+use std::time::Duration;
+
+use msrp::{
+    Command, Event, FailureReport, Limits, SessionId, Status,
+    frame::{Kind, Method},
+};
+use proptest::prelude::*;
+
+use crate::peer::{LOCAL, Peer, REMOTE, request, send};
+
+fn ours() -> SessionId {
+    "ours".parse().unwrap()
+}
+
+fn bodies(events: &[Event]) -> Vec<String> {
+    let body = |event: &Event| match event {
+        Event::Received { message, .. } => String::from_utf8_lossy(&message.body).into_owned(),
+        other => panic!("{other:?}"),
+    };
+    events.iter().map(body).collect()
+}
+
+#[test]
+fn rfc4975_5_4_the_first_request_asks_for_the_session_and_waits() {
+    let mut peer = Peer::new(Limits::default());
+    let asked = peer.says(request(
+        "SEND",
+        "tid1",
+        &["Message-ID: m001", "Byte-Range: 1-0/0"],
+        "",
+        '$',
+    ));
+    assert_eq!(
+        asked,
+        [Event::BindRequested {
+            session: ours(),
+            from: REMOTE.parse().unwrap()
+        }]
+    );
+    assert_eq!(peer.says(send("tid2", &["Message-ID: m002"], "waiting", '$')), []);
+    assert_eq!(peer.hears(), "");
+    peer.bind();
+    assert_eq!(bodies(&peer.events()), ["waiting"]);
+    let heard = peer.hears();
+    assert_eq!(
+        heard,
+        format!("MSRP tid1 200 OK\r\nTo-Path: {REMOTE}\r\nFrom-Path: {LOCAL}\r\n-------tid1$\r\n"),
+        "in full, since nothing else may be in it"
+    );
+}
+
+#[test]
+fn rfc4975_5_4_a_refused_session_is_answered_and_not_asked_for_again() {
+    for status in [Status::NO_SESSION, Status::BOUND_ELSEWHERE] {
+        let mut peer = Peer::new(Limits::default());
+        peer.says(request("SEND", "tid1", &["Message-ID: m001"], "", '$'));
+        peer.says(send(
+            "tid2",
+            &["Message-ID: m002", "Failure-Report: no"],
+            "x",
+            '$',
+        ));
+        peer.command(Command::RefuseBind {
+            session: ours(),
+            status,
+        });
+        assert_eq!(peer.hears_statuses(), [status.code()]);
+        assert_eq!(peer.says(send("tid3", &["Message-ID: m003"], "x", '$')), []);
+        assert_eq!(peer.hears_statuses(), [status.code()]);
+        peer.bind();
+        assert_eq!(
+            bodies(&peer.says(send("tid4", &["Message-ID: m004"], "x", '$'))),
+            ["x"]
+        );
+    }
+}
+
+#[test]
+fn rfc4975_7_3_requests_for_no_session_get_481() {
+    let mut peer = Peer::bound(Limits::default());
+    for to in [
+        "msrp://switch.example.com:2855;tcp",
+        "msrp://switch.example.com:2856/ours;tcp",
+        "msrps://switch.example.com:2855/ours;tcp",
+        "msrp://other.example.com:2855/ours;tcp",
+        "msrp://relay.example.com:2855/r;tcp msrp://switch.example.com:2855/ours;tcp",
+    ] {
+        let text = send("tid1", &["Message-ID: m001"], "x", '$').replace(LOCAL, to);
+        assert_eq!(peer.says(&text), [], "{to}");
+        assert_eq!(peer.hears_statuses(), [481], "{to}");
+        peer.says(text.replace("Message-ID", "Failure-Report: no\r\nMessage-ID"));
+        assert_eq!(peer.hears(), "", "{to}");
+    }
+    let same = send("tid1", &["Message-ID: m001"], "x", '$').replace("msrp://switch", "MSRP://u@SWITCH");
+    assert_eq!(bodies(&peer.says(same)), ["x"]);
+}
+
+#[test]
+fn rfc4975_7_2_responses_to_send_go_to_the_previous_hop_and_others_the_whole_way() {
+    let hops = format!("msrp://relay.example.net:2855/r;tcp {REMOTE}");
+    let mut peer = Peer::bound(Limits::default());
+    let events = peer.says(send("tid1", &["Message-ID: m001"], "x", '$').replace(REMOTE, &hops));
+    peer.answer(events, Status::OK);
+    let nickname = request("NICKNAME", "tid2", &["Use-Nickname: \"Romeo\""], "", '$');
+    let events = peer.says(nickname.replace(REMOTE, &hops));
+    peer.answer(events, Status::OK);
+    let to: Vec<String> = peer
+        .hears_frames()
+        .iter()
+        .map(|frame| frame.to.to_string())
+        .collect();
+    assert_eq!(to, ["msrp://relay.example.net:2855/r;tcp", &hops]);
+}
+
+/// RFC 4975 §7.1.3, §7.1.4, §7.2: every combination of the report headers with success and failure.
+#[test]
+fn rfc4975_7_1_reports_and_responses() {
+    for (failure_report, success_report, answer, expected) in [
+        (None, None, 200, &[200][..]),
+        (Some("yes"), Some("no"), 200, &[200]),
+        (Some("yes"), Some("yes"), 200, &[200, 200]),
+        (None, Some("yes"), 403, &[403]),
+        (Some("no"), None, 200, &[]),
+        (Some("no"), Some("yes"), 200, &[200]),
+        (Some("no"), Some("yes"), 403, &[]),
+        (Some("partial"), None, 200, &[]),
+        (Some("partial"), Some("yes"), 200, &[200]),
+        (Some("partial"), Some("yes"), 415, &[415]),
+    ] {
+        let mut peer = Peer::bound(Limits::default());
+        let mut headers = vec!["Message-ID: m001".to_owned(), "Byte-Range: 1-*/5".to_owned()];
+        headers.extend(failure_report.map(|value| format!("Failure-Report: {value}")));
+        headers.extend(success_report.map(|value| format!("Success-Report: {value}")));
+        let headers: Vec<&str> = headers.iter().map(String::as_str).collect();
+        let events = peer.says(send("tid1", &headers, "12345", '$'));
+        let Some(Event::Received { message, .. }) = events.first() else {
+            panic!("{events:?}")
+        };
+        assert_eq!(message.success_report, success_report == Some("yes"));
+        peer.answer(events, Status::from_code(answer));
+        assert_eq!(
+            peer.hears_statuses(),
+            expected,
+            "{failure_report:?} {success_report:?} {answer}"
+        );
+    }
+}
+
+#[test]
+fn rfc4975_7_1_3_the_success_report_names_message_and_octets() {
+    let mut peer = Peer::bound(Limits::default());
+    let events = peer.says(send(
+        "tid1",
+        &["Message-ID: m001", "Success-Report: yes"],
+        "12345",
+        '$',
+    ));
+    peer.answer(events, Status::OK);
+    let frames = peer.hears_frames();
+    let [response, report] = &frames[..] else {
+        panic!("{frames:?}")
+    };
+    assert_eq!(response.transaction.as_str(), "tid1");
+    assert_eq!(report.kind, Kind::Request(Method::Report));
+    assert_eq!(
+        (report.to.to_string(), report.from.to_string()),
+        (REMOTE.to_owned(), LOCAL.to_owned())
+    );
+    assert_eq!(report.headers.message_id.unwrap().as_str(), "m001");
+    assert_eq!(report.headers.byte_range.unwrap().to_string(), "1-5/5");
+    assert_eq!(
+        (report.headers.success_report, report.headers.failure_report),
+        (None, None)
+    );
+}
+
+#[test]
+fn local_statuses_and_nonsense_never_reach_the_wire() {
+    for status in [Status::CONGESTED, Status::CONNECTION_LOST, Status::new(7, "x")] {
+        let mut peer = Peer::bound(Limits::default());
+        let events = peer.says(send("tid1", &["Message-ID: m001"], "x", '$'));
+        peer.answer(events, status);
+        assert_eq!(peer.hears_statuses(), [408]);
+    }
+}
+
+#[test]
+fn requests_that_cannot_be_understood_are_answered_and_the_connection_goes_on() {
+    let mut peer = Peer::bound(Limits::default());
+    for (text, statuses) in [
+        (request("AUTH", "tid1", &[], "", '$'), &[501][..]),
+        (
+            request("FROBNICATE", "tid1", &["Failure-Report: no"], "", '$'),
+            &[501],
+        ),
+        (send("tid1", &[], "no id", '$'), &[400]),
+        (send("tid1", &["Message-ID: bad id"], "x", '$'), &[400]),
+        (
+            send("tid1", &["Message-ID: m001", "Byte-Range: one-two/3"], "x", '$'),
+            &[400],
+        ),
+        (
+            request("SEND", "tid1", &["Message-ID: m001"], "\r\nno type\r\n", '$'),
+            &[400],
+        ),
+        (
+            send("tid1", &["Message-ID: m001", "Byte-Range: 0-1/1"], "x", '$'),
+            &[423],
+        ),
+        (
+            send("tid1", &["Message-ID: m001", "Byte-Range: 9-3/20"], "x", '+'),
+            &[423],
+        ),
+        (
+            send("tid1", &["Message-ID: m001", "Byte-Range: 1-30/20"], "x", '$'),
+            &[423],
+        ),
+        (
+            send(
+                "tid1",
+                &["Message-ID: m001", "Byte-Range: 18446744073709551615-*/*"],
+                "x",
+                '+',
+            ),
+            &[413],
+        ),
+        (
+            send(
+                "tid1",
+                &["Message-ID: m001", "Byte-Range: 1-*/99999999999"],
+                "x",
+                '+',
+            ),
+            &[413],
+        ),
+        (
+            request("SEND", "tid1", &["Keep-Alive: yes", "Byte-Range: 1-0/0"], "", '$'),
+            &[200],
+        ),
+        (request("REPORT", "tid1", &["Status: 000 200 OK"], "", '$'), &[]),
+        (
+            request(
+                "REPORT",
+                "tid1",
+                &["Message-ID: m001", "Status: nonsense"],
+                "",
+                '$',
+            ),
+            &[],
+        ),
+        (
+            format!("MSRP tid9 200 OK\r\nTo-Path: {LOCAL}\r\nFrom-Path: {REMOTE}\r\n-------tid9$\r\n"),
+            &[],
+        ),
+    ] {
+        assert_eq!(peer.says(&text), [], "{text}");
+        assert_eq!(peer.hears_statuses(), statuses, "{text}");
+    }
+}
+
+#[test]
+fn rfc7701_7_1_nickname_requests() {
+    let mut peer = Peer::bound(Limits::default());
+    let long = format!("Use-Nickname: \"{}\"", "x".repeat(1024));
+    for (headers, statuses) in [
+        (&[][..], &[424][..]),
+        (&["Use-Nickname: \"open"], &[424]),
+        (&["Use-Nickname: \"a\" \"b\""], &[424]),
+        (&["Use-Nickname: "], &[424]),
+        (&["Use-Nickname: \"a\"", "Use-Nickname: \"b\""], &[424]),
+        (&[&long], &[424]),
+        (&["Use-Nickname: \"a\"", "Success-Report: no"], &[400]),
+        (&["Use-Nickname: \"a\"", "Failure-Report: no"], &[400]),
+    ] {
+        assert_eq!(peer.says(request("NICKNAME", "tid1", headers, "", '$')), []);
+        assert_eq!(peer.hears_statuses(), statuses, "{headers:?}");
+    }
+    for (header, expected) in [
+        ("Use-Nickname: \"\"", ""),
+        ("Use-Nickname: Ali Baba", "Ali Baba"),
+        ("Use-Nickname: \"\\\"\\\\\"", "\"\\"),
+    ] {
+        let events = peer.says(request("NICKNAME", "tid1", &[header], "", '$'));
+        let [
+            Event::NicknameRequested {
+                session,
+                nickname,
+                due,
+            },
+        ] = &events[..]
+        else {
+            panic!("{events:?}")
+        };
+        assert_eq!(
+            (session, nickname.as_str(), due.session()),
+            (&ours(), expected, &ours())
+        );
+        peer.answer(events, Status::NICKNAME_IN_USE);
+        assert_eq!(peer.hears_statuses(), [425]);
+    }
+}
+
+#[test]
+fn rfc4975_7_1_the_body_of_another_request_has_at_most_10240_octets() {
+    let mut peer = Peer::bound(Limits::default());
+    for (octets, accepted) in [(10_239, true), (10_240, true), (10_241, false), (70_000, false)] {
+        let content = format!("Content-Type: text/plain\r\n\r\n{}\r\n", "x".repeat(octets));
+        let events = peer.says(request(
+            "NICKNAME",
+            "tid1",
+            &["Use-Nickname: \"a\""],
+            &content,
+            '$',
+        ));
+        assert_eq!(events.len(), usize::from(accepted), "{octets}");
+        peer.answer(events, Status::OK);
+        assert_eq!(peer.hears_statuses(), [if accepted { 200 } else { 400 }]);
+    }
+}
+
+#[test]
+fn rfc4975_7_3_1_chunks_are_answered_at_once_and_the_last_one_by_the_owner() {
+    let mut peer = Peer::bound(Limits::default());
+    assert_eq!(
+        peer.says(send(
+            "tid1",
+            &["Message-ID: m001", "Byte-Range: 1-*/9"],
+            "abc",
+            '+'
+        )),
+        []
+    );
+    assert_eq!(peer.hears_statuses(), [200]);
+    assert_eq!(
+        peer.says(send(
+            "tid2",
+            &["Message-ID: m001", "Byte-Range: 4-*/9"],
+            "def",
+            '+'
+        )),
+        []
+    );
+    assert_eq!(peer.hears_statuses(), [200]);
+    let events = peer.says(send(
+        "tid3",
+        &["Message-ID: m001", "Byte-Range: 7-9/9"],
+        "ghi",
+        '$',
+    ));
+    assert_eq!(bodies(&events), ["abcdefghi"]);
+    assert_eq!(peer.hears(), "");
+    peer.answer(events, Status::OK);
+    let frames = peer.hears_frames();
+    assert_eq!((frames.len(), frames[0].transaction.as_str()), (1, "tid3"));
+}
+
+#[test]
+fn rfc4975_7_3_1_gaps_overlaps_and_order() {
+    // Each line: chunks as (start, octets, flag), then the message if there is one.
+    type Case<'a> = (&'a [(u64, &'a str, char)], Option<&'a str>);
+    let cases: &[Case<'_>] = &[
+        (
+            &[(1, "abc", '+'), (7, "ghi", '$'), (4, "def", '+')],
+            Some("abcdefghi"),
+        ),
+        (
+            &[(7, "ghi", '$'), (4, "def", '+'), (1, "abc", '+')],
+            Some("abcdefghi"),
+        ),
+        (
+            &[(1, "abcd", '+'), (3, "CDEF", '+'), (7, "gh", '$')],
+            Some("abCDEFgh"),
+        ),
+        (&[(1, "abc", '+'), (1, "ABC", '+'), (4, "d", '$')], Some("ABCd")),
+        (&[(1, "abc", '+'), (5, "e", '$')], None),
+        (&[(1, "abc", '+'), (4, "", '$')], Some("abc")),
+        (&[(1, "", '+'), (1, "abc", '$')], Some("abc")),
+        (&[(1, "abc", '+'), (4, "d", '#'), (5, "e", '$')], None),
+        (&[(2, "b", '$'), (1, "a", '+')], Some("ab")),
+        (
+            &[
+                (1, "a", '+'),
+                (3, "c", '+'),
+                (5, "e", '$'),
+                (2, "b", '+'),
+                (4, "d", '+'),
+            ],
+            Some("abcde"),
+        ),
+        (&[(3, "cd", '+'), (1, "xy", '$')], Some("xy")),
+        (&[(3, "cd", '$'), (5, "e", '+'), (1, "ab", '+')], Some("abcd")),
+        (&[(3, "cd", '$'), (3, "c", '$'), (1, "ab", '+')], Some("abcd")),
+        (&[(3, "cdef", '+'), (2, "b", '$'), (1, "a", '+')], None),
+    ];
+    for (chunks, expected) in cases {
+        let mut peer = Peer::bound(Limits::default());
+        let mut received = Vec::new();
+        for (index, (start, body, flag)) in chunks.iter().enumerate() {
+            let range = format!("Byte-Range: {start}-*/*");
+            received.extend(peer.says(send(
+                &format!("tid{index}"),
+                &["Message-ID: m001", &range],
+                body,
+                *flag,
+            )));
+        }
+        assert_eq!(
+            bodies(&received),
+            Vec::from_iter(expected.map(str::to_owned)),
+            "{chunks:?}"
+        );
+    }
+}
+
+#[test]
+fn rfc4975_7_3_1_the_range_end_and_total_of_a_peer_are_not_trusted() {
+    let mut peer = Peer::bound(Limits::default());
+    let text = send(
+        "tid1",
+        &["Message-ID: m001", "Byte-Range: 1-5/5"],
+        "longer than five",
+        '$',
+    );
+    assert_eq!(bodies(&peer.says(text)), ["longer than five"]);
+    let text = send(
+        "tid2",
+        &["Message-ID: m002", "Byte-Range: 1-500/500"],
+        "short",
+        '$',
+    );
+    assert_eq!(bodies(&peer.says(text)), ["short"]);
+}
+
+#[test]
+fn a_bodiless_send_can_end_or_abort_a_message_and_else_leaves_it() {
+    let mut peer = Peer::bound(Limits::default());
+    peer.says(send(
+        "tid1",
+        &["Message-ID: m001", "Byte-Range: 1-*/*"],
+        "abc",
+        '+',
+    ));
+    assert_eq!(
+        peer.says(request(
+            "SEND",
+            "tid2",
+            &["Message-ID: m001", "Byte-Range: 1-0/0"],
+            "",
+            '$'
+        )),
+        []
+    );
+    let end = request(
+        "SEND",
+        "tid3",
+        &["Message-ID: m001", "Byte-Range: 4-3/3"],
+        "",
+        '$',
+    );
+    assert_eq!(bodies(&peer.says(end)), ["abc"]);
+    peer.says(send(
+        "tid4",
+        &["Message-ID: m002", "Byte-Range: 1-*/*"],
+        "abc",
+        '+',
+    ));
+    peer.says(request("SEND", "tid5", &["Message-ID: m002"], "", '#'));
+    assert_eq!(
+        peer.says(send("tid6", &["Message-ID: m002", "Byte-Range: 4-*/*"], "d", '$')),
+        []
+    );
+}
+
+#[test]
+fn rfc4975_5_4_a_duplicate_is_answered_again_and_not_delivered_again() {
+    let mut peer = Peer::bound(Limits::default());
+    let headers = ["Message-ID: m001", "Success-Report: yes"];
+    let events = peer.says(send("tid1", &headers, "x", '$'));
+    assert_eq!(peer.says(send("tid2", &headers, "x", '$')), []);
+    assert_eq!(peer.hears(), "");
+    peer.answer(events, Status::OK);
+    let answered: Vec<String> = peer
+        .hears_frames()
+        .iter()
+        .map(|frame| frame.transaction.to_string())
+        .collect();
+    assert_eq!(answered[..2], ["tid1", "tid2"]);
+    assert_eq!(peer.says(send("tid3", &headers, "x", '$')), []);
+    assert_eq!(peer.hears_statuses(), [200, 200]);
+}
+
+#[test]
+fn a_refused_message_may_be_sent_again() {
+    let mut peer = Peer::bound(Limits::default());
+    let events = peer.says(send("tid1", &["Message-ID: m001"], "x", '$'));
+    peer.answer(events, Status::TIMEOUT);
+    assert_eq!(
+        bodies(&peer.says(send("tid2", &["Message-ID: m001"], "x", '$'))),
+        ["x"]
+    );
+}
+
+#[test]
+fn rfc7701_6_1_an_unfinished_message_is_dropped_after_the_chunk_reception_time() {
+    for (report, statuses) in [("yes", &[413][..]), ("no", &[]), ("partial", &[])] {
+        let limits = Limits {
+            chunk_reception: Duration::from_secs(60),
+            ..Limits::default()
+        };
+        let mut peer = Peer::bound(limits);
+        let report = format!("Failure-Report: {report}");
+        let chunk =
+            |id: &str, range: &str, flag| send(id, &["Message-ID: m001", range, &report], "abc", flag);
+        peer.says(chunk("tid1", "Byte-Range: 1-*/*", '+'));
+        peer.pass(Duration::from_secs(50));
+        peer.says(chunk("tid2", "Byte-Range: 4-*/*", '+'));
+        peer.hears();
+        assert_eq!(
+            peer.connection.poll_timeout(),
+            Some(peer.now + Duration::from_secs(10))
+        );
+        peer.pass(Duration::from_secs(59));
+        assert_eq!(peer.hears_statuses(), [0; 0]);
+        peer.pass(Duration::from_secs(1));
+        assert_eq!(peer.hears_statuses(), statuses);
+        assert_eq!(peer.connection.poll_timeout(), None);
+        assert_eq!(peer.says(chunk("tid3", "Byte-Range: 7-*/*", '$')), []);
+    }
+}
+
+#[test]
+fn after_unbind_what_waits_and_what_comes_gets_481() {
+    let mut peer = Peer::bound(Limits::default());
+    let events = peer.says(send("tid1", &["Message-ID: m001"], "x", '$'));
+    peer.command(Command::Unbind(ours()));
+    assert_eq!(peer.hears_statuses(), [481]);
+    peer.answer(events, Status::OK);
+    assert_eq!(peer.hears(), "");
+    assert_eq!(peer.says(send("tid2", &["Message-ID: m002"], "x", '$')), []);
+    assert_eq!(peer.hears_statuses(), [481]);
+}
+
+#[test]
+fn several_sessions_do_not_touch_each_other() {
+    let mut peer = Peer::bound(Limits::default());
+    let other = |text: String| text.replace("/ours;", "/other;");
+    let asked = peer.says(other(send(
+        "tid1",
+        &["Message-ID: m001", "Byte-Range: 1-*/*"],
+        "other ",
+        '+',
+    )));
+    assert!(matches!(asked[..], [Event::BindRequested { .. }]));
+    peer.says(send(
+        "tid2",
+        &["Message-ID: m001", "Byte-Range: 1-*/*"],
+        "ours ",
+        '+',
+    ));
+    peer.command(Command::Bind(msrp::SessionParameters {
+        local: LOCAL.replace("/ours;", "/other;").parse().unwrap(),
+        remote: REMOTE.parse().unwrap(),
+    }));
+    let ours = peer.says(send(
+        "tid3",
+        &["Message-ID: m001", "Byte-Range: 6-*/*"],
+        "text",
+        '$',
+    ));
+    assert_eq!(bodies(&ours), ["ours text"]);
+    let others = peer.says(other(send(
+        "tid4",
+        &["Message-ID: m001", "Byte-Range: 7-*/*"],
+        "text",
+        '$',
+    )));
+    assert_eq!(bodies(&others), ["other text"]);
+}
+
+#[test]
+fn broken_framing_ends_every_session_and_the_connection() {
+    let mut peer = Peer::bound(Limits::default());
+    peer.command(Command::Send {
+        session: ours(),
+        message: crate::pair::message(1, "x"),
+    });
+    let events = peer.says("HTTP/1.1 400 Bad Request\r\n");
+    let [
+        Event::Failed { status, .. },
+        Event::Lost {
+            cause: msrp::LostCause::Malformed,
+            ..
+        },
+        Event::Faulted(fault),
+    ] = &events[..]
+    else {
+        panic!("{events:?}")
+    };
+    assert_eq!((fault.offset, *status), (0, Status::CONNECTION_LOST));
+    assert_eq!(peer.says(send("tid1", &["Message-ID: m001"], "x", '$')), []);
+    peer.connection.handle_closed(peer.now);
+    assert_eq!(
+        (peer.events(), peer.hears(), peer.connection.poll_timeout()),
+        (vec![], String::new(), None)
+    );
+}
+
+proptest! {
+    #[test]
+    fn any_interleaving_of_chunks_reassembles(
+        bodies in prop::collection::vec(prop::collection::vec(any::<u8>(), 1..60), 1..5),
+        cuts in prop::collection::vec(any::<prop::sample::Index>(), 0..20),
+        order in prop::collection::vec(any::<u32>(), 200),
+        piece in 1_usize..2000,
+    ) {
+        let mut chunks = Vec::new();
+        for (number, body) in bodies.iter().enumerate() {
+            let mut cuts: Vec<usize> = cuts.iter().map(|cut| cut.index(body.len() + 1)).collect();
+            cuts.extend([0, body.len()]);
+            cuts.sort_unstable();
+            cuts.dedup();
+            for cut in cuts.windows(2) {
+                chunks.push((number, cut[0], cut[1], cut[1] == body.len()));
+            }
+        }
+        let mut keyed: Vec<_> = order.iter().cycle().zip(chunks).collect();
+        keyed.sort_by_key(|(key, _)| **key);
+        let mut stream = Vec::new();
+        for (index, (_, (number, start, end, last))) in keyed.iter().enumerate() {
+            let body = &bodies[*number][*start..*end];
+            stream.extend_from_slice(
+                format!(
+                    "MSRP tid{index:05} SEND\r\nTo-Path: {LOCAL}\r\nFrom-Path: {REMOTE}\r\nMessage-ID: m00{number}\r\n\
+                     Byte-Range: {}-*/{}\r\nContent-Type: a/b\r\n\r\n",
+                    start + 1,
+                    bodies[*number].len(),
+                )
+                .as_bytes(),
+            );
+            stream.extend_from_slice(body);
+            let flag = if *last { '$' } else { '+' };
+            stream.extend_from_slice(format!("\r\n-------tid{index:05}{flag}\r\n").as_bytes());
+        }
+        let mut peer = Peer::bound(Limits::default());
+        let mut received = vec![None; bodies.len()];
+        for piece in stream.chunks(piece) {
+            for event in peer.says(piece) {
+                let Event::Received { message, .. } = event else { panic!("{event:?}") };
+                let number: usize = message.id.as_str()[1..].parse().unwrap();
+                prop_assert_eq!(message.failure_report, FailureReport::Yes);
+                prop_assert!(received[number].replace(message.body.to_vec()).is_none());
+            }
+        }
+        let expected: Vec<_> = bodies.into_iter().map(Some).collect();
+        prop_assert_eq!(received, expected);
+    }
+
+    #[test]
+    fn random_bytes_never_panic(
+        pieces in prop::collection::vec(
+            prop_oneof![
+                prop::collection::vec(any::<u8>(), 0..50),
+                prop::sample::select(vec![
+                    send("tid1", &["Message-ID: m001", "Byte-Range: 1-*/*"], "abc", '+'),
+                    send("tid1", &["Message-ID: m001", "Byte-Range: 3-*/9"], "abc", '$'),
+                    request("NICKNAME", "tid2", &["Use-Nickname: \"a\""], "", '$'),
+                    request("REPORT", "tid3", &["Message-ID: m001", "Status: 000 481"], "", '$'),
+                    request("SEND", "tid4", &[], "", '#'),
+                ]).prop_map(String::into_bytes),
+            ],
+            0..12,
+        ),
+    ) {
+        let mut peer = Peer::bound(Limits::default());
+        peer.command(Command::Send { session: ours(), message: crate::pair::message(1, vec![b'x'; 20_000]) });
+        for piece in pieces {
+            let events = peer.says(piece);
+            peer.answer(events, Status::OK);
+            peer.hears();
+            peer.pass(Duration::from_secs(7));
+        }
+    }
+}

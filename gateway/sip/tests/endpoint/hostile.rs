@@ -1,0 +1,157 @@
+//! Nothing a peer sends makes the endpoint fail, answer an answer, or keep anything for ever.
+
+use bytes::Bytes;
+use proptest::prelude::*;
+use sip::{Command, Contact, Event, SubscriptionState, message::Message};
+
+use crate::scene::{Ask, SDP, Scene, body, room, seconds, udp};
+
+const METHODS: [&str; 14] = [
+    "INVITE",
+    "ACK",
+    "BYE",
+    "CANCEL",
+    "OPTIONS",
+    "SUBSCRIBE",
+    "NOTIFY",
+    "REFER",
+    "MESSAGE",
+    "UPDATE",
+    "PRACK",
+    "INFO",
+    "REGISTER",
+    "JUMP",
+];
+
+/// Lets an owner answer everything in one way or another, and ends what goes on.
+fn own(scene: &mut Scene, kindly: bool) {
+    while let Some(event) = scene.events.pop_front() {
+        let command = match event {
+            Event::Invited { due, .. } | Event::Reinvited { due, .. } if kindly => Command::Accept {
+                due,
+                contact: room(),
+                body: body(),
+            },
+            Event::Subscribing {
+                subscription, due, ..
+            } if kindly => {
+                scene.command(Command::AcceptSubscription {
+                    due,
+                    contact: Contact::default(),
+                });
+                Command::Notify {
+                    subscription,
+                    state: SubscriptionState::Active,
+                    body: None,
+                }
+            }
+            Event::Referred { due, .. } if kindly => Command::AcceptRefer { due, contact: room() },
+            Event::Requested { due, .. } if kindly => Command::AcceptRequest { due },
+            Event::Invited { due, .. }
+            | Event::Reinvited { due, .. }
+            | Event::Subscribing { due, .. }
+            | Event::Referred { due, .. }
+            | Event::Requested { due, .. } => Command::Refuse {
+                due,
+                status: sip::StatusCode(403),
+                phrase: None,
+                headers: Vec::new(),
+            },
+            _ => continue,
+        };
+        scene.command(command);
+    }
+}
+
+/// Every tag that the endpoint has let its peers see.
+fn tags(scene: &Scene) -> Vec<String> {
+    let seen = scene
+        .sent
+        .iter()
+        .filter_map(|(_, transmit)| match Message::parse(&transmit.bytes) {
+            Ok(Message::Response(response)) => response
+                .headers
+                .get("To")?
+                .split(";tag=")
+                .nth(1)
+                .map(str::to_owned),
+            _ => None,
+        });
+    seen.collect()
+}
+
+proptest! {
+    #[test]
+    fn any_octets_are_survived(octets in proptest::collection::vec(any::<u8>(), 0..400)) {
+        let mut scene = Scene::new();
+        scene.endpoint.handle_message(udp(), Bytes::from(octets.clone()), scene.now);
+        scene.endpoint.handle_too_large(udp(), Bytes::from(octets), scene.now);
+        scene.drain();
+    }
+
+    #[test]
+    fn a_valid_request_with_octets_changed_is_survived(
+        method in 0..METHODS.len(),
+        changes in proptest::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 1..8),
+        kindly in any::<bool>(),
+    ) {
+        let mut scene = Scene::new();
+        let mut octets = Ask::new(METHODS[method], 1).header("Event: conference").body(SDP).text().into_bytes();
+        for (place, octet) in changes {
+            let place = place.index(octets.len());
+            octets[place] = octet;
+        }
+        scene.endpoint.handle_message(udp(), Bytes::from(octets), scene.now);
+        scene.drain();
+        own(&mut scene, kindly);
+        scene.pass(seconds(4000.0));
+        own(&mut scene, kindly);
+        scene.pass(seconds(100.0));
+        prop_assert_eq!(scene.endpoint.census(), (0, 0, 0));
+    }
+
+    /// Requests in any order, in and out of dialogs: no panic, and silence of the peer ends everything.
+    #[test]
+    fn any_sequence_of_requests_is_survived_and_forgotten(
+        steps in proptest::collection::vec((0..METHODS.len(), 0..6_u32, 0..3_usize, any::<bool>(), 0..40_u64), 1..40),
+        kindly in any::<bool>(),
+    ) {
+        let mut scene = Scene::new();
+        for (number, (method, cseq, tag, has_body, wait)) in steps.into_iter().enumerate() {
+            let known = tags(&scene);
+            let mut ask = Ask::new(METHODS[method], cseq).header("Event: conference");
+            if METHODS[method] == "REFER" {
+                ask = ask.header("Refer-To: <sip:b@example.com>");
+            }
+            if has_body {
+                ask = ask.body(SDP).branch(&format!("z9hG4bK-{number}"));
+            }
+            if let Some(tag) = known.get(tag.wrapping_mul(known.len() / 3)).filter(|_| tag > 0) {
+                ask = ask.to(tag);
+            }
+            scene.ask(&ask);
+            own(&mut scene, kindly);
+            scene.pass(seconds(0.1) * u32::try_from(wait).unwrap());
+        }
+        scene.pass(seconds(4000.0));
+        own(&mut scene, kindly);
+        scene.pass(seconds(100.0));
+        // What stays is the dialogs whose ACK came: only a BYE ends those.
+        prop_assert_eq!(scene.endpoint.census().1, 0);
+        prop_assert_eq!(scene.endpoint.census().2, 0);
+        for (number, tag) in tags(&scene).into_iter().enumerate() {
+            scene.ask(&Ask::new("BYE", 1000).to(&tag).branch(&format!("z9hG4bK-bye-{number}")));
+        }
+        scene.pass(seconds(100.0));
+        prop_assert_eq!(scene.endpoint.census(), (0, 0, 0));
+        prop_assert_eq!(scene.endpoint.poll_timeout(), None);
+    }
+}
+
+#[test]
+fn responses_to_nothing_are_ignored() {
+    let mut scene = Scene::new();
+    scene.receive("SIP/2.0 200 OK\r\nVia: SIP/2.0/UDP 198.51.100.1;branch=z9hG4bKx\r\nFrom: <sip:a@b>;tag=1\r\nTo: <sip:c@d>;tag=2\r\nCall-ID: x\r\nCSeq: 1 INVITE\r\nContent-Length: 0\r\n\r\n");
+    scene.assert_quiet();
+    scene.assert_empty();
+}

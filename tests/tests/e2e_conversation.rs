@@ -1,0 +1,155 @@
+//! SIP users behind Kamailio and XMPP users on Prosody in one room (RFC 7702 §6).
+
+use gateway_tests::{
+    Result,
+    conversation::{Place, converse},
+    ensure,
+    peers::{
+        sip_chat::{field, is_message, nicknames},
+        xmpp_user::is_whispered,
+    },
+    world::{ROOM, in_a_world},
+};
+
+#[test]
+fn the_demo_conversation_neither_loses_nor_doubles_a_message() -> Result<()> {
+    in_a_world(|world| {
+        let place = Place {
+            room: ROOM.to_owned(),
+            romeo: world.sip_settings("romeo", "Romeo"),
+            nurse: world.sip_settings("nurse", "Nurse"),
+        };
+        let tally = converse(world.xmpp_user("juliet")?, &place, &mut |_, _| {})?;
+        ensure!(tally.is_perfect(), "{tally}");
+        ensure!(
+            world.kamailio.complaints().is_empty(),
+            "Kamailio complains: {:#?}",
+            world.kamailio.complaints()
+        );
+        Ok(())
+    })
+}
+
+#[test]
+fn rosters_follow_the_room_on_both_sides() -> Result<()> {
+    in_a_world(|world| {
+        let mut juliet = world.xmpp_user("juliet")?;
+        juliet.enter(ROOM, "JuliC")?;
+        let mut romeo = world.sip_user("romeo", "Romeo")?;
+        let roster = romeo.wait_for("roster", |roster| nicknames(roster).len() == 2)?;
+        assert_eq!(nicknames(&roster), ["JuliC", "Romeo"]);
+        juliet.see(ROOM, "Romeo", None)?;
+
+        let mut nurse = world.xmpp_user("nurse")?;
+        assert_eq!(nurse.enter(ROOM, "Nurse")?.len(), 2);
+        romeo.wait_for("joined", |event| field(event, "nick") == "Nurse")?;
+        juliet.rename(ROOM, "Capulet")?;
+        romeo.wait_for("renamed", |event| {
+            field(event, "old") == "JuliC" && field(event, "new") == "Capulet"
+        })?;
+        nurse.leave(ROOM, "Nurse")?;
+        romeo.wait_for("left", |event| field(event, "nick") == "Nurse")?;
+        romeo.ask_roster()?;
+        let roster = romeo.wait("roster")?;
+        assert_eq!(nicknames(&roster), ["Capulet", "Romeo"]);
+        Ok(())
+    })
+}
+
+#[test]
+fn a_nickname_in_use_is_refused_with_425_and_the_old_one_stays() -> Result<()> {
+    in_a_world(|world| {
+        let mut juliet = world.xmpp_user("juliet")?;
+        juliet.enter(ROOM, "JuliC")?;
+        let mut romeo = world.sip_user("romeo", "Romeo")?;
+        romeo.rename("JuliC")?;
+        let refusal = romeo.wait_for("nick_refused", |event| field(event, "nickname") == "JuliC")?;
+        assert_eq!(refusal["code"], 425);
+        romeo.say_and_wait("still Romeo")?;
+        assert_eq!(juliet.hear(ROOM, "still Romeo")?, "Romeo");
+
+        romeo.rename("Montague")?;
+        romeo.wait_for("nick", |event| field(event, "nickname") == "Montague")?;
+        assert!(juliet.see(ROOM, "Romeo", Some("unavailable"))?.has_status("303"));
+        romeo.say_and_wait("now Montague")?;
+        assert_eq!(juliet.hear(ROOM, "now Montague")?, "Montague");
+        Ok(())
+    })
+}
+
+#[test]
+fn the_subject_is_shown_on_entering_and_when_it_changes() -> Result<()> {
+    in_a_world(|world| {
+        let mut juliet = world.xmpp_user("juliet")?;
+        juliet.enter(ROOM, "JuliC")?;
+        juliet.set_subject(ROOM, "Verona")?;
+        juliet.wait("the subject", |stanza| {
+            stanza.child_text("subject") == Some("Verona")
+        })?;
+        let mut romeo = world.sip_user("romeo", "Romeo")?;
+        romeo.wait_for("subject", |event| field(event, "text") == "Verona")?;
+        juliet.set_subject(ROOM, "Mantua & beyond")?;
+        romeo.wait_for("subject", |event| field(event, "text") == "Mantua & beyond")?;
+        Ok(())
+    })
+}
+
+#[test]
+fn private_messages_reach_their_addressee_only() -> Result<()> {
+    in_a_world(|world| {
+        let mut juliet = world.xmpp_user("juliet")?;
+        juliet.enter(ROOM, "JuliC")?;
+        let mut romeo = world.sip_user("romeo", "Romeo")?;
+        let mut nurse = world.sip_user("nurse", "Nurse")?;
+        juliet.see(ROOM, "Nurse", None)?;
+
+        juliet.whisper(ROOM, "Romeo", "to Romeo alone")?;
+        assert_eq!(romeo.hear_privately("to Romeo alone")?, "JuliC");
+        romeo.whisper("JuliC", "to Juliet alone")?;
+        let message = juliet.wait("Romeo's answer", |stanza| {
+            is_whispered(stanza, ROOM, "to Juliet alone")
+        })?;
+        assert_eq!(message.from_resource(), Some("Romeo"));
+        romeo.whisper("Nurse", "from SIP to SIP")?;
+        assert_eq!(nurse.hear_privately("from SIP to SIP")?, "Romeo");
+
+        // Something public after it shows that nothing private is still on its way.
+        juliet.say(ROOM, "to all")?;
+        nurse.hear("to all")?;
+        let overheard = nurse.inbox().history().iter().find(|event| {
+            ["to Romeo alone", "to Juliet alone"]
+                .iter()
+                .any(|text| is_message(event, text, true))
+        });
+        assert_eq!(overheard, None);
+        Ok(())
+    })
+}
+
+#[test]
+fn texts_arrive_as_they_were_written() -> Result<()> {
+    in_a_world(|world| {
+        let mut juliet = world.xmpp_user("juliet")?;
+        juliet.enter(ROOM, "JuliC")?;
+        let mut romeo = world.sip_user("romeo", "Romeo")?;
+        let long = "wherefore ".repeat(1500);
+        let texts = [
+            "<b>not markup</b> & \"quotes\" ' ]]>",
+            "Grüße, ελληνικά, 你好, 🌹",
+            "two\nlines",
+            "-------abcd$",
+            "  blanks around  ",
+            long.trim_end(),
+        ];
+        for text in texts {
+            juliet.say(ROOM, text)?;
+            assert_eq!(romeo.hear(text)?, "JuliC");
+            romeo.say_and_wait(text)?;
+            let heard = juliet.wait("Romeo's copy", |stanza| {
+                stanza.from_resource() == Some("Romeo") && stanza.child_text("body") == Some(text)
+            })?;
+            assert_eq!(heard.attribute("type"), Some("groupchat"));
+        }
+        Ok(())
+    })
+}
