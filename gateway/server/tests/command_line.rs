@@ -1,4 +1,5 @@
 //! The binary: exit codes, what it prints, and how it ends.
+
 #![expect(clippy::unwrap_used, reason = "tests: a failed assumption is a failed test")]
 
 use std::{

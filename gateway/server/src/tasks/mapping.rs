@@ -104,3 +104,42 @@ impl MappingTask {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use super::*;
+    use crate::config;
+
+    #[tokio::test]
+    async fn a_connection_that_cannot_take_a_command_is_cut_not_waited_for() {
+        let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../deploy/gateway.toml");
+        let loaded = config::load(&file, Vec::new())
+            .map_err(|faults| faults.len())
+            .unwrap();
+        let core = loaded.config.core("127.0.0.1:2855".parse().unwrap());
+        let (sip_commands, _sip) = mpsc::channel(1);
+        let (xmpp_commands, _xmpp) = mpsc::channel(1);
+        let (_stop, stop) = oneshot::channel();
+        let (commands, mut taken) = mpsc::channel(1);
+        let (handle, cut) = ConnectionHandle::new(commands);
+        let mut task = MappingTask {
+            gateway: Gateway::new(core, [0; 32], (Instant::now(), jiff::Timestamp::UNIX_EPOCH)),
+            sip_events: mpsc::channel(1).1,
+            msrp_notices: mpsc::channel(1).1,
+            xmpp_events: mpsc::channel(1).1,
+            sip_commands,
+            xmpp_commands,
+            stop,
+            connections: BTreeMap::from([(ConnectionId(1), handle)]),
+        };
+        task.command_connection(ConnectionId(1), ::msrp::Command::Close);
+        task.command_connection(ConnectionId(1), ::msrp::Command::Close);
+        assert_eq!(cut.await, Ok(()));
+        // A third finds it cut already; one for a connection unknown finds nothing.
+        task.command_connection(ConnectionId(1), ::msrp::Command::Close);
+        task.command_connection(ConnectionId(2), ::msrp::Command::Close);
+        assert!(taken.recv().await.is_some());
+    }
+}
