@@ -1,6 +1,8 @@
 //! The torture messages of RFC 4475 and RFC 5118, octet by octet as in their appendices (RFC 5118's with line ends made CRLF and
 //! Content-Length made true), each with the reaction that is ours.
 
+#![expect(clippy::unwrap_used, reason = "helpers of tests fail as tests do")]
+
 use bytes::Bytes;
 use sip::{
     Limits, Method,

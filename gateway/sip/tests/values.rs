@@ -1,5 +1,7 @@
 //! URIs, addresses, Via, CSeq, methods: read, compared, written.
 
+#![expect(clippy::panic, reason = "helpers of tests fail as tests do")]
+
 use proptest::prelude::*;
 use sip::{
     Method, NameAddr, StatusCode, Uri,
@@ -138,6 +140,7 @@ fn uris_are_built_by_escaping() {
         ),
         (Some("50%"), "h", None, "sip:50%25@h"),
         (Some("m\u{fc}\r\n"), "h", None, "sip:m%C3%BC%0D%0A@h"),
+        (None, "example.org", None, "sip:example.org"),
         (None, "2001:db8::1", Some(5060), "sip:[2001:db8::1]:5060"),
         (None, "[2001:db8::1]", None, "sip:[2001:db8::1]"),
         (None, "h\r\nX: y", None, "sip:h%0D%0AX%3A%20y"),
@@ -147,6 +150,12 @@ fn uris_are_built_by_escaping() {
         assert_eq!(uri.to_string(), text);
         assert_eq!(uri.user_decoded().as_deref(), user);
     }
+}
+
+#[test]
+fn nothing_is_built_that_cannot_be_read() {
+    assert_eq!(Uri::new(Some(""), "h", None).to_string(), "sip:h");
+    assert_eq!(uri("sip:h").with_parameter("", Some("x")).to_string(), "sip:h");
 }
 
 /// The examples of RFC 3261 §19.1.4, and `gr`.

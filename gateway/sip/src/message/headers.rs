@@ -15,8 +15,8 @@ pub struct Header {
 
 /// Header fields in order.
 ///
-/// Names and values may hold anything; what the grammar cannot carry (control characters, line ends) becomes a space when the message
-/// is written, so that no value can begin another header.
+/// Values may hold anything; what the grammar cannot carry (control characters, line ends) becomes a space when the message is written, so
+/// that no value can begin another header. A field whose name is no token is not written at all.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Headers(pub Vec<Header>);
 
@@ -121,7 +121,7 @@ pub(super) fn canonical_name(written: &str) -> Cow<'static, str> {
 }
 
 /// Compact forms (RFC 3261 §7.3.3 and the registry).
-const COMPACT: [(u8, &str); 19] = [
+const COMPACT: [(u8, &str); 20] = [
     (b'a', "Accept-Contact"),
     (b'b', "Referred-By"),
     (b'c', "Content-Type"),
@@ -141,6 +141,7 @@ const COMPACT: [(u8, &str); 19] = [
     (b'u', "Allow-Events"),
     (b'v', "Via"),
     (b'x', "Session-Expires"),
+    (b'y', "Identity"),
 ];
 
 /// The usual spelling of headers that the crate or its owners look at.

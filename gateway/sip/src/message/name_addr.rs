@@ -10,7 +10,7 @@ use super::{Rejection, Uri, lex};
 /// hand that is neither a token nor a quoted string is quoted when written.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct NameAddr {
-    /// The display name, unquoted.
+    /// The display name, unquoted. A peer may have put any character in it, control characters too.
     pub display_name: Option<String>,
     /// The URI.
     pub uri: Uri,

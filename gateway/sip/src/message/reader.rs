@@ -36,7 +36,7 @@ pub(super) fn read_head(octets: &[u8], limits: &Limits) -> Head {
         head.note(Rejection::bad(
             "No blank line ends the header fields (RFC 3261 §7)",
         ));
-        head.read_lines(text, limits);
+        head.read_lines(whole_lines(text), limits);
         return head;
     };
     head.length = skipped + end + 4;
@@ -47,6 +47,13 @@ pub(super) fn read_head(octets: &[u8], limits: &Limits) -> Head {
     }
     head.read_lines(text.get(..end).unwrap_or_default(), limits);
     head
+}
+
+/// Without a last line that may have been cut off.
+fn whole_lines(text: &[u8]) -> &[u8] {
+    memmem::rfind(text, b"\r\n")
+        .and_then(|end| text.get(..end))
+        .unwrap_or_default()
 }
 
 /// The body length that a head announces, 0 if it has none to say. More than one value is a way to smuggle a message past a
@@ -86,7 +93,7 @@ fn leading_line_ends(octets: &[u8]) -> usize {
 
 impl Head {
     fn read_lines(&mut self, text: &[u8], limits: &Limits) {
-        let text = text.get(..limits.head).unwrap_or(text);
+        let text = text.get(..limits.head).map_or(text, whole_lines);
         let mut lines = LogicalLines { rest: Some(text) };
         match lines.next() {
             Some(line) if line.len() > limits.header_line => self.note(Rejection {
@@ -154,10 +161,12 @@ fn read_field(line: &[u8]) -> Result<Header, Rejection> {
 
 /// Control characters may stand only behind a backslash in a quoted string, and line ends not even there (RFC 3261 §25.1).
 fn has_stray_control(value: &str) -> bool {
+    if !value.bytes().any(is_control) {
+        return false;
+    }
     let (mut quoted, mut escaped) = (false, false);
     for octet in value.bytes() {
-        let control = octet.is_ascii_control() && octet != b'\t';
-        if control && (!escaped || matches!(octet, b'\r' | b'\n')) {
+        if is_control(octet) && (!escaped || matches!(octet, b'\r' | b'\n')) {
             return true;
         }
         (quoted, escaped) = match octet {
@@ -168,6 +177,10 @@ fn has_stray_control(value: &str) -> bool {
         };
     }
     false
+}
+
+const fn is_control(octet: u8) -> bool {
+    octet.is_ascii_control() && octet != b'\t'
 }
 
 const fn too_large(rule: &'static str) -> Rejection {

@@ -28,12 +28,12 @@ pub struct Uri {
 }
 
 impl Uri {
-    /// `sip:user@host[:port]`; `user` is percent-escaped here, `host` is a name or address (IPv6 is bracketed here). What a host name
-    /// cannot carry is percent-escaped, too, and so names no host.
+    /// `sip:user@host[:port]`; `user` is percent-escaped here (an empty one is none), `host` is a name or address (IPv6 is bracketed here).
+    /// What a host name cannot carry is percent-escaped, too, and so names no host.
     #[must_use]
     pub fn new(user: Option<&str>, host: &str, port: Option<u16>) -> Self {
         let mut text = String::from("sip:");
-        let user = user.map(|user| {
+        let user = user.filter(|user| !user.is_empty()).map(|user| {
             let start = text.len();
             text.push_str(&lex::escape(user, is_user_byte));
             let range = start..text.len();
@@ -83,7 +83,7 @@ impl Uri {
         self.user.as_ref().map(|range| self.slice(range))
     }
 
-    /// The user part percent-decoded; `None` if absent or not UTF-8.
+    /// The user part percent-decoded, with whatever characters the escapes hide; `None` if absent or not UTF-8.
     #[must_use]
     pub fn user_decoded(&self) -> Option<String> {
         String::from_utf8(lex::unescape(self.user()?)).ok()
@@ -116,9 +116,12 @@ impl Uri {
     }
 
     /// The same with a parameter set (`None` = without value), or replaced. The value is escaped here. A URI that is none of `sip:`,
-    /// `sips:` and `tel:` is opaque and stays as it is.
+    /// `sips:` and `tel:` is opaque and stays as it is; so does one whose parameter would have no name.
     #[must_use]
     pub fn with_parameter(&self, name: &str, value: Option<&str>) -> Self {
+        if name.is_empty() {
+            return self.clone();
+        }
         let mut setting = lex::escape(name, is_parameter_byte);
         if let Some(value) = value {
             setting.push('=');

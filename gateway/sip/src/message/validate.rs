@@ -34,9 +34,9 @@ pub(super) fn check(head: &Head, octets: &Bytes, limits: &Limits) -> Result<(Sta
     if let Some(fault) = head.fault {
         return Err(fault);
     }
-    check_common(&head.headers, limits)?;
+    let parties = check_common(&head.headers, limits)?;
     if let StartLine::Request { method, .. } = &start {
-        check_request(&head.headers, method)?;
+        check_request(&head.headers, method, &parties)?;
     }
     Ok((start, read_body(head, octets)?))
 }
@@ -101,8 +101,17 @@ fn check_version(version: &str) -> Result<(), Rejection> {
     })
 }
 
+/// What the rules for requests need of the common headers.
+struct Parties {
+    /// The top Via has no transaction branch: RFC 2543 peers send none, and some of them neither tags nor Contact (RFC 4475 §3.4.1).
+    old_peer: bool,
+    from_tag: bool,
+    to_tag: bool,
+    cseq: CSeq,
+}
+
 /// What requests and responses have in common.
-fn check_common(headers: &Headers, limits: &Limits) -> Result<(), Rejection> {
+fn check_common(headers: &Headers, limits: &Limits) -> Result<Parties, Rejection> {
     for (name, twice) in [
         ("From", "More than one From (RFC 3261 §7.3.1)"),
         ("To", "More than one To (RFC 3261 §7.3.1)"),
@@ -114,14 +123,14 @@ fn check_common(headers: &Headers, limits: &Limits) -> Result<(), Rejection> {
     ] {
         at_most_once(headers, name, twice)?;
     }
-    check_vias(headers, limits)?;
-    check_party(require(headers, "From", "Missing From (RFC 3261 §8.1.1)")?)?;
-    check_party(require(headers, "To", "Missing To (RFC 3261 §8.1.1)")?)?;
+    let old_peer = !check_vias(headers, limits)?.has_transaction_branch();
+    let from_tag = has_tag(require(headers, "From", "Missing From (RFC 3261 §8.1.1)")?)?;
+    let to_tag = has_tag(require(headers, "To", "Missing To (RFC 3261 §8.1.1)")?)?;
     let call_id = require(headers, "Call-ID", "Missing Call-ID (RFC 3261 §8.1.1)")?;
     if call_id.is_empty() || call_id.len() > MAX_CALL_ID || call_id.contains(char::is_whitespace) {
         return Err(Rejection::bad("Malformed Call-ID (RFC 3261 §20.8)"));
     }
-    require(headers, "CSeq", "Missing CSeq (RFC 3261 §8.1.1)")?.parse::<CSeq>()?;
+    let cseq = require(headers, "CSeq", "Missing CSeq (RFC 3261 §8.1.1)")?.parse()?;
     for name in [
         "Contact",
         "Route",
@@ -137,37 +146,40 @@ fn check_common(headers: &Headers, limits: &Limits) -> Result<(), Rejection> {
             }
         }
     }
-    Ok(())
+    Ok(Parties {
+        old_peer,
+        from_tag,
+        to_tag,
+        cseq,
+    })
 }
 
-fn check_vias(headers: &Headers, limits: &Limits) -> Result<(), Rejection> {
-    let mut count = 0;
-    for via in headers.list("Via") {
-        count += 1;
-        if count > limits.vias {
+/// The top Via.
+fn check_vias(headers: &Headers, limits: &Limits) -> Result<Via, Rejection> {
+    let mut top = None;
+    for (place, text) in headers.list("Via").enumerate() {
+        if place >= limits.vias {
             return Err(Rejection {
                 status: StatusCode(513),
                 rule: "Too many Via values (RFC 3261 §21.5.7)",
             });
         }
-        via.parse::<Via>()?;
+        let via = text.parse()?;
+        top.get_or_insert(via);
     }
-    if count == 0 {
-        return Err(Rejection::bad("Missing Via (RFC 3261 §8.1.1)"));
-    }
-    Ok(())
+    top.ok_or(Rejection::bad("Missing Via (RFC 3261 §8.1.1)"))
 }
 
-fn check_party(value: &str) -> Result<(), Rejection> {
-    let party: NameAddr = value.parse()?;
+fn has_tag(party: &str) -> Result<bool, Rejection> {
+    let party: NameAddr = party.parse()?;
     match party.parameter("tag") {
         Some("") => Err(Rejection::bad("Tag without a value (RFC 3261 §19.3)")),
         Some(tag) if tag.len() > MAX_TAG => Err(Rejection::bad("Tag over 128 octets (RFC 3261 §19.3)")),
-        _ => Ok(()),
+        tag => Ok(tag.is_some()),
     }
 }
 
-fn check_request(headers: &Headers, method: &Method) -> Result<(), Rejection> {
+fn check_request(headers: &Headers, method: &Method, parties: &Parties) -> Result<(), Rejection> {
     for (name, twice) in [
         ("Event", "More than one Event (RFC 6665 §8.2.1)"),
         ("Expires", "More than one Expires (RFC 3261 §7.3.1)"),
@@ -180,8 +192,7 @@ fn check_request(headers: &Headers, method: &Method) -> Result<(), Rejection> {
     ] {
         at_most_once(headers, name, twice)?;
     }
-    let cseq: CSeq = require(headers, "CSeq", "Missing CSeq (RFC 3261 §8.1.1)")?.parse()?;
-    if cseq.method != *method {
+    if parties.cseq.method != *method {
         return Err(Rejection::bad(
             "CSeq method differs from the request (RFC 3261 §8.1.1.5)",
         ));
@@ -205,36 +216,29 @@ fn check_request(headers: &Headers, method: &Method) -> Result<(), Rejection> {
             value.parse::<Parameterized>()?;
         }
     }
-    check_dialog_headers(headers, method)
+    check_dialog_headers(headers, method, parties)
 }
 
 /// What dialogs live on: From-tag and Contact.
-fn check_dialog_headers(headers: &Headers, method: &Method) -> Result<(), Rejection> {
-    if is_old_peer(headers) {
-        return Ok(());
-    }
-    let has_tag = |name| {
-        let party = headers.get(name).and_then(|value| value.parse::<NameAddr>().ok());
-        party.is_some_and(|party| party.parameter("tag").is_some())
-    };
-    if !has_tag("From") {
-        return Err(Rejection::bad("Missing From tag (RFC 3261 §8.1.1.3)"));
-    }
-    let opens_dialog =
-        *method == Method::INVITE || (matches!(*method, Method::SUBSCRIBE | Method::REFER) && !has_tag("To"));
-    if opens_dialog && headers.get("Contact").is_none() {
-        return Err(Rejection::bad("Missing Contact (RFC 3261 §8.1.1.8)"));
-    }
+fn check_dialog_headers(headers: &Headers, method: &Method, parties: &Parties) -> Result<(), Rejection> {
     if *method != Method::REGISTER && headers.list("Contact").any(|contact| contact == "*") {
         return Err(Rejection::bad("Contact * outside REGISTER (RFC 3261 §20.10)"));
     }
+    if parties.old_peer {
+        return Ok(());
+    }
+    if !parties.from_tag {
+        return Err(Rejection::bad("Missing From tag (RFC 3261 §8.1.1.3)"));
+    }
+    let needs_contact = match *method {
+        Method::INVITE => true,
+        Method::SUBSCRIBE | Method::REFER => !parties.to_tag,
+        _ => false,
+    };
+    if needs_contact && headers.get("Contact").is_none() {
+        return Err(Rejection::bad("Missing Contact (RFC 3261 §8.1.1.8)"));
+    }
     Ok(())
-}
-
-/// RFC 2543 peers send neither a transaction branch nor, some of them, tags and Contact (RFC 4475 §3.4.1).
-fn is_old_peer(headers: &Headers) -> bool {
-    let top = headers.list("Via").next().and_then(|via| via.parse::<Via>().ok());
-    top.is_some_and(|via| !via.has_transaction_branch())
 }
 
 fn require<'a>(headers: &'a Headers, name: &str, missing: &'static str) -> Result<&'a str, Rejection> {

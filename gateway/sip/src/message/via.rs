@@ -110,18 +110,26 @@ impl Via {
 impl Via {
     fn take_parameter(&mut self, name: String, value: Option<String>) {
         let text = value.as_deref().unwrap_or_default();
-        match name.to_ascii_lowercase().as_str() {
-            "branch" if self.branch.is_none() && !text.is_empty() => self.branch = Some(text.to_owned()),
-            "received" if self.received.is_none() && read_address(text).is_some() => {
-                self.received = read_address(text)
-            }
-            "rport" if self.rport.is_none() && value.is_none() => self.rport = Some(None),
-            "rport" if self.rport.is_none() && read_port(text).is_some() => {
-                self.rport = Some(read_port(text))
-            }
-            _ => self.parameters.push((name, value)),
+        let taken = match name.to_ascii_lowercase().as_str() {
+            "branch" => take(&mut self.branch, (!text.is_empty()).then(|| text.to_owned())),
+            "received" => take(&mut self.received, read_address(text)),
+            "rport" if value.is_none() => take(&mut self.rport, Some(None)),
+            "rport" => take(&mut self.rport, read_port(text).map(Some)),
+            _ => false,
+        };
+        if !taken {
+            self.parameters.push((name, value));
         }
     }
+}
+
+/// Fills an empty place. Whether it did.
+fn take<T>(place: &mut Option<T>, value: Option<T>) -> bool {
+    let taken = place.is_none() && value.is_some();
+    if taken {
+        *place = value;
+    }
+    taken
 }
 
 fn read_address(text: &str) -> Option<IpAddr> {
