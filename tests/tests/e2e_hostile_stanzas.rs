@@ -27,7 +27,8 @@ fn a_stanza_nested_40_000_deep_ends_neither_the_process_nor_the_link() -> Result
             .send(format!("<message type='chat' to='{ROOM}/Romeo'>{nest}</message>"))?;
         cast.mallory
             .send(format!("<iq type='get' id='deep' to='{ROOM}/Romeo'>{nest}</iq>"))?;
-        cast.everything_still_works(world)
+        cast.everything_still_works(world)?;
+        must_have_been_skipped(world)
     })
 }
 
