@@ -173,9 +173,8 @@ impl Gateway {
             xmpp::Event::Stanza(Stanza::Presence(presence)) => self.presence(presence, now),
             xmpp::Event::Stanza(Stanza::Message(message)) => self.message(*message, now),
             xmpp::Event::Stanza(Stanza::Iq(iq)) => self.iq(iq),
-            xmpp::Event::Skipped { rule, from } => {
-                tracing::warn!(rule, from = from.escape_debug().to_string(), "stanza skipped");
-            }
+            // The link has answered it where an answer was due.
+            xmpp::Event::Skipped { .. } => {}
             xmpp::Event::Unsent { stanza, why } => self.unsent(*stanza, why, now),
         }
     }

@@ -3,13 +3,15 @@
 use std::time::Instant;
 
 use sip::{DialogId, SubscriptionState};
-use xmpp::stanza::Outgoing;
+use xmpp::{Jid, stanza::Outgoing};
 
 use crate::{
     Gateway,
     refusal::Refusal,
     session::{Media, Phase, Session, SessionKey},
 };
+
+const GHOST: &str = "ghost";
 
 impl Gateway {
     /// F59: the SIP side is over already (BYE, CANCEL, or the call died).
@@ -67,6 +69,27 @@ impl Gateway {
                     status: why.msrp(),
                 },
             );
+        }
+    }
+
+    /// A room speaks to an occupant who is none: he was left behind when the gateway died, or is leaving at this moment. Rooms know an
+    /// occupant by his address, so any nickname will do.
+    pub(crate) fn dismiss_ghost(&mut self, from: &Jid, ghost: &Jid) {
+        let ours = self
+            .config
+            .rooms
+            .iter()
+            .any(|domain| domain.muc == from.domain().as_str());
+        let (Ok(from), Ok(ghost)) = (from.to_bare().with_resource_str(GHOST), ghost.try_as_full()) else {
+            return;
+        };
+        if ours {
+            tracing::debug!(room = %from.to_bare(), "ghost dismissed");
+            self.xmpp(Outgoing::Leave {
+                from: ghost.clone(),
+                to: from,
+                status: None,
+            });
         }
     }
 

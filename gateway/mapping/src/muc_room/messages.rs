@@ -245,7 +245,6 @@ impl Gateway {
 
     /// A stanza never left: whoever waits for what it asked hears so now.
     pub(crate) fn unsent(&mut self, stanza: Outgoing, why: &'static str, now: Instant) {
-        tracing::warn!(why, "stanza not sent");
         let refusal = if why == "stanza too large" {
             Refusal::TooLarge
         } else {
@@ -297,7 +296,8 @@ impl Gateway {
                 self.private(key, message, now);
             }
             (MessageKind::Normal | MessageKind::Chat, _) => self.not_carried(message),
-            (MessageKind::Groupchat | MessageKind::Error | MessageKind::Headline, _) => {}
+            (MessageKind::Groupchat, None) => self.dismiss_ghost(&message.from, &message.to),
+            (MessageKind::Error | MessageKind::Headline, _) => {}
         }
     }
 
