@@ -610,7 +610,12 @@ impl Endpoint {
 
     /// By top Via branch and CSeq method (RFC 3261 §17.1.3).
     fn match_response(&self, response: &Response) -> Option<ClientId> {
-        let via: Via = response.headers.list("Via").next()?.parse().ok()?;
+        let mut vias = response.headers.list("Via");
+        let via: Via = vias.next()?.parse().ok()?;
+        // RFC 3261 §8.1.3.3: a second Via tells that the response is another's.
+        if vias.next().is_some() {
+            return None;
+        }
         let cseq: CSeq = response.headers.get("CSeq")?.parse().ok()?;
         self.clients.by_branch.get(&(via.branch?, cseq.method)).copied()
     }

@@ -109,6 +109,9 @@ pub(super) fn subscription_state(state: &SubscriptionState, left: u64) -> String
                 .chars()
                 .filter(|c| c.is_ascii_alphanumeric() || *c == '-')
                 .collect();
+            if reason.is_empty() {
+                return "terminated".to_owned();
+            }
             format!("terminated;reason={reason}")
         }
     }

@@ -16,7 +16,7 @@ pub struct Config {
     pub product: String,
     /// Bounds.
     pub limits: Limits,
-    /// RFC 3261 T1. Default 500 ms.
+    /// RFC 3261 T1, 1 ms to 60 s (others are brought into that range). Default 500 ms.
     pub t1: Duration,
 }
 

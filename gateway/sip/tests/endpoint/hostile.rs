@@ -2,7 +2,9 @@
 
 use bytes::Bytes;
 use proptest::prelude::*;
-use sip::{Command, Contact, Event, SubscriptionState, message::Message};
+use sip::{
+    Body, Command, Contact, Event, Header, Headers, Reason, StatusCode, SubscriptionState, message::Message,
+};
 
 use crate::scene::{Ask, SDP, Scene, body, room, seconds, udp};
 
@@ -53,7 +55,7 @@ fn own(scene: &mut Scene, kindly: bool) {
             | Event::Referred { due, .. }
             | Event::Requested { due, .. } => Command::Refuse {
                 due,
-                status: sip::StatusCode(403),
+                status: StatusCode(403),
                 phrase: None,
                 headers: Vec::new(),
             },
@@ -103,6 +105,41 @@ proptest! {
         prop_assert_eq!(scene.endpoint.census(), (0, 0, 0));
     }
 
+}
+
+proptest! {
+    /// No text of the owner's becomes a header of its own, whatever is in it.
+    #[test]
+    fn the_owners_text_stays_in_its_field(text in any::<String>()) {
+        let mut scene = Scene::new();
+        let (dialog, tag) = scene.established(&Ask::invite());
+        let (subscription, _) = scene.subscribed(&Ask::subscribe(2).to(&tag));
+        let state = SubscriptionState::Terminated(text.clone());
+        let document = Body { content_type: "text/plain".to_owned(), bytes: Bytes::from_static(b"x") };
+        scene.command(Command::Notify { subscription, state, body: Some(document) });
+        let notify = scene.request();
+        let names = |headers: &Headers| headers.0.iter().map(|header| header.name.to_string()).collect::<Vec<_>>();
+        prop_assert_eq!(names(&notify.headers), [
+            "Via", "Max-Forwards", "From", "To", "Call-ID", "CSeq", "Contact", "Event", "Subscription-State", "User-Agent",
+            "Content-Type", "Content-Length",
+        ]);
+        let reason = Reason { cause: StatusCode(403), text: text.clone() };
+        scene.command(Command::Bye { dialog, reason: Some(reason) });
+        let bye = scene.request();
+        prop_assert_eq!(names(&bye.headers), [
+            "Via", "Max-Forwards", "From", "To", "Call-ID", "CSeq", "Reason", "User-Agent", "Content-Length",
+        ]);
+        scene.ask(&Ask::invite().call("other").branch("z9hG4bK-other"));
+        scene.sent.clear();
+        while let Some(event) = scene.events.pop_front() {
+            if let Event::Invited { due, .. } = event {
+                let headers = vec![Header { name: "Warning".into(), value: text.clone() }];
+                scene.command(Command::Refuse { due, status: StatusCode(486), phrase: Some(text.clone()), headers });
+            }
+        }
+        let busy = scene.response();
+        prop_assert_eq!(names(&busy.headers), ["Via", "From", "To", "Call-ID", "CSeq", "Warning", "Server", "Content-Length"]);
+    }
 }
 
 proptest! {

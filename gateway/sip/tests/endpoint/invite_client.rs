@@ -488,6 +488,14 @@ fn responses_that_match_nothing_are_ignored() {
     let mut stranger = invite.clone();
     stranger.headers.0[0].value = "SIP/2.0/UDP 198.51.100.1:5060;branch=z9hG4bKother".to_owned();
     scene.receive(&response(&stranger, 200, "z", &[CONTACT], ""));
+    let astray = response(
+        &invite,
+        180,
+        "z",
+        &["Via: SIP/2.0/UDP 192.0.2.99;branch=z9hG4bKz"],
+        "",
+    );
+    scene.receive(&astray);
     scene.receive(&response(&invite, 486, "z", &[], ""));
     scene.receive(&response(&invite, 200, "focus", &[CONTACT], "").replace("1 INVITE", "1 OPTIONS"));
     scene.assert_quiet();

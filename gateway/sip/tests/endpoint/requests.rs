@@ -380,3 +380,20 @@ fn a_stateless_refusal_has_the_same_tag_when_repeated() {
     scene.assert_quiet();
     scene.assert_empty();
 }
+
+#[test]
+fn a_t1_of_zero_is_raised_so_that_time_goes_on() {
+    let mut hasty = config();
+    hasty.t1 = std::time::Duration::ZERO;
+    let mut scene = Scene::with(hasty);
+    let (_, due) = scene.invited(&Ask::invite());
+    scene.command(Command::Refuse {
+        due,
+        status: StatusCode(486),
+        phrase: None,
+        headers: Vec::new(),
+    });
+    scene.pass(seconds(1.0));
+    assert_eq!(scene.titles().len(), 7);
+    scene.assert_empty();
+}
