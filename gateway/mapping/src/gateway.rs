@@ -174,7 +174,9 @@ impl Gateway {
             xmpp::Event::Stanza(Stanza::Message(message)) => self.message(*message, now),
             xmpp::Event::Stanza(Stanza::Iq(iq)) => self.iq(iq),
             // The link has answered it where an answer was due.
-            xmpp::Event::Skipped { .. } => {}
+            xmpp::Event::Skipped { rule, from } => {
+                tracing::warn!(rule, from = %from.escape_debug(), "stanza skipped");
+            }
             xmpp::Event::Unsent { stanza, why } => self.unsent(*stanza, why, now),
         }
     }

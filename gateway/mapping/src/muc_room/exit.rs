@@ -37,14 +37,16 @@ impl Gateway {
             Phase::Entering { answer, .. } => answer.take(),
             Phase::Joined | Phase::Out { .. } => None,
         };
+        let dialog = session.dialog;
+        // The last NOTIFY of a subscription within the dialog goes before its BYE.
+        self.close(key, session, Some(why), now);
         match pending {
             Some(pending) => self.refuse(pending.due, why),
             None => self.sip(sip::Command::Bye {
-                dialog: session.dialog,
+                dialog,
                 reason: Some(why.reason()),
             }),
         }
-        self.close(key, session, Some(why), now);
     }
 
     /// Answers what the session's user still waits for in MSRP.

@@ -245,6 +245,7 @@ impl Gateway {
 
     /// A stanza never left: whoever waits for what it asked hears so now.
     pub(crate) fn unsent(&mut self, stanza: Outgoing, why: &'static str, now: Instant) {
+        tracing::debug!(why, "stanza not sent");
         let refusal = if why == "stanza too large" {
             Refusal::TooLarge
         } else {
