@@ -257,6 +257,10 @@ impl Gateway {
         self.commands.push_back(Command::Msrp(connection, command));
     }
 
+    pub(crate) fn answer(&mut self, connection: ConnectionId, due: msrp::AnswerDue, status: msrp::Status) {
+        self.msrp(connection, msrp::Command::Answer { due, status });
+    }
+
     pub(crate) fn xmpp(&mut self, stanza: Outgoing) {
         self.commands
             .push_back(Command::Xmpp(xmpp::Command::Send(stanza)));

@@ -64,13 +64,7 @@ impl Gateway {
             .map(|message| (message.due, message.timer));
         for (due, timer) in waiting.chain(renaming.map(|renaming| (renaming.due, renaming.timer))) {
             self.timers.cancel(timer);
-            self.msrp(
-                connection,
-                msrp::Command::Answer {
-                    due,
-                    status: why.msrp(),
-                },
-            );
+            self.answer(connection, due, why.msrp());
         }
     }
 
