@@ -27,6 +27,8 @@ pub struct ProsodySettings {
     pub secret: String,
     /// Who wins when the component's domain is attached twice: `kick_old` or `kick_new`.
     pub conflict: &'static str,
+    /// Largest stanza taken from a user, in octets.
+    pub stanza_limit: usize,
 }
 
 impl Default for ProsodySettings {
@@ -34,6 +36,7 @@ impl Default for ProsodySettings {
         Self {
             secret: "throw-away-secret".to_owned(),
             conflict: "kick_old",
+            stanza_limit: 256 * 1024,
         }
     }
 }
