@@ -104,7 +104,15 @@ impl World {
 /// # Errors
 /// What the test returns, or a server that does not start.
 pub fn in_a_world(test: impl FnOnce(&mut World) -> Result<()>) -> Result<()> {
-    let mut world = World::start()?;
+    in_a_world_with(ProsodySettings::default(), test)
+}
+
+/// The same with settings of one's own for the XMPP server.
+///
+/// # Errors
+/// What the test returns, or a server that does not start.
+pub fn in_a_world_with(prosody: ProsodySettings, test: impl FnOnce(&mut World) -> Result<()>) -> Result<()> {
+    let mut world = World::start_with(prosody, Vec::new())?;
     let outcome = test(&mut world);
     outcome.with_context(|| world.logs())
 }

@@ -116,11 +116,11 @@ pub(crate) fn run_quietly(command: &mut Command) -> Result<String> {
     Ok(printed)
 }
 
-/// Runs `cargo test`, its output going to ours, and counts.
+/// Runs `cargo test`, its output going to ours, and adds to `count`.
 ///
 /// # Errors
 /// A test failed, it could not be run, or there was none.
-pub(crate) fn run_tests(arguments: &[&str]) -> Result<TestCount> {
+pub(crate) fn run_tests(arguments: &[&str], count: &mut TestCount) -> Result<()> {
     let mut command = cargo_command(&["test"]);
     // A failed end-to-end test says what it waited for and shows logs; backtraces would bury them.
     command
@@ -131,7 +131,6 @@ pub(crate) fn run_tests(arguments: &[&str]) -> Result<TestCount> {
         .spawn()
         .with_context(|| format!("cannot start {}", described(&command)))?;
     let output = child.stdout.take().context("cargo has no standard output")?;
-    let mut count = TestCount::default();
     for line in BufReader::new(output).split(b'\n') {
         let line = line?;
         stdout().write_all(&line)?;
@@ -145,7 +144,7 @@ pub(crate) fn run_tests(arguments: &[&str]) -> Result<TestCount> {
         count.failed
     );
     ensure!(count.passed > 0, "no test was run");
-    Ok(count)
+    Ok(())
 }
 
 /// `cargo deny check`.
