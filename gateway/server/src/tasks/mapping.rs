@@ -12,6 +12,8 @@ use super::{
 
 /// What the core is fed from and where its commands go.
 pub(crate) struct MappingTask {
+    /// The component's domain, for the log.
+    pub(crate) domain: String,
     pub(crate) gateway: Gateway,
     pub(crate) sip_events: mpsc::Receiver<::sip::Event>,
     pub(crate) msrp_notices: mpsc::Receiver<Notice>,
@@ -67,8 +69,13 @@ impl MappingTask {
 
     fn handle_xmpp(&mut self, event: ::xmpp::Event) {
         match &event {
-            ::xmpp::Event::Up => tracing::info!("link up: the XMPP server accepted the component"),
-            ::xmpp::Event::Down(cause) => tracing::warn!(%cause, "link down"),
+            ::xmpp::Event::Up => {
+                tracing::info!(
+                    domain = self.domain,
+                    "link up: the XMPP server accepted the component"
+                );
+            }
+            ::xmpp::Event::Down(cause) => tracing::warn!(domain = self.domain, %cause, "link down"),
             ::xmpp::Event::Skipped { .. } | ::xmpp::Event::Unsent { .. } | ::xmpp::Event::Stanza(_) => {}
         }
         self.gateway.handle_xmpp(event, Instant::now());
