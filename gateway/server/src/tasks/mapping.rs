@@ -132,6 +132,7 @@ mod tests {
         let (commands, mut taken) = mpsc::channel(1);
         let (handle, cut) = ConnectionHandle::new(commands);
         let mut task = MappingTask {
+            domain: "example.org".to_owned(),
             gateway: Gateway::new(core, [0; 32], (Instant::now(), jiff::Timestamp::UNIX_EPOCH)),
             sip_events: mpsc::channel(1).1,
             msrp_notices: mpsc::channel(1).1,
