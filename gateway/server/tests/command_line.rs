@@ -9,6 +9,8 @@ use std::{
     process::{Child, Command, Output, Stdio},
 };
 
+use rustix::process::{Pid, Signal};
+
 fn gateway() -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_sip-xmpp-gateway"));
     command
@@ -49,13 +51,8 @@ fn running() -> (Child, impl Iterator<Item = String>) {
     (child, log)
 }
 
-fn signal(child: &Child, name: &str) {
-    let status = Command::new("kill")
-        .arg(name)
-        .arg(child.id().to_string())
-        .status()
-        .unwrap();
-    assert!(status.success());
+fn signal(child: &Child, signal: Signal) {
+    rustix::process::kill_process(Pid::from_child(child), signal).unwrap();
 }
 
 #[test]
@@ -116,9 +113,9 @@ fn an_address_in_use_is_named_and_exits_with_1() {
 
 #[test]
 fn sigterm_and_sigint_end_it_with_0() {
-    for name in ["-TERM", "-INT"] {
+    for how in [Signal::TERM, Signal::INT] {
         let (mut child, log) = running();
-        signal(&child, name);
+        signal(&child, how);
         let rest: Vec<String> = log.collect();
         assert_eq!(child.wait().unwrap().code(), Some(0), "{rest:?}");
         assert!(rest.iter().any(|line| line.contains("stopped")), "{rest:?}");
