@@ -33,7 +33,16 @@ fn output(command: &mut Command) -> Output {
 }
 
 /// A gateway that has said `ready`, and the rest of its log.
-fn running() -> (Child, impl Iterator<Item = String>) {
+/// A gateway that does not outlive its test, whatever becomes of that.
+struct Running(Child);
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        let _it_has_ended_by_itself = self.0.kill();
+    }
+}
+
+fn running() -> (Running, impl Iterator<Item = String>) {
     let nobody = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
     let mut child = gateway()
         .arg("run")
@@ -48,11 +57,11 @@ fn running() -> (Child, impl Iterator<Item = String>) {
         .map(Result::unwrap);
     let ready = log.by_ref().any(|line| line.contains("ready"));
     assert!(ready, "it never said `ready`");
-    (child, log)
+    (Running(child), log)
 }
 
-fn signal(child: &Child, signal: Signal) {
-    rustix::process::kill_process(Pid::from_child(child), signal).unwrap();
+fn signal(gateway: &Running, signal: Signal) {
+    rustix::process::kill_process(Pid::from_child(&gateway.0), signal).unwrap();
 }
 
 #[test]
@@ -114,10 +123,10 @@ fn an_address_in_use_is_named_and_exits_with_1() {
 #[test]
 fn sigterm_and_sigint_end_it_with_0() {
     for how in [Signal::TERM, Signal::INT] {
-        let (mut child, log) = running();
-        signal(&child, how);
+        let (mut gateway, log) = running();
+        signal(&gateway, how);
         let rest: Vec<String> = log.collect();
-        assert_eq!(child.wait().unwrap().code(), Some(0), "{rest:?}");
+        assert_eq!(gateway.0.wait().unwrap().code(), Some(0), "{rest:?}");
         assert!(rest.iter().any(|line| line.contains("stopped")), "{rest:?}");
     }
 }
