@@ -18,6 +18,7 @@
 pub mod connection;
 pub mod cpim;
 pub mod frame;
+pub mod relay;
 pub mod sdp;
 pub mod status;
 pub mod uri;
@@ -27,7 +28,7 @@ mod limits;
 
 pub use connection::{
     AnswerDue, Command, Connection, Event, FailureReport, IncomingMessage, LostCause, MessageTag,
-    OutgoingMessage, SessionParameters,
+    OutgoingMessage, SessionParameters, Turns,
 };
 pub use limits::Limits;
 pub use status::Status;
