@@ -18,6 +18,8 @@
 pub mod connection;
 pub mod cpim;
 pub mod frame;
+pub mod imdn;
+pub mod iscomposing;
 pub mod relay;
 pub mod sdp;
 pub mod status;
@@ -25,6 +27,7 @@ pub mod uri;
 
 mod ident;
 mod limits;
+mod xml;
 
 pub use connection::{
     AnswerDue, Command, Connection, Event, FailureReport, IncomingMessage, LostCause, MessageTag,
