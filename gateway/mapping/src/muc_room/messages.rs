@@ -332,6 +332,7 @@ impl Gateway {
             date_time: Some(stamp.unwrap_or_else(|| self.wall(now))),
             other: Vec::new(),
             content_type: PLAIN.to_owned(),
+            content_headers: Vec::new(),
             content: Bytes::copy_from_slice(body.as_bytes()),
         };
         let outgoing = self.outgoing(&cpim);
@@ -387,6 +388,7 @@ impl Gateway {
             date_time: Some(self.wall(now)),
             other: Vec::new(),
             content_type: PLAIN.to_owned(),
+            content_headers: Vec::new(),
             content: Bytes::copy_from_slice(body.as_bytes()),
         })
     }
