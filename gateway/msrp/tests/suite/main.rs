@@ -19,4 +19,6 @@ mod requests;
 #[cfg(test)]
 mod responses;
 #[cfg(test)]
+mod torture;
+#[cfg(test)]
 mod uris;

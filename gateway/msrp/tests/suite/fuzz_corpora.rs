@@ -1,0 +1,1 @@
+//! The kept inputs of the fuzz targets, run again.
