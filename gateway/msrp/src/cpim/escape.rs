@@ -2,12 +2,9 @@
 
 use std::fmt::Write;
 
-/// Escapes a header value: backslash and control characters, and a space at the start, which readers take for the separator.
+/// Escapes a header value: backslash and control characters.
 pub(super) fn escape(text: &str) -> String {
-    match text.strip_prefix(' ') {
-        Some(rest) => format!("\\u0020{}", escape_all(rest, false)),
-        None => escape_all(text, false),
-    }
+    escape_all(text, false)
 }
 
 /// The same within double quotes, with the quotes.
@@ -109,7 +106,6 @@ mod tests {
             ("\u{8}\t\n\r", "\\b\\t\\n\\r"),
             ("\0\u{1f}\u{7f}", "\\u0000\\u001f\\u007f"),
             ("\"'é🦀", "\"'é🦀"),
-            ("  two spaces", "\\u0020 two spaces"),
         ] {
             assert_eq!(escape(plain), escaped);
             assert_eq!(unescape(escaped), plain);

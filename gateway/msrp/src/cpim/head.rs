@@ -200,7 +200,8 @@ fn header(line: &[u8]) -> Result<Header<'_>, CpimFault> {
     Ok(Header {
         name,
         parameters,
-        value: value.trim_start_matches(' '),
+        // One space separates (§3); a further one belongs to the value.
+        value: value.strip_prefix(' ').unwrap_or(value),
     })
 }
 

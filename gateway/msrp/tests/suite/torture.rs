@@ -74,7 +74,9 @@ fn every_cpim_file_is_read_as_its_table_says() {
         let expected = row[1..8].to_vec();
         let read = match Cpim::parse(octets) {
             Ok(cpim) => cpim_in_words(&cpim),
-            Err(_) => ["refuse", "-", "-", "-", "-", "-", "-"].map(str::to_owned).to_vec(),
+            Err(_) => ["refuse", "-", "-", "-", "-", "-", "-"]
+                .map(str::to_owned)
+                .to_vec(),
         };
         assert_eq!(read, expected, "{}: {}", row[0], row[10]);
     }
@@ -92,7 +94,10 @@ fn rows(table: &str, folder: &str, columns: usize) -> Vec<(Vec<String>, Vec<u8>)
     for line in text.lines().skip(1) {
         let row: Vec<String> = line.split('\t').map(str::to_owned).collect();
         assert_eq!(row.len(), columns, "{line}");
-        assert!(["must", "choice", "lenient"].contains(&&*row[columns - 3]), "{line}");
+        assert!(
+            ["must", "choice", "lenient"].contains(&&*row[columns - 3]),
+            "{line}"
+        );
         assert!(files.remove(&row[0]), "no file or two rows: {}", row[0]);
         let octets = fs::read(corpus.join(folder).join(&row[0])).unwrap();
         rows.push((row, octets));
@@ -211,7 +216,10 @@ fn event_in_words(event: Event, receiver: &mut Connection) -> Option<String> {
             receiver.handle_command(Command::Answer { due, status }, now);
             let (at, id) = (at(&session), message.id);
             let content_type = encode(message.content_type.as_bytes());
-            Some(format!("message{at}:{id}:{content_type}:{}", encode(&message.body)))
+            Some(format!(
+                "message{at}:{id}:{content_type}:{}",
+                encode(&message.body)
+            ))
         }
         Event::NicknameRequested {
             session,
@@ -220,7 +228,11 @@ fn event_in_words(event: Event, receiver: &mut Connection) -> Option<String> {
         } => {
             let status = Status::OK;
             receiver.handle_command(Command::Answer { due, status }, now);
-            Some(format!("nickname{}:{}", at(&session), encode(nickname.as_bytes())))
+            Some(format!(
+                "nickname{}:{}",
+                at(&session),
+                encode(nickname.as_bytes())
+            ))
         }
         // The application ignores reports on what it has not sent.
         Event::Reported { message, status, .. } => {
