@@ -271,7 +271,9 @@ fn check_paths(frame: &Frame, faults: &mut Faults) {
             let endpoint = position + 1 == path.len() && !frame.is("AUTH");
             // The To-Path of a response to a SEND may end at a relay.
             let session = endpoint && matches!(frame.head, Head::Request(_));
-            if let Some(fault) = grammar::msrp_uri_fault(hop, session) {
+            // RFC 4976 §8: AUTH alone may leave the port to a look-up.
+            let port = !frame.is("AUTH");
+            if let Some(fault) = grammar::msrp_uri_fault(hop, session, port) {
                 faults.add(
                     frame.offset,
                     "RFC 4975 §9 MSRP-URI",

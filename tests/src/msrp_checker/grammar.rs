@@ -94,8 +94,8 @@ pub(super) fn unquoted(text: &str) -> Option<String> {
     Some(plain)
 }
 
-/// `MSRP-URI`, as the last hop of an endpoint where `session` is asked for.
-pub(super) fn msrp_uri_fault(text: &str, session: bool) -> Option<&'static str> {
+/// `MSRP-URI` with a session-id where `session` asks for one and with a port where `port` does.
+pub(super) fn msrp_uri_fault(text: &str, session: bool, port: bool) -> Option<&'static str> {
     let Some(rest) = text
         .strip_prefix("msrp://")
         .or_else(|| text.strip_prefix("msrps://"))
@@ -120,7 +120,7 @@ pub(super) fn msrp_uri_fault(text: &str, session: bool) -> Option<&'static str> 
     let host_port = authority
         .rsplit_once('@')
         .map_or(authority, |(_, host_port)| host_port);
-    let (host, port) = match host_port.strip_prefix('[') {
+    let (host, written) = match host_port.strip_prefix('[') {
         Some(bracketed) => match bracketed.split_once(']') {
             Some((host, port)) if host.parse::<Ipv6Addr>().is_ok() => (host, port),
             _ => return Some("the IPv6 address"),
@@ -132,9 +132,11 @@ pub(super) fn msrp_uri_fault(text: &str, session: bool) -> Option<&'static str> 
     if host.is_empty() || !(is_address || host.bytes().all(is_name_char)) {
         return Some("the host");
     }
-    // RFC 4975 §6: a path names its port.
-    let port = port.strip_prefix(':').filter(|port| is_digits(port));
-    if port.and_then(|port| port.parse::<u16>().ok()).is_none() {
+    let sound = match written.strip_prefix(':') {
+        Some(digits) => is_digits(digits) && digits.parse::<u16>().is_ok(),
+        None => written.is_empty() && !port,
+    };
+    if !sound {
         return Some("the port");
     }
     let mut parameters = parameters.split(';');

@@ -10,12 +10,14 @@ use bytes::{Bytes, BytesMut};
 use crate::{
     MessageId, MessageTag, Path, SessionId, Status,
     frame::{ByteRange, Content, Flag, Frame, Method, TransactionId, Writer, is_nickname},
+    relay::request_path,
 };
 
 use super::{
-    AnswerDue, Event, FailureReport, IncomingMessage, OutgoingMessage, SessionParameters,
-    outbox::{Outbox, Sender},
+    AnswerDue, Event, IncomingMessage, OutgoingMessage, SessionParameters, Turns,
+    outbox::{Outbox, Place, Sender},
     reassembly::{Chunk, Partial, Reassembly},
+    reports::{duties, is_success_reported},
     wire::{Asked, Deadline, DeadlineKey, Origin, Wire, later},
 };
 
@@ -33,7 +35,9 @@ pub(super) struct Session {
     id: SessionId,
     /// Tells it from an earlier session of the same id.
     pub(super) generation: u64,
+    /// Our own URI alone: the To-Path of what comes, the From-Path of what goes.
     local: Path,
+    /// The To-Path of requests: through our relays, if there are any, to the peer.
     remote: Path,
     dues: BTreeMap<u64, Due>,
     accepted: VecDeque<MessageId>,
@@ -44,6 +48,8 @@ pub(super) struct Session {
     outbox: Outbox,
     /// Whether the session is in the connection's round of senders.
     pub(super) in_turn: bool,
+    /// Whether the owner knows of the congestion.
+    pub(super) congested: bool,
 }
 
 /// A request that the owner must answer.
@@ -66,7 +72,7 @@ impl Session {
             id,
             generation: wire.next_serial(),
             local: Path::single(parameters.local.last().clone()),
-            remote: parameters.remote,
+            remote: request_path(&parameters.local, &parameters.remote),
             dues: BTreeMap::new(),
             accepted: VecDeque::new(),
             reassembly: Reassembly::default(),
@@ -74,12 +80,13 @@ impl Session {
             nicknames: BTreeMap::new(),
             outbox: Outbox::default(),
             in_turn: false,
+            congested: false,
         }
     }
 
     pub(super) fn replace(&mut self, parameters: SessionParameters) {
         self.local = Path::single(parameters.local.last().clone());
-        self.remote = parameters.remote;
+        self.remote = request_path(&parameters.local, &parameters.remote);
     }
 
     /// A SEND or NICKNAME.
@@ -115,14 +122,18 @@ impl Session {
         wire.expect(transaction, &self.id, self.generation, Asked::Open, now);
     }
 
-    pub(super) fn send(&mut self, message: OutgoingMessage, wire: &mut Wire) {
-        if let Err(tag) = self.outbox.queue(message, wire) {
+    pub(super) fn send(&mut self, message: OutgoingMessage, place: Place, wire: &mut Wire) {
+        if let Err(tag) = self.outbox.queue(message, place, wire) {
             wire.emit(Event::Failed {
                 session: self.id.clone(),
                 tag,
                 status: Status::CONGESTED,
             });
         }
+    }
+
+    pub(super) fn arrange(&mut self, turns: Turns) {
+        self.outbox.turns = turns;
     }
 
     pub(super) fn nickname(&mut self, tag: MessageTag, nickname: &str, wire: &mut Wire, now: Instant) {
@@ -167,11 +178,11 @@ impl Session {
         let Some(message) = due.message else { return };
         if status.is_success() {
             self.remember(message.id);
-            if message.success_report
-                && let Some(origin) = due.origins.first()
-            {
-                self.report_success(origin, message.id, message.octets, wire);
-            }
+        }
+        if is_success_reported(message.success_report, status)
+            && let Some(origin) = due.origins.first()
+        {
+            self.report_success(origin, message.id, message.octets, wire);
         }
     }
 
@@ -426,7 +437,7 @@ impl Session {
 
     /// RFC 4975 §7.1.4: chunks were answered 200, so the failure of their message is a REPORT.
     fn report_given_up(&self, id: MessageId, partial: &Partial, wire: &mut Wire) {
-        if partial.failure_report == FailureReport::Yes {
+        if duties(partial.failure_report).reports_failure {
             let end = Some(partial.contiguous() as u64);
             let range = ByteRange {
                 start: 1,

@@ -8,8 +8,9 @@ use std::{
 use bytes::{Bytes, BytesMut};
 use msrp::{
     AnswerDue, Command, Connection, Event, FailureReport, Limits, MessageTag, OutgoingMessage, Path,
-    SessionId, SessionParameters, Status,
+    SessionId, SessionParameters, Status, Turns,
     frame::{Decoder, Flag, Frame, Kind, Method},
+    relay::{self, Account, Algorithm},
 };
 
 const LIMITS: Limits = Limits {
@@ -31,7 +32,7 @@ const LIMITS: Limits = Limits {
 /// Session-ids that the input chooses from: one more than [`Limits::sessions`].
 const SESSIONS: [&str; 4] = ["ours", "second", "third", "fourth"];
 
-const STATUSES: [u16; 8] = [200, 400, 403, 408, 413, 481, 506, 299];
+const STATUSES: [u16; 9] = [200, 400, 401, 403, 408, 413, 481, 506, 299];
 
 /// What an input does, octet by octet; what it has run out of is zero.
 struct Script<'a>(&'a [u8]);
@@ -116,7 +117,7 @@ impl Stage {
     }
 
     fn act(&mut self, script: &mut Script<'_>) {
-        match script.octet() % 16 {
+        match script.octet() % 20 {
             0 => self.hear(script.bytes()),
             1 => self.hear_send(script),
             2 => self.pass(Duration::from_secs(u64::from(script.octet()) * 5)),
@@ -145,6 +146,13 @@ impl Stage {
                 self.command(command);
             }
             13 => self.hear_report(script),
+            16 => self.interject(script),
+            17 => {
+                let turns = [Turns::InOrder, Turns::ChunkByChunk][script.below(2)];
+                let session = session(script.below(SESSIONS.len()));
+                self.command(Command::Arrange { session, turns });
+            }
+            18 => self.command(Command::Authorize(authorization(script))),
             14 if script.octet() > 200 => self.command(Command::Close),
             15 if script.octet() > 200 => self.connection.handle_closed(self.now),
             _ => {
@@ -218,8 +226,14 @@ impl Stage {
             }
             false => ("none".to_owned(), SESSIONS[0].to_owned()),
         };
+        let headers = match script.below(4) {
+            0 => "",
+            1 => "Use-Path: msrps://relay.example.net:2855/r1;tcp\r\nExpires: 600\r\n",
+            2 => "Use-Path: msrps://relay.example.net:2855/r2;tcp\r\nExpires: 0\r\n",
+            _ => "WWW-Authenticate: Digest realm=\"r\", nonce=\"n\", qop=\"auth\"\r\n",
+        };
         let text = format!(
-            "MSRP {transaction} {code}\r\nTo-Path: {}\r\nFrom-Path: {}\r\n-------{transaction}$\r\n",
+            "MSRP {transaction} {code}\r\nTo-Path: {}\r\nFrom-Path: {}\r\n{headers}-------{transaction}$\r\n",
             local(&name),
             remote(&name),
         );
@@ -237,19 +251,29 @@ impl Stage {
 
     fn send(&mut self, script: &mut Script<'_>) {
         let session = session(script.below(SESSIONS.len()));
+        let message = self.message(script);
+        self.command(Command::Send { session, message });
+    }
+
+    fn interject(&mut self, script: &mut Script<'_>) {
+        let session = session(script.below(SESSIONS.len()));
+        let message = self.message(script);
+        self.command(Command::Interject { session, message });
+    }
+
+    fn message(&mut self, script: &mut Script<'_>) -> OutgoingMessage {
         let tag = self.messages.len() as u64;
         let failure_report = [FailureReport::Yes, FailureReport::No, FailureReport::Partial][script.below(3)];
         let length = usize::from(script.octet()) * [1, 16, 64][script.below(3)];
-        let message = OutgoingMessage {
+        self.messages.insert(tag, false);
+        OutgoingMessage {
             tag: MessageTag(tag),
             id: format!("out-{}", tag % 256).parse().expect("an ident"),
             content_type: "message/cpim",
             body: Bytes::from(vec![script.octet(); length]),
             success_report: script.octet() > 127,
             failure_report,
-        };
-        self.messages.insert(tag, false);
-        self.command(Command::Send { session, message });
+        }
     }
 
     fn nickname(&mut self, script: &mut Script<'_>) {
@@ -313,6 +337,7 @@ impl Stage {
                 return;
             }
             Kind::Request(Method::Other(name)) => panic!("{name}"),
+            Kind::Request(Method::Auth) => {}
             Kind::Request(method) => {
                 assert!(self.transactions.insert(frame.transaction.to_string()), "a transaction id twice");
                 if *method == Method::Report || frame.failure_report() == FailureReport::No {
@@ -347,7 +372,12 @@ impl Stage {
                     self.ended = true;
                 }
                 Event::BindRequested { .. } | Event::Opened { .. } => assert!(!self.ended),
-                Event::Reported { .. } | Event::Lost { .. } => {}
+                Event::Reported { .. }
+                | Event::Lost { .. }
+                | Event::Congested { .. }
+                | Event::Eased { .. }
+                | Event::Authorized { .. }
+                | Event::Unauthorized { .. } => {}
             }
         }
     }
@@ -367,6 +397,22 @@ fn status(script: &mut Script<'_>) -> Status {
     match script.octet() {
         255 => Status::CONGESTED,
         octet => Status::from_code(STATUSES[usize::from(octet) % STATUSES.len()]),
+    }
+}
+
+fn authorization(script: &mut Script<'_>) -> relay::Parameters {
+    let relay = |name| format!("msrps://{name}.example.net:2855;tcp").parse().expect("a URI");
+    let relays = ["outer", "inner"].into_iter().map(relay).take(script.below(3)).collect();
+    relay::Parameters {
+        local: path(&local(SESSIONS[script.below(SESSIONS.len())])).first().clone(),
+        relays,
+        account: Account {
+            username: "alice".to_owned(),
+            password: "secret".to_owned(),
+        },
+        lifetime: [None, Some(0), Some(600), Some(u64::MAX)][script.below(4)],
+        weakest: Algorithm::Md5,
+        plaintext: script.octet() > 127,
     }
 }
 
