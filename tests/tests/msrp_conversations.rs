@@ -264,6 +264,7 @@ fn cpim(name: String, text: String) -> Bytes {
         date_time: Some("2026-11-20T21:00:00.5Z".parse().unwrap()),
         other: vec![("Subject".to_owned(), text.clone())],
         content_type: "text/plain;charset=utf-8".to_owned(),
+        content_headers: Vec::new(),
         content: Bytes::from(text),
     };
     cpim.to_bytes()
