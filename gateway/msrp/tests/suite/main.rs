@@ -5,7 +5,13 @@ mod conversation;
 #[cfg(test)]
 mod cpim;
 #[cfg(test)]
+mod edges;
+#[cfg(test)]
 mod frames;
+#[cfg(test)]
+mod fuzz_corpora;
+#[cfg(test)]
+mod fuzzed;
 #[cfg(test)]
 mod limits;
 #[cfg(test)]

@@ -90,10 +90,19 @@ pub(crate) fn connection(data: &[u8]) {
     stage.connection.handle_closed(stage.now);
     stage.events();
     assert!(stage.ended, "no last event");
-    assert!(stage.messages.values().all(|settled| *settled), "a message is not settled");
-    assert!(stage.nicknames.values().all(|settled| *settled), "a nickname is not settled");
+    assert!(
+        stage.messages.values().all(|settled| *settled),
+        "a message is not settled"
+    );
+    assert!(
+        stage.nicknames.values().all(|settled| *settled),
+        "a nickname is not settled"
+    );
     assert_eq!(stage.connection.poll_timeout(), None);
-    assert!(!stage.transmit(usize::MAX), "octets after the end of the transport");
+    assert!(
+        !stage.transmit(usize::MAX),
+        "octets after the end of the transport"
+    );
 }
 
 impl Stage {
@@ -168,7 +177,10 @@ impl Stage {
         self.events();
         // One frame may pass the limit before the connection is given up: with the answers of a session that it ends.
         let most = before.max(LIMITS.outgoing) + 32 * 1024;
-        assert!(self.connection.outgoing_octets() <= most, "unread responses pile up");
+        assert!(
+            self.connection.outgoing_octets() <= most,
+            "unread responses pile up"
+        );
     }
 
     /// A chunk that is at least well formed.
@@ -182,7 +194,14 @@ impl Stage {
         let start = 1 + usize::from(script.octet()) * script.below(16);
         let flag = ['+', '$', '#'][script.below(3)];
         let length = usize::from(script.octet()) * script.below(6);
-        let total = ["*", "5", "4096", "4097", "18446744073709551615", "18446744073709551616"][script.below(6)];
+        let total = [
+            "*",
+            "5",
+            "4096",
+            "4097",
+            "18446744073709551615",
+            "18446744073709551616",
+        ][script.below(6)];
         let body = if script.octet() > 240 {
             String::new()
         } else {
@@ -339,7 +358,10 @@ impl Stage {
             Kind::Request(Method::Other(name)) => panic!("{name}"),
             Kind::Request(Method::Auth) => {}
             Kind::Request(method) => {
-                assert!(self.transactions.insert(frame.transaction.to_string()), "a transaction id twice");
+                assert!(
+                    self.transactions.insert(frame.transaction.to_string()),
+                    "a transaction id twice"
+                );
                 if *method == Method::Report || frame.failure_report() == FailureReport::No {
                     return;
                 }
@@ -401,10 +423,20 @@ fn status(script: &mut Script<'_>) -> Status {
 }
 
 fn authorization(script: &mut Script<'_>) -> relay::Parameters {
-    let relay = |name| format!("msrps://{name}.example.net:2855;tcp").parse().expect("a URI");
-    let relays = ["outer", "inner"].into_iter().map(relay).take(script.below(3)).collect();
+    let relay = |name| {
+        format!("msrps://{name}.example.net:2855;tcp")
+            .parse()
+            .expect("a URI")
+    };
+    let relays = ["outer", "inner"]
+        .into_iter()
+        .map(relay)
+        .take(script.below(3))
+        .collect();
     relay::Parameters {
-        local: path(&local(SESSIONS[script.below(SESSIONS.len())])).first().clone(),
+        local: path(&local(SESSIONS[script.below(SESSIONS.len())]))
+            .first()
+            .clone(),
         relays,
         account: Account {
             username: "alice".to_owned(),

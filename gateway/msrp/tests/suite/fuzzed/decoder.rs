@@ -74,11 +74,7 @@ fn read(stream: &[u8], piece: usize, limits: &Limits) -> (Vec<Frame>, Option<Fau
         let line = limits.start_line.max(limits.header_line) + 2;
         // An end-line that is not complete yet has 44 octets at most.
         let bound = line.max(limits.chunk_in + 44);
-        assert!(
-            decoder.held() <= bound,
-            "{} octets held",
-            decoder.held()
-        );
+        assert!(decoder.held() <= bound, "{} octets held", decoder.held());
     }
     assert!(decoder.offset() <= stream.len() as u64);
     (frames, None)

@@ -1,7 +1,11 @@
 //! What the fuzz targets run on each input, and what must hold. The targets in `fuzz/` include this module, and the ordinary
 //! tests replay the kept inputs through it.
 
-#![allow(dead_code, reason = "each fuzz target runs one of the functions")]
+#![allow(
+    dead_code,
+    unused_imports,
+    reason = "each fuzz target runs one of the functions"
+)]
 
 mod conversation;
 mod decoder;
@@ -29,7 +33,9 @@ pub(crate) fn cpim(data: &[u8]) {
 
 /// A typing notice: what could be read is written in a form that is read the same.
 pub(crate) fn iscomposing(data: &[u8]) {
-    let Ok(read) = IsComposing::parse(data) else { return };
+    let Ok(read) = IsComposing::parse(data) else {
+        return;
+    };
     let written = read.to_bytes();
     let again = IsComposing::parse(&written).expect("what is written can be read");
     assert_eq!(again.state, read.state);
