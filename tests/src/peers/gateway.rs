@@ -99,6 +99,12 @@ impl Gateway {
         self.msrp.address()
     }
 
+    /// Octets of MSRP that it has written to those who connected to it.
+    #[must_use]
+    pub fn msrp_written(&self) -> usize {
+        self.msrp.written()
+    }
+
     /// Judges all MSRP that it has written to those who connected to it.
     ///
     /// # Errors
