@@ -174,10 +174,7 @@ impl Gateway {
                 room.roster
                     .holder(&nickname)
                     .is_none_or(|holder| holder == session.nickname)
-            }) && !self
-                .sessions
-                .in_room(&session.room)
-                .any(|(other, s)| other != key && s.nickname == nickname);
+            }) && !self.another_wants(key, &session.room, &nickname);
             free.then_some((attempt, nickname))
         });
         let Some((tried, nickname)) = chosen else {
