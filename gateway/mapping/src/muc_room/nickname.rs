@@ -64,13 +64,11 @@ impl Gateway {
             return Ok(None);
         }
         // RFC 7701 §7.1 compares by RFC 8266; the room, by resourceprep, would let `romeo` stand beside `Romeo`.
-        let holder = self
+        let taken = self
             .rooms
             .get(&session.room)
-            .and_then(|room| room.roster.holder(nickname.as_str()));
-        if holder.is_some_and(|holder| holder != session.nickname)
-            || self.another_wants(key, &session.room, nickname.as_str())
-        {
+            .is_some_and(|room| room.roster.is_taken(nickname.as_str(), &session.nickname));
+        if taken || self.another_wants(key, &session.room, nickname.as_str()) {
             return Err(Status::NICKNAME_IN_USE);
         }
         Ok(Some(nickname))

@@ -98,6 +98,21 @@ fn rfc8266_two_users_who_ask_at_once_do_not_get_the_same_nickname() {
 }
 
 #[test]
+fn rfc8266_a_nickname_stays_taken_when_one_of_two_holders_leaves() {
+    let (mut stage, romeo) = with_romeo();
+    let other = stage.user("other");
+    stage.enter(other, ROOM_URI, "Other");
+    // The room admits what RFC 8266 does not tell apart.
+    let told = stage.muc.native_enters(ROOM, "ROMEO");
+    stage.stanzas(told);
+    let told = stage.muc.leaves(ROOM, "ROMEO", &[], None);
+    stage.stanzas(told);
+    stage.nickname(other, "romeo");
+    assert_eq!(stage.nickname_outcome(other), Some(Status::NICKNAME_IN_USE));
+    assert_eq!(stage.nickname_outcome(romeo), None);
+}
+
+#[test]
 fn a_malformed_nickname_is_424() {
     let (mut stage, romeo) = with_romeo();
     for bad in [" ", "a\u{202e}b", &"x".repeat(129)] {
