@@ -42,7 +42,6 @@ struct Disturbance {
 pub(crate) struct Stay {
     pub(crate) user: usize,
     pub(crate) room: usize,
-    pub(crate) asked: Instant,
     pub(crate) admitted: Option<Instant>,
     pub(crate) over: Option<Instant>,
     pub(crate) private_messages: bool,
@@ -125,11 +124,10 @@ impl Model {
     }
 
     /// Somebody calls. Returns the number of the stay.
-    pub(crate) fn calls(&mut self, user: usize, room: usize, private_messages: bool, now: Instant) -> usize {
+    pub(crate) fn calls(&mut self, user: usize, room: usize, private_messages: bool) -> usize {
         self.stays.push(Stay {
             user,
             room,
-            asked: now,
             admitted: None,
             over: None,
             private_messages,

@@ -102,7 +102,6 @@ pub(crate) struct Server {
     stream: Option<Stream>,
     streams: u32,
     stamps: u32,
-    pub(crate) limit: usize,
     pub(crate) capacity: usize,
 }
 
@@ -124,7 +123,6 @@ impl Server {
             stream: None,
             streams: 0,
             stamps: 0,
-            limit: 512 * 1024,
             capacity: 1000,
         }
     }
@@ -142,11 +140,6 @@ impl Server {
 
     pub(crate) fn disconnected(&mut self) {
         self.stream = None;
-    }
-
-    /// Whether the component is there.
-    pub(crate) fn is_up(&self) -> bool {
-        self.stream.as_ref().is_some_and(|stream| stream.ready)
     }
 
     /// What is to be written to the component, and whether the stream ends then.

@@ -49,7 +49,6 @@ pub(crate) struct Call {
     pub(crate) remote: Option<msrp::Path>,
     pub(crate) subscription: Option<SubscriptionId>,
     pub(crate) view: View,
-    pub(crate) private_messages: bool,
 }
 
 /// A room as conference documents show it.
@@ -173,7 +172,6 @@ impl User {
             remote: None,
             subscription: None,
             view: View::default(),
-            private_messages: private,
         });
         let parameters = Box::new(parameters);
         self.endpoint

@@ -174,7 +174,7 @@ impl World {
         }
         // Most clients announce private messages.
         let private = self.dice.chance(80);
-        let number = self.model.calls(user, room, private, self.now);
+        let number = self.model.calls(user, room, private);
         self.touched.push(user);
         self.users[user].invite(number, room, NAMES[name], private, self.now);
     }
