@@ -10,7 +10,7 @@ use crate::{
     Context, Result, ensure,
     peers::{
         SipChat, SipChatSettings, XmppUser,
-        sip_chat::{field, nicknames},
+        sip_chat::{code, field, nicknames},
         xmpp_user::{is_said, is_whispered},
     },
 };
@@ -234,7 +234,7 @@ impl<'a> Scene<'a> {
         self.tell(Voice::Nurse, "sees Romeo become Montague");
         self.nurse.rename("JuliC")?;
         let refusal = self.nurse.wait("nick_refused")?;
-        let code = refusal.get("code").and_then(Value::as_u64);
+        let code = code(&refusal);
         ensure!(
             code == Some(425),
             "a nickname in use is refused with 425, not {code:?}"

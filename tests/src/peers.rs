@@ -1,23 +1,28 @@
 //! The programs that take part: real servers, the gateway, and users.
 
+pub mod ejabberd;
 pub mod gateway;
 pub mod kamailio;
 pub mod prosody;
 pub mod sip_chat;
+pub mod xmpp_server;
 pub mod xmpp_user;
 
 use std::path::PathBuf;
 
 use crate::{Context, Result, process::find_program};
 
+pub use ejabberd::Ejabberd;
 pub use gateway::{Gateway, GatewaySettings};
 pub use kamailio::Kamailio;
 pub use prosody::{Prosody, ProsodySettings};
 pub use sip_chat::{SipChat, SipChatSettings};
+pub use xmpp_server::{XmppServer, XmppServerKind};
 pub use xmpp_user::XmppUser;
 
 /// What to do when a server is not installed.
-pub const REMEDY: &str = "`cargo xtask test` installs it, so does `apt-get install prosody kamailio`";
+pub const REMEDY: &str =
+    "`cargo xtask test` installs it, so does `apt-get install prosody ejabberd kamailio`";
 
 /// Attempts to start a server on fresh ports before giving up.
 const ATTEMPTS: usize = 5;

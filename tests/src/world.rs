@@ -1,11 +1,11 @@
-//! Prosody, Kamailio and the gateway, together on loopback.
+//! An XMPP server, Kamailio and the gateway, together on loopback.
 
 use std::time::Duration;
 
 use crate::{
     Context, Result,
     peers::{
-        Gateway, GatewaySettings, Kamailio, Prosody, ProsodySettings, SipChat, SipChatSettings, XmppUser,
+        Gateway, GatewaySettings, Kamailio, SipChat, SipChatSettings, XmppServer, XmppServerKind, XmppUser,
     },
 };
 
@@ -15,7 +15,7 @@ pub const ROOM: &str = "capulet@rooms.example.com";
 pub const ROOM_URI: &str = "sip:capulet@rooms.example.com";
 
 const ATTACH: Duration = Duration::from_secs(20);
-const ATTACHED: &str = "External component successfully authenticated";
+const ATTACHED: &str = "link up";
 
 /// The three servers of the deployed configuration.
 #[derive(Debug)]
@@ -25,38 +25,37 @@ pub struct World {
     /// The SIP proxy.
     pub kamailio: Kamailio,
     /// The XMPP server.
-    pub prosody: Prosody,
+    pub xmpp: XmppServer,
 }
 
 impl World {
-    /// Starts all three and waits until the gateway is attached.
+    /// Starts all three, with Prosody, and waits until the gateway is attached.
     ///
     /// # Errors
     /// One of them does not start; the message holds its log.
     pub fn start() -> Result<Self> {
-        Self::start_with(ProsodySettings::default(), Vec::new())
+        Self::start_with(XmppServerKind::default(), Vec::new())
     }
 
-    /// The same with settings of one's own.
+    /// The same with an XMPP server and settings of one's own.
     ///
     /// # Errors
     /// One of them does not start; the message holds its log.
-    pub fn start_with(prosody: ProsodySettings, overrides: Vec<(&'static str, String)>) -> Result<Self> {
-        let mut prosody = Prosody::start(prosody)?;
-        let settings = GatewaySettings {
-            server: prosody.component_address(),
-            secret: prosody.secret().to_owned(),
+    pub fn start_with(server: XmppServerKind, overrides: Vec<(&'static str, String)>) -> Result<Self> {
+        let xmpp = XmppServer::start(server)?;
+        let mut gateway = Gateway::start(&GatewaySettings {
             overrides,
-        };
-        let gateway = Gateway::start(&settings)?;
-        prosody
-            .wait_for_log(ATTACHED, ATTACH)
-            .with_context(|| gateway.log_tail())?;
+            ..GatewaySettings::for_server(&xmpp)
+        })?;
+        gateway
+            .process()
+            .wait_for_log(ATTACHED, 0, ATTACH)
+            .with_context(|| xmpp.log_tail())?;
         let kamailio = Kamailio::start(gateway.sip_address())?;
         Ok(Self {
             gateway,
             kamailio,
-            prosody,
+            xmpp,
         })
     }
 
@@ -65,7 +64,7 @@ impl World {
     /// # Errors
     /// It does not get in.
     pub fn xmpp_user(&self, name: &str) -> Result<XmppUser> {
-        self.prosody.connect_user(name)
+        self.xmpp.connect_user(name)
     }
 
     /// How `NAME@example.org` gets into the room through Kamailio.
@@ -91,7 +90,7 @@ impl World {
     #[must_use]
     pub fn logs(&self) -> String {
         [
-            self.prosody.log_tail(),
+            self.xmpp.log_tail(),
             self.kamailio.log_tail(),
             self.gateway.log_tail(),
         ]
@@ -99,22 +98,43 @@ impl World {
     }
 }
 
-/// Runs a test in a fresh world; a failure carries the servers' logs. All MSRP that the gateway writes has to be sound.
+/// Runs a test in a fresh world with Prosody; a failure carries the servers' logs. All MSRP that the gateway writes has to be
+/// sound.
 ///
 /// # Errors
 /// What the test returns, unsound MSRP, or a server that does not start.
 pub fn in_a_world(test: impl FnOnce(&mut World) -> Result<()>) -> Result<()> {
-    in_a_world_with(ProsodySettings::default(), test)
+    in_a_world_with(XmppServerKind::default(), test)
 }
 
-/// The same with settings of one's own for the XMPP server.
+/// The same with an XMPP server of one's choice.
 ///
 /// # Errors
 /// What the test returns, or a server that does not start.
-pub fn in_a_world_with(prosody: ProsodySettings, test: impl FnOnce(&mut World) -> Result<()>) -> Result<()> {
-    let mut world = World::start_with(prosody, Vec::new())?;
+pub fn in_a_world_with(server: XmppServerKind, test: impl FnOnce(&mut World) -> Result<()>) -> Result<()> {
+    let mut world = World::start_with(server, Vec::new())?;
     let outcome = test(&mut world);
     let sound = world.gateway.check_msrp();
     let outcome = outcome.and(sound);
     outcome.with_context(|| world.logs())
+}
+
+/// Makes a test of each function for each XMPP server: `NAME(XmppServerKind) -> Result<()>` becomes `on_prosody::NAME` and
+/// `on_ejabberd::NAME`.
+#[macro_export]
+macro_rules! on_each_xmpp_server {
+    ($($test:ident),+ $(,)?) => {
+        mod on_prosody {
+            $(#[test]
+            fn $test() -> $crate::Result<()> {
+                super::$test($crate::peers::XmppServerKind::default())
+            })+
+        }
+        mod on_ejabberd {
+            $(#[test]
+            fn $test() -> $crate::Result<()> {
+                super::$test($crate::peers::XmppServerKind::Ejabberd)
+            })+
+        }
+    };
 }

@@ -1,19 +1,28 @@
-//! SIP users behind Kamailio and XMPP users on Prosody in one room (RFC 7702 §6).
+//! SIP users behind Kamailio and XMPP users on Prosody or ejabberd in one room (RFC 7702 §6).
 
 use gateway_tests::{
     Result,
     conversation::{Place, converse},
-    ensure,
+    ensure, on_each_xmpp_server,
     peers::{
-        sip_chat::{field, is_message, nicknames},
+        XmppServerKind,
+        sip_chat::{code, field, is_message, nicknames},
         xmpp_user::is_whispered,
     },
-    world::{ROOM, in_a_world},
+    world::{ROOM, in_a_world_with},
 };
 
-#[test]
-fn the_demo_conversation_neither_loses_nor_doubles_a_message() -> Result<()> {
-    in_a_world(|world| {
+on_each_xmpp_server! {
+    the_demo_conversation_neither_loses_nor_doubles_a_message,
+    rosters_follow_the_room_on_both_sides,
+    a_nickname_in_use_is_refused_with_425_and_the_old_one_stays,
+    the_subject_is_shown_on_entering_and_when_it_changes,
+    private_messages_reach_their_addressee_only,
+    texts_arrive_as_they_were_written,
+}
+
+fn the_demo_conversation_neither_loses_nor_doubles_a_message(server: XmppServerKind) -> Result<()> {
+    in_a_world_with(server, |world| {
         let place = Place {
             room: ROOM.to_owned(),
             romeo: world.sip_settings("romeo", "Romeo"),
@@ -30,9 +39,8 @@ fn the_demo_conversation_neither_loses_nor_doubles_a_message() -> Result<()> {
     })
 }
 
-#[test]
-fn rosters_follow_the_room_on_both_sides() -> Result<()> {
-    in_a_world(|world| {
+fn rosters_follow_the_room_on_both_sides(server: XmppServerKind) -> Result<()> {
+    in_a_world_with(server, |world| {
         let mut juliet = world.xmpp_user("juliet")?;
         juliet.enter(ROOM, "JuliC")?;
         let mut romeo = world.sip_user("romeo", "Romeo")?;
@@ -56,15 +64,14 @@ fn rosters_follow_the_room_on_both_sides() -> Result<()> {
     })
 }
 
-#[test]
-fn a_nickname_in_use_is_refused_with_425_and_the_old_one_stays() -> Result<()> {
-    in_a_world(|world| {
+fn a_nickname_in_use_is_refused_with_425_and_the_old_one_stays(server: XmppServerKind) -> Result<()> {
+    in_a_world_with(server, |world| {
         let mut juliet = world.xmpp_user("juliet")?;
         juliet.enter(ROOM, "JuliC")?;
         let mut romeo = world.sip_user("romeo", "Romeo")?;
         romeo.rename("JuliC")?;
         let refusal = romeo.wait_for("nick_refused", |event| field(event, "nickname") == "JuliC")?;
-        assert_eq!(refusal["code"], 425);
+        assert_eq!(code(&refusal), Some(425));
         romeo.say_and_wait("still Romeo")?;
         assert_eq!(juliet.hear(ROOM, "still Romeo")?, "Romeo");
 
@@ -77,9 +84,8 @@ fn a_nickname_in_use_is_refused_with_425_and_the_old_one_stays() -> Result<()> {
     })
 }
 
-#[test]
-fn the_subject_is_shown_on_entering_and_when_it_changes() -> Result<()> {
-    in_a_world(|world| {
+fn the_subject_is_shown_on_entering_and_when_it_changes(server: XmppServerKind) -> Result<()> {
+    in_a_world_with(server, |world| {
         let mut juliet = world.xmpp_user("juliet")?;
         juliet.enter(ROOM, "JuliC")?;
         juliet.set_subject(ROOM, "Verona")?;
@@ -94,9 +100,8 @@ fn the_subject_is_shown_on_entering_and_when_it_changes() -> Result<()> {
     })
 }
 
-#[test]
-fn private_messages_reach_their_addressee_only() -> Result<()> {
-    in_a_world(|world| {
+fn private_messages_reach_their_addressee_only(server: XmppServerKind) -> Result<()> {
+    in_a_world_with(server, |world| {
         let mut juliet = world.xmpp_user("juliet")?;
         juliet.enter(ROOM, "JuliC")?;
         let mut romeo = world.sip_user("romeo", "Romeo")?;
@@ -126,9 +131,8 @@ fn private_messages_reach_their_addressee_only() -> Result<()> {
     })
 }
 
-#[test]
-fn texts_arrive_as_they_were_written() -> Result<()> {
-    in_a_world(|world| {
+fn texts_arrive_as_they_were_written(server: XmppServerKind) -> Result<()> {
+    in_a_world_with(server, |world| {
         let mut juliet = world.xmpp_user("juliet")?;
         juliet.enter(ROOM, "JuliC")?;
         let mut romeo = world.sip_user("romeo", "Romeo")?;

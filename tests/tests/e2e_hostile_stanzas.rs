@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use gateway_tests::{
     Context, Result, ensure,
-    peers::{ProsodySettings, SipChat, XmppUser},
+    peers::{ProsodySettings, SipChat, XmppServerKind, XmppUser},
     raw_msrp::{RawParticipant, offer},
     raw_sip::{RawSip, Request},
     stanza::Element,
@@ -19,10 +19,10 @@ fn awkward_characters() -> impl Iterator<Item = char> {
 #[test]
 fn a_stanza_nested_40_000_deep_ends_neither_the_process_nor_the_link() -> Result<()> {
     // Prosody's own limit of 256 KiB a stanza ends at 37 449 levels.
-    let roomy = ProsodySettings {
+    let roomy = XmppServerKind::Prosody(ProsodySettings {
         stanza_limit: 512 * 1024,
         ..ProsodySettings::default()
-    };
+    });
     in_a_world_with(roomy, |world| {
         let mut cast = Cast::enter(world)?;
         let nest = "<a>".repeat(40_000) + &"</a>".repeat(40_000);
@@ -220,7 +220,7 @@ impl Cast {
         assert_eq!(self.juliet.hear(ROOM, "I am here")?, "Romeo");
         ensure!(world.gateway.is_running(), "the gateway has ended");
         let attached = world
-            .prosody
+            .xmpp
             .log()
             .matches("External component successfully authenticated")
             .count();

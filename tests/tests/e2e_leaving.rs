@@ -3,14 +3,25 @@
 use std::time::{Duration, Instant};
 
 use gateway_tests::{
-    Result, ensure,
-    peers::{SipChat, sip_chat::field},
-    world::{ROOM, in_a_world},
+    Result, ensure, on_each_xmpp_server,
+    peers::{
+        SipChat, XmppServerKind,
+        sip_chat::{code, field},
+    },
+    world::{ROOM, in_a_world_with},
 };
 
-#[test]
-fn a_bye_is_seen_as_leaving() -> Result<()> {
-    in_a_world(|world| {
+on_each_xmpp_server! {
+    a_bye_is_seen_as_leaving,
+    a_lost_msrp_connection_is_seen_as_leaving_within_seconds,
+    a_kicked_sip_user_is_told_why_and_may_come_back,
+    a_banned_sip_user_is_told_why_and_refused_with_403_afterwards,
+    a_destroyed_room_ends_the_stay_of_every_sip_user,
+    a_gateway_that_stops_tells_both_sides,
+}
+
+fn a_bye_is_seen_as_leaving(server: XmppServerKind) -> Result<()> {
+    in_a_world_with(server, |world| {
         let mut juliet = world.xmpp_user("juliet")?;
         juliet.enter(ROOM, "JuliC")?;
         let mut romeo = world.sip_user("romeo", "Romeo")?;
@@ -22,9 +33,8 @@ fn a_bye_is_seen_as_leaving() -> Result<()> {
     })
 }
 
-#[test]
-fn a_lost_msrp_connection_is_seen_as_leaving_within_seconds() -> Result<()> {
-    in_a_world(|world| {
+fn a_lost_msrp_connection_is_seen_as_leaving_within_seconds(server: XmppServerKind) -> Result<()> {
+    in_a_world_with(server, |world| {
         let mut juliet = world.xmpp_user("juliet")?;
         juliet.enter(ROOM, "JuliC")?;
         let mut romeo = world.sip_user("romeo", "Romeo")?;
@@ -41,9 +51,8 @@ fn a_lost_msrp_connection_is_seen_as_leaving_within_seconds() -> Result<()> {
     })
 }
 
-#[test]
-fn a_kicked_sip_user_is_told_why_and_may_come_back() -> Result<()> {
-    in_a_world(|world| {
+fn a_kicked_sip_user_is_told_why_and_may_come_back(server: XmppServerKind) -> Result<()> {
+    in_a_world_with(server, |world| {
         let mut juliet = world.xmpp_user("juliet")?;
         juliet.enter(ROOM, "JuliC")?;
         let mut romeo = world.sip_user("romeo", "Romeo")?;
@@ -60,9 +69,8 @@ fn a_kicked_sip_user_is_told_why_and_may_come_back() -> Result<()> {
     })
 }
 
-#[test]
-fn a_banned_sip_user_is_told_why_and_refused_with_403_afterwards() -> Result<()> {
-    in_a_world(|world| {
+fn a_banned_sip_user_is_told_why_and_refused_with_403_afterwards(server: XmppServerKind) -> Result<()> {
+    in_a_world_with(server, |world| {
         let mut juliet = world.xmpp_user("juliet")?;
         juliet.enter(ROOM, "JuliC")?;
         let mut romeo = world.sip_user("romeo", "Romeo")?;
@@ -71,14 +79,13 @@ fn a_banned_sip_user_is_told_why_and_refused_with_403_afterwards() -> Result<()>
         must_have_been_ended(&mut romeo, Some("never return"))?;
         drop(romeo);
         let mut romeo = SipChat::start(&world.sip_settings("romeo", "Romeo"))?;
-        assert_eq!(romeo.wait("refused")?["code"], 403);
+        assert_eq!(code(&romeo.wait("refused")?), Some(403));
         Ok(())
     })
 }
 
-#[test]
-fn a_destroyed_room_ends_the_stay_of_every_sip_user() -> Result<()> {
-    in_a_world(|world| {
+fn a_destroyed_room_ends_the_stay_of_every_sip_user(server: XmppServerKind) -> Result<()> {
+    in_a_world_with(server, |world| {
         let mut juliet = world.xmpp_user("juliet")?;
         juliet.enter(ROOM, "JuliC")?;
         let mut romeo = world.sip_user("romeo", "Romeo")?;
@@ -90,9 +97,8 @@ fn a_destroyed_room_ends_the_stay_of_every_sip_user() -> Result<()> {
     })
 }
 
-#[test]
-fn a_gateway_that_stops_tells_both_sides() -> Result<()> {
-    in_a_world(|world| {
+fn a_gateway_that_stops_tells_both_sides(server: XmppServerKind) -> Result<()> {
+    in_a_world_with(server, |world| {
         let mut juliet = world.xmpp_user("juliet")?;
         juliet.enter(ROOM, "JuliC")?;
         let mut romeo = world.sip_user("romeo", "Romeo")?;

@@ -3,26 +3,36 @@
 use std::{thread, time::Duration};
 
 use gateway_tests::{
-    Result, ensure,
-    peers::{Gateway, GatewaySettings, Prosody, ProsodySettings, SipChat, SipChatSettings, sip_chat::field},
+    Result, ensure, on_each_xmpp_server,
+    peers::{
+        Gateway, GatewaySettings, Prosody, ProsodySettings, SipChat, SipChatSettings, XmppServer,
+        XmppServerKind, sip_chat::field,
+    },
     raw_msrp::offer,
     raw_sip::{RawSip, Request},
-    world::{ROOM, ROOM_URI, World, in_a_world},
+    world::{ROOM, ROOM_URI, World, in_a_world_with},
 };
 
 const SOON: Duration = Duration::from_secs(20);
 
-#[test]
-fn sip_users_survive_a_crash_of_the_xmpp_server_and_are_back_in_the_room() -> Result<()> {
-    in_a_world(|world| {
+on_each_xmpp_server! {
+    sip_users_survive_a_crash_of_the_xmpp_server_and_are_back_in_the_room,
+    after_a_crash_of_the_gateway_nobody_is_left_behind_in_the_room,
+    a_wrong_secret_is_named_in_the_log_and_the_gateway_lives,
+}
+
+fn sip_users_survive_a_crash_of_the_xmpp_server_and_are_back_in_the_room(
+    server: XmppServerKind,
+) -> Result<()> {
+    in_a_world_with(server, |world| {
         let mut juliet = world.xmpp_user("juliet")?;
         juliet.enter(ROOM, "JuliC")?;
         let mut romeo = world.sip_user("romeo", "Romeo")?;
         let mut nurse = world.sip_user("nurse", "Nurse")?;
         juliet.see(ROOM, "Nurse", None)?;
 
-        world.prosody.kill()?;
-        world.prosody.restart()?;
+        world.xmpp.kill()?;
+        world.xmpp.restart()?;
         let mut juliet = world.xmpp_user("juliet")?;
         let mut present = juliet.enter(ROOM, "JuliC")?;
         for nickname in ["Romeo", "Nurse"] {
@@ -53,15 +63,14 @@ fn sip_users_survive_a_crash_of_the_xmpp_server_and_are_back_in_the_room() -> Re
     })
 }
 
-#[test]
-fn after_a_crash_of_the_gateway_nobody_is_left_behind_in_the_room() -> Result<()> {
-    in_a_world(|world| {
+fn after_a_crash_of_the_gateway_nobody_is_left_behind_in_the_room(server: XmppServerKind) -> Result<()> {
+    in_a_world_with(server, |world| {
         let mut juliet = world.xmpp_user("juliet")?;
         juliet.enter(ROOM, "JuliC")?;
         let _romeo = world.sip_user("romeo", "Romeo")?;
         juliet.see(ROOM, "Romeo", None)?;
         let (sip, msrp) = (world.gateway.sip_address(), world.gateway.msrp_address());
-        let settings = settings_for(&world.prosody);
+        let settings = GatewaySettings::for_server(&world.xmpp);
         world.gateway.process().kill()?;
         world.gateway = Gateway::start_on(sip, msrp, &settings)?;
         world.gateway.process().wait_for_log("link up", 0, SOON)?;
@@ -77,7 +86,11 @@ fn after_a_crash_of_the_gateway_nobody_is_left_behind_in_the_room() -> Result<()
 #[test]
 fn without_an_xmpp_server_the_gateway_lives_and_refuses_with_503_and_retry_after() -> Result<()> {
     let mut prosody = Prosody::stopped(ProsodySettings::default())?;
-    let settings = settings_for(&prosody);
+    let settings = GatewaySettings {
+        server: prosody.component_address(),
+        secret: prosody.secret().to_owned(),
+        overrides: Vec::new(),
+    };
     let mut gateway = Gateway::start(&settings)?;
     let mut caller = RawSip::connect(gateway.sip_address())?;
     let invite = Request::invite(ROOM_URI, caller.contact(), &offer("msrp://127.0.0.1:9/x;tcp"));
@@ -111,43 +124,46 @@ fn without_an_xmpp_server_the_gateway_lives_and_refuses_with_503_and_retry_after
     Ok(())
 }
 
-#[test]
-fn a_wrong_secret_is_named_in_the_log_and_the_gateway_lives() -> Result<()> {
-    let prosody = Prosody::start(ProsodySettings::default())?;
-    let mut settings = settings_for(&prosody);
+fn a_wrong_secret_is_named_in_the_log_and_the_gateway_lives(server: XmppServerKind) -> Result<()> {
+    let server = XmppServer::start(server)?;
+    let mut settings = GatewaySettings::for_server(&server);
     settings.secret = "not the secret".to_owned();
     must_log(&settings, "refused the component secret")
 }
 
 #[test]
 fn an_unknown_host_is_named_in_the_log_and_the_gateway_lives() -> Result<()> {
-    let prosody = Prosody::start(ProsodySettings::default())?;
-    let mut settings = settings_for(&prosody);
+    unknown_host(XmppServerKind::default(), "does not serve this component domain")
+}
+
+#[test]
+fn an_unknown_host_looks_like_a_wrong_secret_on_ejabberd_and_the_log_says_so() -> Result<()> {
+    unknown_host(
+        XmppServerKind::Ejabberd,
+        "in ejabberd also the domain with the listener's `hosts`",
+    )
+}
+
+fn unknown_host(server: XmppServerKind, cause: &str) -> Result<()> {
+    let server = XmppServer::start(server)?;
+    let mut settings = GatewaySettings::for_server(&server);
     settings
         .overrides
         .push(("GATEWAY__XMPP__DOMAIN", "elsewhere.example".to_owned()));
-    must_log(&settings, "does not serve this component domain")
+    must_log(&settings, cause)
 }
 
 #[test]
 fn a_conflict_is_named_in_the_log_and_the_gateway_lives() -> Result<()> {
-    let settings = ProsodySettings {
+    let server = XmppServerKind::Prosody(ProsodySettings {
         conflict: "kick_new",
         ..ProsodySettings::default()
-    };
-    let world = World::start_with(settings, Vec::new())?;
+    });
+    let world = World::start_with(server, Vec::new())?;
     must_log(
-        &settings_for(&world.prosody),
+        &GatewaySettings::for_server(&world.xmpp),
         "another connection for this component domain",
     )
-}
-
-fn settings_for(prosody: &Prosody) -> GatewaySettings {
-    GatewaySettings {
-        server: prosody.component_address(),
-        secret: prosody.secret().to_owned(),
-        overrides: Vec::new(),
-    }
 }
 
 /// The log says so, and the process lives.

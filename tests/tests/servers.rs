@@ -1,17 +1,21 @@
 //! The real servers by themselves, with the files of `deploy/`: what the end-to-end tests stand on.
 
 use gateway_tests::{
-    Result,
-    peers::{Prosody, ProsodySettings},
+    Result, on_each_xmpp_server,
+    peers::{XmppServer, XmppServerKind},
 };
 
 const ROOM: &str = "capulet@rooms.example.com";
 
-#[test]
-fn two_xmpp_users_talk_in_a_room_of_the_deployed_prosody() -> Result<()> {
-    let prosody = Prosody::start(ProsodySettings::default())?;
-    let mut juliet = prosody.connect_user("juliet")?;
-    let mut nurse = prosody.connect_user("nurse")?;
+on_each_xmpp_server! {
+    two_xmpp_users_talk_in_a_room_of_the_deployed_server,
+    the_server_comes_back_after_a_crash_at_the_same_address,
+}
+
+fn two_xmpp_users_talk_in_a_room_of_the_deployed_server(server: XmppServerKind) -> Result<()> {
+    let server = XmppServer::start(server)?;
+    let mut juliet = server.connect_user("juliet")?;
+    let mut nurse = server.connect_user("nurse")?;
     assert_eq!(juliet.enter(ROOM, "JuliC")?, Vec::<String>::new());
     assert_eq!(nurse.enter(ROOM, "Nurse")?, ["JuliC"]);
     juliet.see(ROOM, "Nurse", None)?;
@@ -23,14 +27,13 @@ fn two_xmpp_users_talk_in_a_room_of_the_deployed_prosody() -> Result<()> {
     Ok(())
 }
 
-#[test]
-fn prosody_comes_back_after_a_crash_at_the_same_address_with_its_accounts() -> Result<()> {
-    let mut prosody = Prosody::start(ProsodySettings::default())?;
-    let mut juliet = prosody.connect_user("juliet")?;
-    prosody.kill()?;
+fn the_server_comes_back_after_a_crash_at_the_same_address(server: XmppServerKind) -> Result<()> {
+    let mut server = XmppServer::start(server)?;
+    let mut juliet = server.connect_user("juliet")?;
+    server.kill()?;
     assert!(juliet.wait("the end of the stream", |_| false).is_err());
     assert!(juliet.inbox().is_closed());
-    prosody.restart()?;
-    prosody.connect_user("juliet")?.enter(ROOM, "JuliC")?;
+    server.restart()?;
+    server.connect_user("juliet")?.enter(ROOM, "JuliC")?;
     Ok(())
 }

@@ -59,8 +59,8 @@ pub(crate) fn close(tally: &Tally) -> Result<()> {
 }
 
 fn invite(world: &World) -> Result<()> {
-    world.prosody.add_user("guest")?;
-    let xmpp = world.prosody.users_address();
+    world.xmpp.add_user("guest")?;
+    let xmpp = world.xmpp.users_address();
     let sip = world.kamailio.address();
     screen::heading("The room stays open until Ctrl-C");
     println!(

@@ -61,11 +61,10 @@ fn main() -> ExitCode {
         Chore::ComposeTest => compose::run(),
         Chore::Deny => steps::deny(),
         Chore::Peers {
-            action: PeersAction::Install { compose: false },
-        } => packages::install(packages::SERVERS),
-        Chore::Peers {
-            action: PeersAction::Install { compose: true },
-        } => packages::install(packages::SERVERS).and_then(|()| packages::install(packages::COMPOSE)),
+            action: PeersAction::Install { compose },
+        } => packages::install(packages::SERVERS)
+            .and_then(|()| packages::install(packages::TESTS))
+            .and_then(|()| packages::install(if compose { packages::COMPOSE } else { &[] })),
     };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,

@@ -34,6 +34,13 @@ pub(crate) const SERVERS: &[Package] = &[
     },
 ];
 
+/// What the tests need besides.
+pub(crate) const TESTS: &[Package] = &[Package {
+    name: "ejabberd",
+    program: "ejabberdctl",
+    services: &["ejabberd", "epmd"],
+}];
+
 /// What the compose test needs besides.
 pub(crate) const COMPOSE: &[Package] = &[
     Package {
@@ -161,7 +168,12 @@ fn running<'a>(services: &[&'a str]) -> Result<BTreeSet<&'a str>> {
         .collect();
     let runs = |service: &str| {
         let name = service.split('.').next().unwrap_or(service);
-        let program = if name == "docker" { "dockerd" } else { name };
+        let program = match name {
+            "docker" => "dockerd",
+            // The Erlang machine, which is all that shows of a program in Erlang.
+            "ejabberd" => "beam.smp",
+            name => name,
+        };
         commands.iter().any(|command| {
             command
                 .split('\0')

@@ -16,6 +16,7 @@ const END_TO_END: &str = "gateway-tests";
 /// A check failed.
 pub(crate) fn run() -> Result<()> {
     packages::install(packages::SERVERS)?;
+    packages::install(packages::TESTS)?;
     for component in ["fmt", "clippy"] {
         run_quietly(&mut cargo_command(&[component, "--version"]))
             .with_context(|| "the Rust toolchain lacks a component: rustup component add rustfmt clippy")?;
@@ -45,7 +46,7 @@ pub(crate) fn run() -> Result<()> {
             &mut unit,
         )
     });
-    steps.run("end-to-end tests against Prosody and Kamailio", || {
+    steps.run("end-to-end tests against Prosody, ejabberd and Kamailio", || {
         run_tests(&["--package", END_TO_END, "--no-fail-fast"], &mut end_to_end)
     });
     let verdict = steps.summarise();

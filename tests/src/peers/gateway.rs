@@ -7,7 +7,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use super::{deployed, on_free_ports};
+use super::{XmppServer, deployed, on_free_ports};
 use crate::{
     Context, Result, bail,
     binaries::Binaries,
@@ -28,6 +28,18 @@ pub struct GatewaySettings {
     pub secret: String,
     /// Further settings as `GATEWAY__…` variables.
     pub overrides: Vec<(&'static str, String)>,
+}
+
+impl GatewaySettings {
+    /// Those that attach it to this server.
+    #[must_use]
+    pub fn for_server(server: &XmppServer) -> Self {
+        Self {
+            server: server.component_address(),
+            secret: server.secret().to_owned(),
+            overrides: Vec::new(),
+        }
+    }
 }
 
 /// A running gateway. MSRP clients reach it through a tap; a test in which it writes unsound MSRP fails, at the latest when the

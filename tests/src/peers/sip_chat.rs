@@ -232,6 +232,12 @@ pub fn field<'a>(event: &'a Value, name: &str) -> &'a str {
     event.get(name).and_then(Value::as_str).unwrap_or_default()
 }
 
+/// The status code of a refusal.
+#[must_use]
+pub fn code(event: &Value) -> Option<u64> {
+    event.get("code").and_then(Value::as_u64)
+}
+
 /// Whether it is a message with that text.
 #[must_use]
 pub fn is_message(event: &Value, text: &str, private: bool) -> bool {

@@ -37,19 +37,47 @@ impl XmppUser {
     /// # Errors
     /// The server does not answer, or refuses.
     pub fn connect(server: SocketAddr, name: &str, password: &str) -> Result<Self> {
+        let mut user = Self::reach(server, name)?;
+        user.log_in(password)?;
+        Ok(user)
+    }
+
+    /// Creates the account `NAME@example.com` in-band (XEP-0077), unless it exists.
+    ///
+    /// # Errors
+    /// The server does not answer, or refuses.
+    pub fn register(server: SocketAddr, name: &str, password: &str) -> Result<()> {
+        let mut user = Self::reach(server, name)?;
+        user.open()?;
+        user.send(format!(
+            "<iq type='set' id='register'><query xmlns='jabber:iq:register'>\
+             <username>{}</username><password>{}</password></query></iq>",
+            escape(name),
+            escape(password)
+        ))?;
+        let answer = user.wait("the account", |stanza| stanza.attribute("id") == Some("register"))?;
+        let exists = answer
+            .child("error")
+            .is_some_and(|error| error.child("conflict").is_some());
+        ensure!(
+            exists || answer.attribute("type") == Some("result"),
+            "{name} gets no account: {answer:#?}"
+        );
+        Ok(())
+    }
+
+    fn reach(server: SocketAddr, name: &str) -> Result<Self> {
         let stream = TcpStream::connect(server).with_context(|| format!("XMPP server at {server}"))?;
         stream.set_nodelay(true)?;
         let (sender, receiver) = channel();
         let reader = BufReader::new(stream.try_clone()?);
         thread::spawn(move || read_stream(reader, &sender));
-        let mut user = Self {
+        Ok(Self {
             name: name.to_owned(),
             stream,
             inbox: Inbox::new(format!("{name}@{USERS}"), receiver),
             next_id: 0,
-        };
-        user.log_in(password)?;
-        Ok(user)
+        })
     }
 
     /// Local part of the address.

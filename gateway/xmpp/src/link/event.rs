@@ -55,15 +55,17 @@ pub enum DownCause {
     /// No connection.
     #[error("cannot connect: {0}; check that the XMPP server runs and listens for components there")]
     Unreachable(String),
-    /// Wrong secret.
-    #[error("the server refused the component secret; compare `secret` here with `component_secret` there")]
+    /// Wrong secret. ejabberd says the same of a domain that it does not serve.
+    #[error(
+        "the server refused the component secret; compare `secret` here with `component_secret` there; in ejabberd also the domain with the listener's `hosts`"
+    )]
     NotAuthorized,
     /// Another connection speaks for the domain.
     #[error(
         "the server has another connection for this component domain; stop the other gateway, or set component_conflict_resolve"
     )]
     Conflict,
-    /// The server does not know the domain.
+    /// The server does not serve the domain, and says so.
     #[error("the server does not serve this component domain; add a Component block for it")]
     HostUnknown,
     /// Any other stream error, by its condition and text.

@@ -383,7 +383,12 @@ impl World {
                 let wait = self.dice.between(10, 1500);
                 self.after(wait, Happening::HangUp { user: n, call });
             }
-            msrp::Event::BindRequested { .. } | msrp::Event::NicknameRequested { .. } => {}
+            msrp::Event::BindRequested { .. }
+            | msrp::Event::NicknameRequested { .. }
+            | msrp::Event::Congested { .. }
+            | msrp::Event::Eased { .. }
+            | msrp::Event::Authorized { .. }
+            | msrp::Event::Unauthorized { .. } => {}
         }
     }
 
