@@ -39,9 +39,12 @@ impl Ident {
         Self { octets, length }
     }
 
+    fn as_bytes(&self) -> &[u8] {
+        self.octets.get(..usize::from(self.length)).unwrap_or_default()
+    }
+
     fn as_str(&self) -> &str {
-        let octets = self.octets.get(..usize::from(self.length)).unwrap_or_default();
-        std::str::from_utf8(octets).unwrap_or_default()
+        std::str::from_utf8(self.as_bytes()).unwrap_or_default()
     }
 }
 
@@ -55,11 +58,19 @@ fn fill(rng: &mut ChaCha12Rng, octets: &mut [u8]) {
     for letters in octets.chunks_mut(12) {
         let mut bits = rng.next_u64();
         for letter in letters {
-            *letter = ALPHABET.get((bits & 31) as usize).copied().unwrap_or(b'0');
+            *letter = self::letter(bits as u32);
             bits >>= 5;
         }
     }
 }
+
+/// The letter of the lowest five bits.
+fn letter(bits: u32) -> u8 {
+    ALPHABET.get((bits & 31) as usize).copied().unwrap_or(b'0')
+}
+
+/// Letters of a generated transaction id that are random.
+const RANDOM_LETTERS: u8 = 16;
 
 /// A transaction id (RFC 4975 §9 `transact-id`). Generated ones carry 80 random bits (§7.1 asks for 64).
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -69,7 +80,35 @@ impl TransactionId {
     /// A fresh one from the caller's generator.
     #[must_use]
     pub fn random(rng: &mut ChaCha12Rng) -> Self {
-        Self(Ident::random(rng, 16))
+        Self(Ident::random(rng, RANDOM_LETTERS))
+    }
+    /// A fresh one that ends in `number`, by which [`Self::number`] finds again what it stands for.
+    pub(crate) fn numbered(rng: &mut ChaCha12Rng, number: u32) -> Self {
+        let mut ident = Ident::random(rng, RANDOM_LETTERS);
+        let mut rest = number;
+        for place in ident.octets.iter_mut().skip(usize::from(RANDOM_LETTERS)) {
+            *place = letter(rest);
+            ident.length += 1;
+            rest >>= 5;
+            if rest == 0 {
+                break;
+            }
+        }
+        Self(ident)
+    }
+    /// The number at the end, if it may be one of [`Self::numbered`].
+    pub(crate) fn number(&self) -> Option<u32> {
+        let letters = self.0.as_bytes().get(usize::from(RANDOM_LETTERS)..)?;
+        // Seven letters hold 32 bits.
+        if !(1..=7).contains(&letters.len()) {
+            return None;
+        }
+        let mut number = 0_u64;
+        for letter in letters.iter().rev() {
+            let bits = ALPHABET.iter().position(|known| known == letter)?;
+            number = (number << 5) | bits as u64;
+        }
+        u32::try_from(number).ok()
     }
     /// Its text.
     #[must_use]
@@ -100,18 +139,33 @@ impl MessageId {
 
 /// The session-id of an MSRP URI. Generated ones carry 130 random bits (RFC 4975 §14.1 asks for 80). Cheap to clone.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct SessionId(Arc<str>);
+pub struct SessionId {
+    /// The first octets as a number, so that most comparisons end without a look at the text. The order is that of the texts,
+    /// since none has a zero octet.
+    beginning: u64,
+    text: Arc<str>,
+}
 
 impl SessionId {
     /// A fresh one from the caller's generator.
     #[must_use]
     pub fn random(rng: &mut ChaCha12Rng) -> Self {
-        Self(Arc::from(Ident::random(rng, 26).as_str()))
+        Self::of(Ident::random(rng, 26).as_str())
     }
     /// Its text.
     #[must_use]
     pub fn as_str(&self) -> &str {
-        &self.0
+        &self.text
+    }
+    fn of(text: &str) -> Self {
+        let mut beginning = [0; 8];
+        for (place, octet) in beginning.iter_mut().zip(text.bytes()) {
+            *place = octet;
+        }
+        Self {
+            beginning: u64::from_be_bytes(beginning),
+            text: Arc::from(text),
+        }
     }
 }
 
@@ -137,7 +191,7 @@ impl FromStr for SessionId {
         if s.is_empty() || !s.bytes().all(allowed) {
             return Err(UriFault("RFC 4975 §9: session-id"));
         }
-        Ok(Self(Arc::from(s)))
+        Ok(Self::of(s))
     }
 }
 

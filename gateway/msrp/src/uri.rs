@@ -106,6 +106,9 @@ impl Uri {
 
 impl PartialEq for Uri {
     fn eq(&self, other: &Self) -> bool {
+        if self.text == other.text {
+            return true;
+        }
         let same_host = match (self.address, other.address) {
             (Some(ours), Some(theirs)) => ours == theirs,
             (None, None) => same_name(self.host(), other.host()),

@@ -12,9 +12,11 @@ use crate::{
     frame::{Decoder, Fault, Frame, Kind, Method},
 };
 
+mod numbered;
 mod outbox;
 mod reassembly;
 mod session;
+mod transactions;
 mod vocabulary;
 mod wire;
 
@@ -250,10 +252,12 @@ impl Connection {
             let Some(Entry::Bound(session)) = self.sessions.get_mut(&id) else {
                 continue;
             };
-            session.in_turn = false;
             if session.is_ready(&self.wire) {
                 session.write_chunk(&mut self.wire, out, now);
-                self.take_turn(&id);
+            }
+            session.in_turn = session.is_ready(&self.wire);
+            if session.in_turn {
+                self.turns.push_back(id);
             }
         }
         if self.wire.control.is_empty() && self.wire.control.capacity() > KEPT {

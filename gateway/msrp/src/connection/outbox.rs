@@ -1,9 +1,6 @@
 //! Outgoing messages of one session, cut into chunks (RFC 4975 §7.1.1).
 
-use std::{
-    collections::{BTreeMap, VecDeque},
-    time::Instant,
-};
+use std::{collections::VecDeque, time::Instant};
 
 use bytes::{Bytes, BytesMut};
 
@@ -14,6 +11,7 @@ use crate::{
 
 use super::{
     Event, FailureReport, OutgoingMessage,
+    numbered::Numbered,
     wire::{Asked, Wire},
 };
 
@@ -26,7 +24,7 @@ const UNINTERRUPTED: usize = 2048;
 /// Outgoing messages of one session.
 #[derive(Default)]
 pub(super) struct Outbox {
-    messages: BTreeMap<u64, Outgoing>,
+    messages: Numbered<Outgoing>,
     /// Messages with octets left to send, in order.
     unsent: VecDeque<u64>,
     /// Chunks sent with Failure-Report `yes` and not answered.
@@ -102,7 +100,18 @@ impl Outbox {
         let total = message.body.len();
         let end = total.min(outgoing.sent + wire.limits.chunk_out.max(UNINTERRUPTED));
         let body = message.body.get(outgoing.sent..end).unwrap_or_default();
-        let transaction = wire.fresh_transaction(body);
+        let asked = match message.failure_report {
+            FailureReport::Yes => Some(Asked::Chunk { message: number }),
+            FailureReport::Partial => Some(Asked::PartialChunk {
+                message: number,
+                id: message.id,
+            }),
+            FailureReport::No => None,
+        };
+        let transaction = match asked {
+            Some(asked) => wire.expect(sender.session, sender.generation, asked, body, now),
+            None => wire.expect_nothing(body),
+        };
         let mut writer = Writer::request(out, transaction, "SEND", sender.remote, sender.local);
         writer.header("Message-ID", message.id.as_str());
         if message.success_report {
@@ -126,18 +135,10 @@ impl Outbox {
 
         wire.queued = wire.queued.saturating_sub(body.len());
         outgoing.sent = end;
-        let id = message.id;
         match message.failure_report {
             FailureReport::Yes => {
                 outgoing.unanswered += 1;
                 self.unanswered += 1;
-                wire.expect(
-                    transaction,
-                    sender.session,
-                    sender.generation,
-                    Asked::Chunk { message: number },
-                    now,
-                );
             }
             FailureReport::Partial => {
                 if self.partial.len() >= wire.limits.unanswered
@@ -146,8 +147,6 @@ impl Outbox {
                     wire.settle(&oldest);
                 }
                 self.partial.push_back(transaction);
-                let asked = Asked::PartialChunk { message: number, id };
-                wire.expect(transaction, sender.session, sender.generation, asked, now);
             }
             FailureReport::No => {}
         }
@@ -218,6 +217,9 @@ impl Outbox {
 
     fn all_sent(&mut self, number: u64, session: &SessionId, wire: &mut Wire) {
         self.unsent.pop_front();
+        if self.unsent.is_empty() {
+            self.unsent = VecDeque::new();
+        }
         if let Some(outgoing) = self.messages.get_mut(&number) {
             outgoing.message.body = Bytes::new();
         }

@@ -14,6 +14,7 @@ use crate::{
 
 use super::{
     AnswerDue, Event, FailureReport, IncomingMessage, OutgoingMessage, SessionParameters,
+    numbered::Numbered,
     outbox::{Outbox, Sender},
     reassembly::{Chunk, Partial, Reassembly},
     wire::{Asked, Deadline, DeadlineKey, Origin, Wire, later},
@@ -35,7 +36,7 @@ pub(super) struct Session {
     pub(super) generation: u64,
     local: Path,
     remote: Path,
-    dues: BTreeMap<u64, Due>,
+    dues: Numbered<Due>,
     accepted: VecDeque<MessageId>,
     reassembly: Reassembly,
     /// Armed while an incoming message is incomplete.
@@ -48,9 +49,16 @@ pub(super) struct Session {
 
 /// A request that the owner must answer.
 struct Due {
-    /// Where it came from, first the request itself, then its duplicates.
-    origins: Vec<Origin>,
+    origin: Origin,
+    /// Where the same message came from again.
+    duplicates: Vec<Origin>,
     message: Option<DueMessage>,
+}
+
+impl Due {
+    fn origins(&self) -> impl Iterator<Item = &Origin> {
+        std::iter::once(&self.origin).chain(&self.duplicates)
+    }
 }
 
 /// Of a SEND.
@@ -65,9 +73,9 @@ impl Session {
         Self {
             id,
             generation: wire.next_serial(),
-            local: Path::single(parameters.local.last().clone()),
+            local: last_hop(parameters.local),
             remote: parameters.remote,
-            dues: BTreeMap::new(),
+            dues: Numbered::default(),
             accepted: VecDeque::new(),
             reassembly: Reassembly::default(),
             reception: None,
@@ -78,7 +86,7 @@ impl Session {
     }
 
     pub(super) fn replace(&mut self, parameters: SessionParameters) {
-        self.local = Path::single(parameters.local.last().clone());
+        self.local = last_hop(parameters.local);
         self.remote = parameters.remote;
     }
 
@@ -102,7 +110,7 @@ impl Session {
 
     /// Binds the session by a bodiless SEND (RFC 4975 §5.4).
     pub(super) fn open(&mut self, wire: &mut Wire, now: Instant) {
-        let transaction = wire.fresh_transaction(&[]);
+        let transaction = wire.expect(&self.id, self.generation, Asked::Open, &[], now);
         let id = wire.fresh_message_id();
         let mut writer = Writer::request(&mut wire.control, transaction, "SEND", &self.remote, &self.local);
         writer.header("Message-ID", id.as_str());
@@ -112,7 +120,6 @@ impl Session {
             total: Some(0),
         });
         writer.end(Flag::Complete);
-        wire.expect(transaction, &self.id, self.generation, Asked::Open, now);
     }
 
     pub(super) fn send(&mut self, message: OutgoingMessage, wire: &mut Wire) {
@@ -142,7 +149,7 @@ impl Session {
             });
             return;
         }
-        let transaction = wire.fresh_transaction(&[]);
+        let transaction = wire.expect(&self.id, self.generation, Asked::Nickname, &[], now);
         let mut writer = Writer::request(
             &mut wire.control,
             transaction,
@@ -153,7 +160,6 @@ impl Session {
         writer.nickname(nickname);
         writer.end(Flag::Complete);
         self.nicknames.insert(transaction, tag);
-        wire.expect(transaction, &self.id, self.generation, Asked::Nickname, now);
     }
 
     /// The owner's answer to a request.
@@ -161,16 +167,14 @@ impl Session {
         let Some(due) = self.dues.remove(&number) else {
             return;
         };
-        for origin in &due.origins {
+        for origin in due.origins() {
             wire.answer(origin, self.local.last(), status);
         }
         let Some(message) = due.message else { return };
         if status.is_success() {
             self.remember(message.id);
-            if message.success_report
-                && let Some(origin) = due.origins.first()
-            {
-                self.report_success(origin, message.id, message.octets, wire);
+            if message.success_report {
+                self.report_success(&due.origin, message.id, message.octets, wire);
             }
         }
     }
@@ -260,7 +264,7 @@ impl Session {
     /// Settles everything of the session that ends: what we asked for fails with `status`.
     pub(super) fn end(mut self, status: Status, wire: &mut Wire) {
         for due in std::mem::take(&mut self.dues).into_values() {
-            for origin in &due.origins {
+            for origin in due.origins() {
                 wire.answer(origin, self.local.last(), Status::NO_SESSION);
             }
         }
@@ -391,10 +395,10 @@ impl Session {
         }
         let is_same = |due: &&mut Due| due.message.as_ref().is_some_and(|message| message.id == id);
         let due = self.dues.values_mut().find(is_same)?;
-        if due.origins.len() >= DUPLICATES {
+        if due.duplicates.len() + 1 >= DUPLICATES {
             return Some(Some(Status::STOP_SENDING));
         }
-        due.origins.push(origin.clone());
+        due.duplicates.push(origin.clone());
         Some(None)
     }
 
@@ -403,7 +407,8 @@ impl Session {
         self.dues.insert(
             number,
             Due {
-                origins: vec![origin.clone()],
+                origin: origin.clone(),
+                duplicates: Vec::new(),
                 message,
             },
         );
@@ -450,6 +455,14 @@ impl Session {
                 self.reception = next.map(|instant| wire.arm(instant, Deadline::Reception(self.id.clone())));
             }
         }
+    }
+}
+
+/// The path of the last hop alone.
+fn last_hop(path: Path) -> Path {
+    match path.hops() {
+        [_] => path,
+        _ => Path::single(path.last().clone()),
     }
 }
 

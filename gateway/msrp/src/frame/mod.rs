@@ -6,6 +6,7 @@ use crate::{Path, Status, connection::FailureReport};
 
 mod decoder;
 mod header;
+mod input;
 mod nickname;
 mod writer;
 
