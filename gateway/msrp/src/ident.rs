@@ -18,19 +18,15 @@ struct Ident {
 
 impl Ident {
     fn parse(text: &[u8]) -> Option<Self> {
-        let (first, rest) = text.split_first()?;
-        if !first.is_ascii_alphanumeric()
-            || !(3..=31).contains(&rest.len())
-            || !rest.iter().all(is_ident_octet)
-        {
+        if !(4..=32).contains(&text.len()) || !text.first()?.is_ascii_alphanumeric() {
             return None;
         }
         let mut octets = [0; 32];
         octets.get_mut(..text.len())?.copy_from_slice(text);
-        Some(Self {
-            octets,
-            length: u8::try_from(text.len()).ok()?,
-        })
+        // All 32 in any case: the compiler then compares them at once.
+        let sound: u8 = octets.iter().map(|&octet| u8::from(is_ident_octet(octet))).sum();
+        let length = u8::try_from(text.len()).ok()?;
+        (sound == length).then_some(Self { octets, length })
     }
 
     fn random(rng: &mut ChaCha12Rng, length: u8) -> Self {
@@ -48,8 +44,8 @@ impl Ident {
     }
 }
 
-fn is_ident_octet(octet: &u8) -> bool {
-    octet.is_ascii_alphanumeric() || b".-+%=".contains(octet)
+fn is_ident_octet(octet: u8) -> bool {
+    octet.is_ascii_alphanumeric() | matches!(octet, b'.' | b'-' | b'+' | b'%' | b'=')
 }
 
 /// Fills `octets` with letters of [`ALPHABET`].

@@ -18,6 +18,10 @@ impl<T> Default for Numbered<T> {
 impl<T> Numbered<T> {
     /// Adds something under a number above all that were added before.
     pub(super) fn insert(&mut self, number: u64, thing: T) {
+        if self.entries.is_empty() {
+            // Mostly there is but one.
+            self.entries.reserve_exact(1);
+        }
         self.entries.push_back((number, thing));
     }
 

@@ -8,8 +8,11 @@ use crate::{SessionId, frame::TransactionId};
 
 use super::wire::Asked;
 
-/// Places, and stale deadlines, that are kept without need.
-const KEPT: usize = 64;
+/// Places that are kept when no transaction is open.
+const KEPT: usize = 1024;
+
+/// Stale deadlines that are kept in any case.
+const STALE: usize = 64;
 
 /// A request of ours that waits for its response.
 pub(super) struct Transaction {
@@ -96,7 +99,7 @@ impl Transactions {
     /// Drops all stale deadlines once they are the greater part.
     fn sweep(&mut self) {
         let open = self.places.len() - self.free.len();
-        if self.deadlines.len() > 2 * open + KEPT {
+        if self.deadlines.len() > 2 * open + STALE {
             let mut deadlines = std::mem::take(&mut self.deadlines);
             deadlines.retain(|(_, id)| self.is_open(id));
             self.deadlines = deadlines;

@@ -90,28 +90,24 @@ pub(super) enum Name<'a> {
     Other(&'a str),
 }
 
+/// The names that have a meaning here, as they are mostly written.
+const KNOWN: [(&[u8], Name<'static>); 9] = [
+    (b"To-Path", Name::ToPath),
+    (b"From-Path", Name::FromPath),
+    (b"Message-ID", Name::MessageId),
+    (b"Success-Report", Name::SuccessReport),
+    (b"Failure-Report", Name::FailureReport),
+    (b"Byte-Range", Name::ByteRange),
+    (b"Status", Name::Status),
+    (b"Use-Nickname", Name::UseNickname),
+    (b"Content-Type", Name::ContentType),
+];
+
 impl<'a> Name<'a> {
     /// Reads `hname` of RFC 4975 §9.
     pub(super) fn of(name: &'a [u8]) -> Option<Self> {
-        // The length leaves two candidates at most.
-        let candidates: &[(&str, Self)] = match name.len() {
-            6 => &[("Status", Self::Status)],
-            7 => &[("To-Path", Self::ToPath)],
-            9 => &[("From-Path", Self::FromPath)],
-            10 => &[("Message-ID", Self::MessageId), ("Byte-Range", Self::ByteRange)],
-            12 => &[
-                ("Content-Type", Self::ContentType),
-                ("Use-Nickname", Self::UseNickname),
-            ],
-            14 => &[
-                ("Success-Report", Self::SuccessReport),
-                ("Failure-Report", Self::FailureReport),
-            ],
-            _ => &[],
-        };
-        let known = candidates
-            .iter()
-            .find(|(candidate, _)| name.eq_ignore_ascii_case(candidate.as_bytes()));
+        let as_written = KNOWN.iter().find(|(known, _)| *known == name);
+        let known = as_written.or_else(|| KNOWN.iter().find(|(known, _)| known.eq_ignore_ascii_case(name)));
         match known {
             Some((_, known)) => Some(*known),
             None => other_name(name).map(Self::Other),

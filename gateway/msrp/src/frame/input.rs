@@ -2,7 +2,7 @@
 
 use std::sync::LazyLock;
 
-use memchr::{memchr, memmem::Finder};
+use memchr::{memchr2, memmem::Finder};
 
 use super::{Fault, Flag, TransactionId};
 
@@ -46,7 +46,7 @@ pub(super) struct End {
 #[derive(Debug, Clone, Copy)]
 pub(super) struct EndLine {
     octets: [u8; 41],
-    length: u8,
+    length: usize,
 }
 
 impl Input {
@@ -106,28 +106,25 @@ impl Input {
         };
         let rest = self.octets.get(self.taken..).unwrap_or_default();
         let unsearched = rest.get(self.searched..).unwrap_or_default();
-        let found = memchr(b'\n', unsearched);
-        self.searched += found.unwrap_or(unsearched.len());
-        // One more for the CR.
-        if self.searched > limit.saturating_add(1) {
+        let (text, end) =
+            rest.split_at(self.searched + memchr2(b'\r', b'\n', unsearched).unwrap_or(unsearched.len()));
+        self.searched = text.len();
+        // One octet more may be the CR.
+        let longest = limit.saturating_add(usize::from(!end.starts_with(b"\r")));
+        if text.len() > longest {
             return Err(fault(too_long, limit));
         }
-        if found.is_none() {
-            return Ok(None);
+        match end {
+            [] | [b'\r'] => Ok(None),
+            [b'\r', b'\n', ..] => Ok(Some(Line { text, offset })),
+            [b'\r', ..] => Err(fault("RFC 4975 §9: CR within a line", text.len())),
+            _ => Err(fault("RFC 4975 §9: a line ends in LF without CR", text.len())),
         }
-        let text = rest.get(..self.searched).unwrap_or_default();
-        let Some(text) = text.strip_suffix(b"\r") else {
-            return Err(fault("RFC 4975 §9: a line ends in LF without CR", self.searched));
-        };
-        if let Some(position) = memchr(b'\r', text) {
-            return Err(fault("RFC 4975 §9: CR within a line", position));
-        }
-        Ok(Some(Line { text, offset }))
     }
 
-    /// Takes the line that has been found off, with its LF.
+    /// Takes the line that has been found off, with its CRLF.
     pub(super) fn discard_line(&mut self) {
-        self.discard(self.searched + 1);
+        self.discard(self.searched + 2);
     }
 
     /// The end of the body that starts here. A peer that ends an empty body right behind the blank line has spared the CRLF of the
@@ -180,12 +177,11 @@ impl End {
 
 impl EndLine {
     pub(super) fn of(transaction: &TransactionId) -> Self {
-        let mut octets = [0; 41];
-        let mut length = 0;
-        let parts = [b"\r\n", HYPHENS, transaction.as_str().as_bytes()];
-        for (place, octet) in octets.iter_mut().zip(parts.into_iter().flatten()) {
-            *place = *octet;
-            length += 1;
+        let id = transaction.as_str().as_bytes();
+        let mut octets = *b"\r\n-------................................";
+        let length = BEGIN.needle().len() + id.len();
+        if let Some(place) = octets.get_mut(BEGIN.needle().len()..length) {
+            place.copy_from_slice(id);
         }
         Self { octets, length }
     }
@@ -199,7 +195,7 @@ impl EndLine {
     }
 
     fn pattern(&self) -> &[u8] {
-        self.octets.get(..usize::from(self.length)).unwrap_or_default()
+        self.octets.get(..self.length).unwrap_or_default()
     }
 
     fn without_crlf(&self) -> &[u8] {

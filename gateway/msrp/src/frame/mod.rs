@@ -146,7 +146,7 @@ impl Frame {
             writer.nickname(nickname);
         }
         for (name, value) in &headers.other {
-            writer.header(name, value);
+            writer.other_header(name, value);
         }
         match &self.content {
             Content::Body(body) => {

@@ -48,8 +48,18 @@ impl<'a> Writer<'a> {
         writer
     }
 
-    pub(crate) fn header(&mut self, name: &str, value: &str) {
+    pub(crate) fn header(&mut self, name: &'static str, value: &str) {
+        self.out.put_slice(name.as_bytes());
+        self.value(value);
+    }
+
+    /// A header whose name is not one of ours.
+    pub(crate) fn other_header(&mut self, name: &str, value: &str) {
         put_text(self.out, name);
+        self.value(value);
+    }
+
+    fn value(&mut self, value: &str) {
         self.out.put_slice(b": ");
         put_text(self.out, value);
         self.out.put_slice(b"\r\n");
