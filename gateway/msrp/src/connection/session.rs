@@ -504,23 +504,3 @@ fn chunk(id: MessageId, frame: Frame, body: Bytes, range: Option<ByteRange>, ori
         origin: origin.clone(),
     }
 }
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::{Uri, connection::Entry};
-
-    /// The session, its place in the connection, two paths and their texts, and the ids it remembers: no more than 1 KiB.
-    #[test]
-    fn an_idle_session_takes_at_most_a_kibibyte() {
-        let place = size_of::<(SessionId, Entry)>() * 12 / 6;
-        let path = size_of::<[usize; 2]>() + size_of::<Uri>() + 70 + 45;
-        let remembered = REMEMBERED * size_of::<MessageId>();
-        let total = size_of::<Session>() + place + 2 * path + remembered;
-        assert!(
-            total <= 1024,
-            "{total}: {} {place} {path} {remembered}",
-            size_of::<Session>()
-        );
-    }
-}
