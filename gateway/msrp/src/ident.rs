@@ -183,7 +183,11 @@ impl FromStr for SessionId {
     type Err = UriFault;
     /// Wider than the `session-id` of RFC 4975 §9 by what else RFC 3986 allows in a path, `;` excepted.
     fn from_str(s: &str) -> Result<Self, UriFault> {
-        let allowed = |octet: u8| octet.is_ascii_alphanumeric() || b"-._~+=/!$&'()*,:@%".contains(&octet);
+        let allowed = |octet: u8| match octet {
+            b'-' | b'.' | b'_' | b'~' | b'+' | b'=' | b'/' | b'!' | b'$' | b'&' | b'\'' => true,
+            b'(' | b')' | b'*' | b',' | b':' | b'@' | b'%' => true,
+            _ => octet.is_ascii_alphanumeric(),
+        };
         if s.is_empty() || !s.bytes().all(allowed) {
             return Err(UriFault("RFC 4975 §9: session-id"));
         }
@@ -206,3 +210,49 @@ macro_rules! as_text {
     )*};
 }
 as_text!(TransactionId, MessageId, SessionId);
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+    use rand_chacha::rand_core::SeedableRng;
+
+    use super::*;
+
+    #[test]
+    fn a_transaction_id_keeps_its_number() {
+        let mut rng = ChaCha12Rng::from_seed([1; 32]);
+        for number in [0, 1, 31, 32, 1023, 1024, u32::MAX - 1, u32::MAX] {
+            let id = TransactionId::numbered(&mut rng, number);
+            assert_eq!(id.number(), Some(number), "{id}");
+            assert_eq!(id.as_str().parse(), Ok(id), "{id}");
+        }
+        for other in [
+            "0123456789abcdef",
+            "0123456789abcdefA",
+            "0123456789abcdef00000000",
+            "0123456789abcdefzzzzzzz",
+        ] {
+            let id: TransactionId = other.parse().unwrap();
+            assert_eq!(id.number(), None, "{id}");
+        }
+        assert_eq!(TransactionId::random(&mut rng).number(), None);
+    }
+
+    proptest! {
+        /// RFC 4975 §9 `ident`.
+        #[test]
+        fn rfc4975_9_ident(text in "[ -~]{0,3}[a-zA-Z0-9.+%=-]{0,34}[ -~]{0,1}") {
+            let allowed = |octet: u8| octet.is_ascii_alphanumeric() || b".-+%=".contains(&octet);
+            let begins = text.starts_with(|first: char| first.is_ascii_alphanumeric());
+            let sound = begins && (4..=32).contains(&text.len()) && text.bytes().all(allowed);
+            prop_assert_eq!(text.parse::<MessageId>().is_ok(), sound);
+        }
+
+        #[test]
+        fn session_ids_are_ordered_like_their_texts(first in "[ab/]{1,12}", second in "[ab/]{1,12}") {
+            let [one, other]: [SessionId; 2] = [&first, &second].map(|text| text.parse().unwrap());
+            prop_assert_eq!(one.cmp(&other), first.cmp(&second));
+            prop_assert_eq!(one == other, first == second);
+        }
+    }
+}

@@ -243,7 +243,8 @@ impl FromStr for Path {
 
 fn scheme(text: &str) -> Result<(bool, &str), UriFault> {
     let fault = UriFault("RFC 4975 §9: the scheme is neither msrp nor msrps");
-    let (scheme, rest) = text.split_once("://").ok_or(fault.clone())?;
+    let (scheme, rest) = text.split_once(':').ok_or(fault.clone())?;
+    let rest = rest.strip_prefix("//").ok_or(fault.clone())?;
     if scheme.eq_ignore_ascii_case("msrp") {
         Ok((false, rest))
     } else if scheme.eq_ignore_ascii_case("msrps") {
@@ -312,12 +313,16 @@ fn transport(parameters: &str) -> Result<usize, UriFault> {
 }
 
 fn is_unreserved(octet: u8) -> bool {
-    octet.is_ascii_alphanumeric() || b"-._~".contains(&octet)
+    octet.is_ascii_alphanumeric() || matches!(octet, b'-' | b'.' | b'_' | b'~')
 }
 
 /// RFC 3986 `reg-name`, without `;`, which begins the parameters here.
 fn is_name_octet(octet: u8) -> bool {
-    is_unreserved(octet) || b"%!$&'()*+,=".contains(&octet)
+    is_unreserved(octet)
+        || matches!(
+            octet,
+            b'%' | b'!' | b'$' | b'&' | b'\'' | b'(' | b')' | b'*' | b'+' | b',' | b'='
+        )
 }
 
 fn push_host(text: &mut String, host: &str) {

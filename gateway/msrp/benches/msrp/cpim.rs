@@ -26,12 +26,12 @@ pub(crate) fn workloads() -> Vec<Workload> {
     let amount = || Throughput::Elements(MESSAGES as u64);
     vec![
         Workload {
-            name: "parse message/cpim",
+            name: "parse a CPIM message",
             amount: amount(),
             task: Box::new(Parse(Bytes::from_static(text.as_bytes()))),
         },
         Workload {
-            name: "write message/cpim",
+            name: "write a CPIM message",
             amount: amount(),
             task: Box::new(Write(Cpim::parse(text.as_bytes()).expect("a sound message"))),
         },

@@ -21,7 +21,7 @@ mod workload;
 use std::{cell::RefCell, process::ExitCode, time::Duration};
 
 use cpu_time::CpuTime;
-use criterion::{BatchSize, Criterion};
+use criterion::{BatchSize, Criterion, SamplingMode};
 use workload::{Workload, measured};
 
 /// Every workload, with what a run of it is counted in.
@@ -66,6 +66,8 @@ fn time(criterion: &mut Criterion<CpuTime>, workload: Workload) {
     let Workload { name, amount, task } = workload;
     let task = RefCell::new(task);
     let mut group = criterion.benchmark_group("msrp");
+    // A run takes long enough to be measured alone.
+    group.sampling_mode(SamplingMode::Flat);
     group.throughput(amount).bench_function(name, |bencher| {
         bencher.iter_batched(
             || task.borrow_mut().prepare(),

@@ -66,3 +66,27 @@ impl<T> Numbered<T> {
             .ok()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn it_finds_and_loses_what_it_is_given() {
+        let mut numbered = Numbered::default();
+        for number in [3, 5, 9] {
+            numbered.insert(number, number * 10);
+        }
+        assert_eq!(numbered.remove(&5), Some(50));
+        assert_eq!(numbered.remove(&5), None);
+        assert_eq!(numbered.get(&9), Some(&90));
+        assert_eq!(numbered.get(&4), None);
+        assert_eq!(
+            numbered.iter().map(|(number, _)| *number).collect::<Vec<_>>(),
+            [3, 9]
+        );
+        numbered.remove(&3);
+        numbered.remove(&9);
+        assert_eq!((numbered.len(), numbered.entries.capacity()), (0, 0));
+    }
+}

@@ -106,3 +106,119 @@ impl Transactions {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use rand_chacha::rand_core::SeedableRng;
+
+    use super::*;
+
+    struct Opener {
+        rng: ChaCha12Rng,
+        transactions: Transactions,
+    }
+
+    impl Opener {
+        fn new() -> Self {
+            Self {
+                rng: ChaCha12Rng::from_seed([7; 32]),
+                transactions: Transactions::default(),
+            }
+        }
+
+        fn open(&mut self, generation: u64, deadline: Instant) -> TransactionId {
+            let id = self.transactions.next_id(&mut self.rng);
+            let transaction = Transaction {
+                session: "ours".parse().unwrap(),
+                generation,
+                asked: Asked::Open,
+            };
+            self.transactions.open(id, transaction, deadline);
+            id
+        }
+
+        fn settle(&mut self, id: &TransactionId) -> Option<u64> {
+            self.transactions
+                .settle(id)
+                .map(|transaction| transaction.generation)
+        }
+    }
+
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "an instant has no other source; only differences to it count"
+    )]
+    fn start() -> Instant {
+        Instant::now()
+    }
+
+    #[test]
+    fn every_transaction_is_settled_once_in_any_order() {
+        let mut opener = Opener::new();
+        let mut ids: Vec<TransactionId> = (0..3000).map(|number| opener.open(number, start())).collect();
+        ids.reverse();
+        for (id, number) in ids.iter().zip((0..3000).rev()) {
+            assert_eq!(opener.settle(id), Some(number));
+            assert_eq!(opener.settle(id), None);
+        }
+        assert_eq!(opener.transactions.next_deadline(), None);
+    }
+
+    #[test]
+    fn an_id_that_is_not_ours_settles_nothing() {
+        let mut opener = Opener::new();
+        let settled = opener.open(1, start());
+        opener.settle(&settled);
+        // In the place of the first one.
+        let open = opener.open(2, start());
+        assert_eq!(open.number(), settled.number());
+        for id in [
+            settled,
+            "4564dpWd".parse().unwrap(),
+            "0123456789abcdef7zzzzzz".parse().unwrap(),
+        ] {
+            assert_eq!(opener.settle(&id), None, "{id}");
+        }
+        assert_eq!(opener.settle(&open), Some(2));
+    }
+
+    #[test]
+    fn deadlines_come_in_order_and_only_for_open_transactions() {
+        let mut opener = Opener::new();
+        let start = start();
+        let after = |seconds| start + Duration::from_secs(seconds);
+        let [first, second, third] = [1, 2, 3].map(|number| opener.open(number, after(number)));
+        opener.settle(&first);
+        assert_eq!(opener.transactions.next_deadline(), Some(after(2)));
+        assert_eq!(opener.transactions.take_deadline(), Some(second));
+        assert_eq!(opener.settle(&second), Some(2), "still there to be settled");
+        assert_eq!(opener.transactions.take_deadline(), Some(third));
+        assert_eq!(opener.transactions.take_deadline(), None);
+    }
+
+    #[test]
+    fn settled_transactions_leave_few_deadlines_behind() {
+        let mut opener = Opener::new();
+        let silent = opener.open(0, start());
+        for number in 1..10_000 {
+            let id = opener.open(number, start());
+            opener.settle(&id);
+            assert!(opener.transactions.deadlines.len() <= 2 * 2 + STALE + 1);
+        }
+        assert_eq!(opener.transactions.take_deadline(), Some(silent));
+    }
+
+    #[test]
+    fn no_room_is_kept_after_a_great_many() {
+        let mut opener = Opener::new();
+        let ids: Vec<TransactionId> = (0..=KEPT as u64)
+            .map(|number| opener.open(number, start()))
+            .collect();
+        for id in &ids {
+            opener.settle(id);
+        }
+        assert_eq!(opener.transactions.places.capacity(), 0);
+    }
+}

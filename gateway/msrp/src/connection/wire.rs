@@ -235,3 +235,25 @@ pub(super) fn later(now: Instant, after: Duration) -> Instant {
     now.checked_add(after)
         .unwrap_or(now + Duration::from_secs(86_400))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// RFC 4975 §7.1: the end-line must not occur in the body.
+    #[test]
+    fn rfc4975_7_1_an_id_that_occurs_in_the_body_is_not_taken() {
+        let [first, second] = ["0123456789abcdef", "fedcba9876543210"].map(|id| id.parse().unwrap());
+        for (body, taken) in [
+            ("x\r\n-------0123456789abcdef$\r\n", second),
+            ("-------0123456789abcdef$", second),
+            ("-------fedcba9876543210$", first),
+            ("-------", first),
+            ("", first),
+        ] {
+            let mut ids = [first, second].into_iter();
+            let id = outside(body.as_bytes(), || ids.next().unwrap());
+            assert_eq!(id, taken, "{body}");
+        }
+    }
+}

@@ -3,6 +3,8 @@
 use bytes::Bytes;
 use memchr::memchr;
 
+use crate::frame::has_control;
+
 use super::{Address, CORE_NAMESPACE, Cpim, CpimFault, DEFAULT_CONTENT_TYPE, escape::unescape};
 
 /// Message headers at most.
@@ -179,10 +181,7 @@ struct Header<'a> {
 fn header(line: &[u8]) -> Result<Header<'_>, CpimFault> {
     let text =
         std::str::from_utf8(line).map_err(|_| CpimFault("RFC 3862 §2.2: a message header is no UTF-8"))?;
-    if text
-        .chars()
-        .any(|character| character.is_ascii_control() && character != '\t')
-    {
+    if has_control(line) {
         return Err(CpimFault("RFC 3862 §2.2: control character in a message header"));
     }
     let (name, rest) = text

@@ -200,7 +200,7 @@ fn once<T>(field: &mut Option<T>, value: T) -> Result<(), &'static str> {
 }
 
 /// Whether there is a control character other than HTAB.
-pub(super) fn has_control(text: &[u8]) -> bool {
+pub(crate) fn has_control(text: &[u8]) -> bool {
     // To the end in any case: the compiler then compares many octets at once.
     text.iter().fold(false, |found, &octet| found | is_control(octet))
 }

@@ -12,6 +12,7 @@ mod writer;
 
 pub use crate::ident::TransactionId;
 pub use decoder::Decoder;
+pub(crate) use header::has_control;
 pub use header::{ByteRange, Headers, ReportStatus};
 pub use nickname::{NICKNAME_LIMIT, is_nickname};
 pub(crate) use writer::Writer;
