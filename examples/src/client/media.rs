@@ -379,6 +379,7 @@ impl Client {
             date_time: Some(self.wall_clock(now)),
             other: Vec::new(),
             content_type: "text/plain;charset=utf-8".to_owned(),
+            content_headers: Vec::new(),
             content: text.to_owned().into(),
         }
         .to_bytes()

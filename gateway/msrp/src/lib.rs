@@ -18,16 +18,20 @@
 pub mod connection;
 pub mod cpim;
 pub mod frame;
+pub mod imdn;
+pub mod iscomposing;
+pub mod relay;
 pub mod sdp;
 pub mod status;
 pub mod uri;
 
 mod ident;
 mod limits;
+mod xml;
 
 pub use connection::{
     AnswerDue, Command, Connection, Event, FailureReport, IncomingMessage, LostCause, MessageTag,
-    OutgoingMessage, SessionParameters,
+    OutgoingMessage, SessionParameters, Turns,
 };
 pub use limits::Limits;
 pub use status::Status;

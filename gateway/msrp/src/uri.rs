@@ -195,13 +195,19 @@ pub struct Path(Arc<[Uri]>);
 
 #[expect(
     clippy::expect_used,
-    reason = "never empty: `single` and `from_str`, the only constructors, see to it"
+    reason = "never empty: `single`, `of` and `from_str`, the only constructors, see to it"
 )]
 impl Path {
     /// A path of one hop.
     #[must_use]
     pub fn single(uri: Uri) -> Self {
         Self(Arc::new([uri]))
+    }
+    /// A path of these hops in their order; `None` if there are none.
+    #[must_use]
+    pub fn of(hops: impl IntoIterator<Item = Uri>) -> Option<Self> {
+        let hops: Arc<[Uri]> = hops.into_iter().collect();
+        (!hops.is_empty()).then_some(Self(hops))
     }
     /// The first hop: where a connection is opened to.
     #[must_use]

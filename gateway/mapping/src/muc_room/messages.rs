@@ -349,6 +349,7 @@ impl Gateway {
             date_time: Some(stamp.unwrap_or_else(|| self.wall(now))),
             other: Vec::new(),
             content_type: PLAIN.to_owned(),
+            content_headers: Vec::new(),
             content: Bytes::copy_from_slice(body.as_bytes()),
         };
         let outgoing = self.outgoing(&cpim);
@@ -404,6 +405,7 @@ impl Gateway {
             date_time: Some(self.wall(now)),
             other: Vec::new(),
             content_type: PLAIN.to_owned(),
+            content_headers: Vec::new(),
             content: Bytes::copy_from_slice(body.as_bytes()),
         })
     }

@@ -10,13 +10,15 @@ use bytes::{Bytes, BytesMut};
 use crate::{
     MessageId, MessageTag, Path, SessionId, Status,
     frame::{ByteRange, Content, Flag, Frame, Method, TransactionId, Writer, is_nickname},
+    relay::request_path,
 };
 
 use super::{
-    AnswerDue, Event, FailureReport, IncomingMessage, OutgoingMessage, SessionParameters,
+    AnswerDue, Event, IncomingMessage, OutgoingMessage, SessionParameters, Turns,
     numbered::Numbered,
-    outbox::{Outbox, Sender},
+    outbox::{Outbox, Place, Sender},
     reassembly::{Chunk, Partial, Reassembly},
+    reports::{duties, is_success_reported},
     wire::{Asked, Deadline, DeadlineKey, Origin, Wire, later},
 };
 
@@ -34,7 +36,9 @@ pub(super) struct Session {
     id: SessionId,
     /// Tells it from an earlier session of the same id.
     pub(super) generation: u64,
+    /// Our own URI alone: the To-Path of what comes, the From-Path of what goes.
     local: Path,
+    /// The To-Path of requests: through our relays, if there are any, to the peer.
     remote: Path,
     dues: Numbered<Due>,
     accepted: VecDeque<MessageId>,
@@ -45,6 +49,8 @@ pub(super) struct Session {
     outbox: Outbox,
     /// Whether the session is in the connection's round of senders.
     pub(super) in_turn: bool,
+    /// Whether the owner knows of the congestion.
+    pub(super) congested: bool,
 }
 
 /// A request that the owner must answer.
@@ -73,8 +79,8 @@ impl Session {
         Self {
             id,
             generation: wire.next_serial(),
+            remote: request_path(&parameters.local, &parameters.remote),
             local: last_hop(parameters.local),
-            remote: parameters.remote,
             dues: Numbered::default(),
             accepted: VecDeque::new(),
             reassembly: Reassembly::default(),
@@ -82,12 +88,13 @@ impl Session {
             nicknames: BTreeMap::new(),
             outbox: Outbox::default(),
             in_turn: false,
+            congested: false,
         }
     }
 
     pub(super) fn replace(&mut self, parameters: SessionParameters) {
+        self.remote = request_path(&parameters.local, &parameters.remote);
         self.local = last_hop(parameters.local);
-        self.remote = parameters.remote;
     }
 
     /// A SEND or NICKNAME.
@@ -122,14 +129,18 @@ impl Session {
         writer.end(Flag::Complete);
     }
 
-    pub(super) fn send(&mut self, message: OutgoingMessage, wire: &mut Wire) {
-        if let Err(tag) = self.outbox.queue(message, wire) {
+    pub(super) fn send(&mut self, message: OutgoingMessage, place: Place, wire: &mut Wire) {
+        if let Err(tag) = self.outbox.queue(message, place, wire) {
             wire.emit(Event::Failed {
                 session: self.id.clone(),
                 tag,
                 status: Status::CONGESTED,
             });
         }
+    }
+
+    pub(super) fn arrange(&mut self, turns: Turns) {
+        self.outbox.turns = turns;
     }
 
     pub(super) fn nickname(&mut self, tag: MessageTag, nickname: &str, wire: &mut Wire, now: Instant) {
@@ -173,9 +184,9 @@ impl Session {
         let Some(message) = due.message else { return };
         if status.is_success() {
             self.remember(message.id);
-            if message.success_report {
-                self.report_success(&due.origin, message.id, message.octets, wire);
-            }
+        }
+        if is_success_reported(message.success_report, status) {
+            self.report_success(&due.origin, message.id, message.octets, wire);
         }
     }
 
@@ -431,7 +442,7 @@ impl Session {
 
     /// RFC 4975 §7.1.4: chunks were answered 200, so the failure of their message is a REPORT.
     fn report_given_up(&self, id: MessageId, partial: &Partial, wire: &mut Wire) {
-        if partial.failure_report == FailureReport::Yes {
+        if duties(partial.failure_report).reports_failure {
             let end = Some(partial.contiguous() as u64);
             let range = ByteRange {
                 start: 1,

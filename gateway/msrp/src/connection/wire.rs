@@ -8,7 +8,10 @@ use std::{
 
 use bytes::BytesMut;
 use memchr::memmem;
-use rand_chacha::{ChaCha12Rng, rand_core::SeedableRng};
+use rand_chacha::{
+    ChaCha12Rng,
+    rand_core::{Rng, SeedableRng},
+};
 
 use crate::{
     Limits, MessageId, Path, SessionId, Status, Uri,
@@ -17,6 +20,7 @@ use crate::{
 
 use super::{
     Event, FailureReport,
+    reports::is_answered,
     transactions::{Transaction, Transactions},
 };
 
@@ -47,6 +51,8 @@ pub(super) enum Deadline {
     Transaction(TransactionId),
     /// The next chunk of some incoming message of a session.
     Reception(SessionId),
+    /// The renewal of the path through relays.
+    Renewal(SessionId),
 }
 
 /// What a request of ours asked for.
@@ -60,6 +66,8 @@ pub(super) enum Asked {
     Chunk { message: u64 },
     /// The same, with Failure-Report `partial`: silence is success.
     PartialChunk { message: u64, id: MessageId },
+    /// A path through a relay.
+    Authorization,
 }
 
 /// Where a request came from and what response it wants.
@@ -108,12 +116,7 @@ impl Wire {
 
     /// Answers a request, if RFC 4975 §7.1.4 and §7.2 want an answer.
     pub(super) fn answer(&mut self, origin: &Origin, local: &Uri, status: Status) {
-        let wanted = match origin.send {
-            None | Some(FailureReport::Yes) => true,
-            Some(FailureReport::Partial) => !status.is_success(),
-            Some(FailureReport::No) => false,
-        };
-        if !wanted {
+        if origin.send.is_some_and(|report| !is_answered(report, status)) {
             return;
         }
         // RFC 4975 §7.2: responses to SEND go to the previous hop, all others the whole way.
@@ -148,6 +151,13 @@ impl Wire {
 
     pub(super) fn fresh_message_id(&mut self) -> MessageId {
         MessageId::random(&mut self.rng)
+    }
+
+    /// A seed for a machine of its own.
+    pub(super) fn fresh_seed(&mut self) -> [u8; 32] {
+        let mut seed = [0; 32];
+        self.rng.fill_bytes(&mut seed);
+        seed
     }
 
     /// Opens a transaction: a request with this body under the id that is returned, to be answered within

@@ -259,6 +259,7 @@ fn kind(text: &[u8]) -> Option<Kind> {
         b"SEND" => Method::Send,
         b"REPORT" => Method::Report,
         b"NICKNAME" => Method::Nickname,
+        b"AUTH" => Method::Auth,
         other => Method::Other(str::from_utf8(other).ok()?.to_owned()),
     }))
 }

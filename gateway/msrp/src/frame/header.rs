@@ -257,6 +257,14 @@ fn leading_number(text: &[u8]) -> Option<(u64, &[u8])> {
     (rest.len() < text.len()).then_some((number, rest))
 }
 
+/// `1*DIGIT` that fits 64 bits.
+pub(super) fn number(text: &str) -> Option<u64> {
+    match leading_number(text.as_bytes())? {
+        (number, []) => Some(number),
+        _ => None,
+    }
+}
+
 fn report_status(text: &str) -> Option<ReportStatus> {
     let mut words = text.split(' ').filter(|word| !word.is_empty());
     let namespace = three_digits(words.next()?.as_bytes())?;

@@ -1,4 +1,4 @@
-//! Frames on the wire: an incremental decoder and an encoder (RFC 4975 §9, RFC 7701 §7.1).
+//! Frames on the wire: an incremental decoder and an encoder (RFC 4975 §9, RFC 4976 §7, RFC 7701 §7.1).
 
 use bytes::{Bytes, BytesMut};
 
@@ -8,6 +8,7 @@ mod decoder;
 mod header;
 mod input;
 mod nickname;
+mod relay;
 mod writer;
 
 pub use crate::ident::TransactionId;
@@ -54,6 +55,8 @@ pub enum Method {
     Report,
     /// RFC 7701 §7.1.
     Nickname,
+    /// RFC 4976 §4.1.
+    Auth,
     /// Any other, in upper-case letters.
     Other(String),
 }
@@ -66,6 +69,7 @@ impl Method {
             Self::Send => "SEND",
             Self::Report => "REPORT",
             Self::Nickname => "NICKNAME",
+            Self::Auth => "AUTH",
             Self::Other(name) => name,
         }
     }
