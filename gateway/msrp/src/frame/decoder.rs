@@ -17,7 +17,7 @@ use super::{
 ///
 /// Give it bytes with [`Decoder::push`], then take [`Decoder::next_frame`] until `None`. What it holds is bounded by
 /// [`Limits::start_line`], [`Limits::header_line`], [`Limits::headers`] and [`Limits::chunk_in`] plus what was pushed and not yet
-/// taken. After a [`Fault`] it yields nothing more.
+/// taken; octets that were taken are dropped by a later push, or at once when none are left. After a [`Fault`] it yields nothing more.
 #[derive(Debug)]
 pub struct Decoder {
     limits: Bounds,
