@@ -252,7 +252,7 @@ impl Client {
         Ok(())
     }
 
-    /// 423: another attempt with a lifetime that the relay allows.
+    /// 423: another attempt with a lifetime that the relay allows, or with none.
     fn out_of_bounds(&mut self, index: usize, headers: &Headers) -> Result<(), Refusal> {
         let answered = self.answered(index, Status::OUT_OF_BOUNDS);
         let Some(relay) = self.relays.get_mut(index) else {
@@ -260,17 +260,17 @@ impl Client {
         };
         let (least, most) = headers.expires_bounds();
         let lifetime = match (relay.lifetime, least, most) {
-            (_, None, None) => return Err(answered),
-            (Some(asked), _, Some(most)) if asked > most => most,
-            (Some(asked), Some(least), _) if asked < least => least,
-            // Within the bounds, and refused: there is no telling why.
-            (Some(_), _, _) => return Err(answered),
-            (None, least, most) => most.or(least).unwrap_or_default(),
+            (Some(asked), _, Some(most)) if asked > most => Some(most),
+            (Some(asked), Some(least), _) if asked < least => Some(least),
+            // Refused within its bounds, or without any: a widely deployed relay takes no Expires at all.
+            (Some(_), _, _) => None,
+            (None, None, None) => return Err(answered),
+            (None, least, most) => most.or(least),
         };
         if relay.attempts >= ATTEMPTS {
             return Err(answered);
         }
-        relay.lifetime = Some(lifetime);
+        relay.lifetime = lifetime;
         self.phase = Phase::ToAsk(index);
         Ok(())
     }
