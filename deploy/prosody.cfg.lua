@@ -10,6 +10,7 @@
 --   PROSODY_COMPONENT_SECRET       secret shared with the gateway, or
 --   PROSODY_COMPONENT_SECRET_FILE  a file that holds it                               /run/secret/component
 --   PROSODY_COMPONENT_CONFLICT     who wins when the domain attaches twice            kick_old
+--   PROSODY_STANZA_LIMIT           largest stanza taken from a user, in octets        262144
 --   PROSODY_LOG_LEVEL              debug, info, warn or error                         info
 
 local function setting(name, default)
@@ -60,6 +61,7 @@ modules_disabled = { "offline", "s2s", "tls" }
 -- others, add a certificate, take "tls" out of modules_disabled and delete the next two lines.
 c2s_require_encryption = false
 allow_unencrypted_plain_auth = true
+c2s_stanza_size_limit = tonumber(setting("STANZA_LIMIT", "262144"))
 authentication = "internal_hashed"
 default_storage = "internal"
 

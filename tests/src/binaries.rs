@@ -28,7 +28,7 @@ impl Binaries {
 
     fn build_with(options: &[&str]) -> Result<Self> {
         let status = Command::new(cargo())
-            .args(["build", "--package", "sip-xmpp-gateway", "--package", "sip-chat"])
+            .args(["build", "--bin", "sip-xmpp-gateway", "--bin", "sip-chat"])
             .args(options)
             .current_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/.."))
             .stdin(Stdio::null())

@@ -99,12 +99,22 @@ impl World {
     }
 }
 
-/// Runs a test in a fresh world; a failure carries the servers' logs.
+/// Runs a test in a fresh world; a failure carries the servers' logs. All MSRP that the gateway writes has to be sound.
+///
+/// # Errors
+/// What the test returns, unsound MSRP, or a server that does not start.
+pub fn in_a_world(test: impl FnOnce(&mut World) -> Result<()>) -> Result<()> {
+    in_a_world_with(ProsodySettings::default(), test)
+}
+
+/// The same with settings of one's own for the XMPP server.
 ///
 /// # Errors
 /// What the test returns, or a server that does not start.
-pub fn in_a_world(test: impl FnOnce(&mut World) -> Result<()>) -> Result<()> {
-    let mut world = World::start()?;
+pub fn in_a_world_with(prosody: ProsodySettings, test: impl FnOnce(&mut World) -> Result<()>) -> Result<()> {
+    let mut world = World::start_with(prosody, Vec::new())?;
     let outcome = test(&mut world);
+    let sound = world.gateway.check_msrp();
+    let outcome = outcome.and(sound);
     outcome.with_context(|| world.logs())
 }

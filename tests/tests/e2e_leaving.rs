@@ -49,6 +49,7 @@ fn a_kicked_sip_user_is_told_why_and_may_come_back() -> Result<()> {
         let mut romeo = world.sip_user("romeo", "Romeo")?;
         let mut nurse = world.sip_user("nurse", "Nurse")?;
         juliet.see(ROOM, "Nurse", None)?;
+        nurse.wait("roster")?;
         juliet.kick(ROOM, "Romeo", "thou art banished")?;
         must_have_been_ended(&mut romeo, Some("thou art banished"))?;
         nurse.wait_for("left", |event| field(event, "nick") == "Romeo")?;

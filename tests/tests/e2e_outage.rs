@@ -54,6 +54,27 @@ fn sip_users_survive_a_crash_of_the_xmpp_server_and_are_back_in_the_room() -> Re
 }
 
 #[test]
+fn after_a_crash_of_the_gateway_nobody_is_left_behind_in_the_room() -> Result<()> {
+    in_a_world(|world| {
+        let mut juliet = world.xmpp_user("juliet")?;
+        juliet.enter(ROOM, "JuliC")?;
+        let _romeo = world.sip_user("romeo", "Romeo")?;
+        juliet.see(ROOM, "Romeo", None)?;
+        let (sip, msrp) = (world.gateway.sip_address(), world.gateway.msrp_address());
+        let settings = settings_for(&world.prosody);
+        world.gateway.process().kill()?;
+        world.gateway = Gateway::start_on(sip, msrp, &settings)?;
+        world.gateway.process().wait_for_log("link up", 0, SOON)?;
+        juliet.say(ROOM, "Romeo?")?;
+        juliet.see(ROOM, "Romeo", Some("unavailable"))?;
+        let mut romeo = world.sip_user("romeo", "Romeo")?;
+        romeo.say_and_wait("here, under my old name")?;
+        assert_eq!(juliet.hear(ROOM, "here, under my old name")?, "Romeo");
+        Ok(())
+    })
+}
+
+#[test]
 fn without_an_xmpp_server_the_gateway_lives_and_refuses_with_503_and_retry_after() -> Result<()> {
     let mut prosody = Prosody::stopped(ProsodySettings::default())?;
     let settings = settings_for(&prosody);

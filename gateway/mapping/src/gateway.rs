@@ -179,8 +179,9 @@ impl Gateway {
             xmpp::Event::Stanza(Stanza::Presence(presence)) => self.presence(presence, now),
             xmpp::Event::Stanza(Stanza::Message(message)) => self.message(*message, now),
             xmpp::Event::Stanza(Stanza::Iq(iq)) => self.iq(iq),
+            // The link has answered it where an answer was due.
             xmpp::Event::Skipped { rule, from } => {
-                tracing::warn!(rule, from = from.escape_debug().to_string(), "stanza skipped");
+                tracing::warn!(rule, from = %from.escape_debug(), "stanza skipped");
             }
             xmpp::Event::Unsent { stanza, why } => self.unsent(*stanza, why, now),
         }
@@ -260,6 +261,10 @@ impl Gateway {
 
     pub(crate) fn msrp(&mut self, connection: ConnectionId, command: msrp::Command) {
         self.commands.push_back(Command::Msrp(connection, command));
+    }
+
+    pub(crate) fn answer(&mut self, connection: ConnectionId, due: msrp::AnswerDue, status: msrp::Status) {
+        self.msrp(connection, msrp::Command::Answer { due, status });
     }
 
     pub(crate) fn xmpp(&mut self, stanza: Outgoing) {

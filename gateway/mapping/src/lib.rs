@@ -1,7 +1,7 @@
 //! The session-mapping core: SIP, MSRP and XMPP events in, commands out (RFC 7702).
 //!
 //! There is no neutral protocol in the middle. [`Gateway`] owns every session and room; the mapping itself is one file per
-//! subsection of RFC 7702 §6 under [`muc_room`]. What the two worlds share — addresses, nicknames, reasons for saying no — has a
+//! subsection of RFC 7702 §6 under `muc_room`. What the two worlds share — addresses, nicknames, reasons for saying no — has a
 //! file of its own.
 
 pub mod address;

@@ -53,6 +53,9 @@ pub(crate) fn read(body: &[u8], namespace: &str, root: &str) -> Result<Element, 
         return Err("a document over 16 KiB");
     }
     let text = std::str::from_utf8(body).map_err(|_| "no UTF-8")?;
+    if !text.chars().all(is_char) {
+        return Err("a character that XML cannot carry");
+    }
     let mut xml = NsReader::from_str(text.trim_start_matches('\u{FEFF}').trim_start());
     xml.resolver_mut().set_max_namespace_bindings(MAX_NAMESPACES);
     xml.config_mut().expand_empty_elements = true;
@@ -81,9 +84,13 @@ pub(crate) fn read(body: &[u8], namespace: &str, root: &str) -> Result<Element, 
 
 /// Text for an element: escaped, without the characters that XML cannot carry.
 pub(crate) fn escaped(text: &str) -> String {
-    let allowed = |character: &char| matches!(character, '\t' | '\n' | '\r' | ' '..='\u{D7FF}' | '\u{E000}'..='\u{FFFD}' | '\u{10000}'..);
-    let text: String = text.chars().filter(allowed).collect();
+    let text: String = text.chars().filter(|character| is_char(*character)).collect();
     quick_xml::escape::escape(text.as_str()).into_owned()
+}
+
+/// XML 1.0 §2.2 `Char`.
+fn is_char(character: char) -> bool {
+    matches!(character, '\t' | '\n' | '\r' | ' '..='\u{D7FF}' | '\u{E000}'..='\u{FFFD}' | '\u{10000}'..)
 }
 
 /// The character references and the five entities that XML itself has.
@@ -92,7 +99,10 @@ fn resolve(reference: &BytesRef<'_>) -> Result<String, &'static str> {
         .resolve_char_ref()
         .map_err(|_| "an unsound character reference")?;
     if let Some(character) = character {
-        return Ok(character.to_string());
+        let character = Some(character).filter(|character| is_char(*character));
+        return character
+            .map(String::from)
+            .ok_or("an unsound character reference");
     }
     quick_xml::escape::resolve_predefined_entity(&reference.xml10_content())
         .map(str::to_owned)
@@ -189,6 +199,9 @@ mod tests {
             ),
             ("<a>&x;</a>", "an unknown entity"),
             ("<a>&#xD800;</a>", "an unsound character reference"),
+            ("<a>&#1;</a>", "an unsound character reference"),
+            ("<a>\0</a>", "a character that XML cannot carry"),
+            ("<a>\u{fffe}</a>", "a character that XML cannot carry"),
         ] {
             assert_eq!(fault(text), Some(rule), "{text}");
         }

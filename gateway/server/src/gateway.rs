@@ -167,6 +167,7 @@ impl Bound {
         let (stop_mapping, mapping_stopped) = oneshot::channel();
         let (stop_msrp, msrp_stopped) = oneshot::channel();
         let mapping = MappingTask {
+            domain: self.config.link.domain.clone(),
             gateway: Gateway::new(
                 self.config.core(self.msrp_address),
                 self.seeds.seed(Purpose::Mapping),

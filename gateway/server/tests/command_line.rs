@@ -1,4 +1,5 @@
 //! The binary: exit codes, what it prints, and how it ends.
+
 #![expect(clippy::unwrap_used, reason = "tests: a failed assumption is a failed test")]
 
 use std::{
@@ -7,6 +8,8 @@ use std::{
     path::PathBuf,
     process::{Child, Command, Output, Stdio},
 };
+
+use rustix::process::{Pid, Signal};
 
 fn gateway() -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_sip-xmpp-gateway"));
@@ -30,7 +33,16 @@ fn output(command: &mut Command) -> Output {
 }
 
 /// A gateway that has said `ready`, and the rest of its log.
-fn running() -> (Child, impl Iterator<Item = String>) {
+/// A gateway that does not outlive its test, whatever becomes of that.
+struct Running(Child);
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        let _it_has_ended_by_itself = self.0.kill();
+    }
+}
+
+fn running() -> (Running, impl Iterator<Item = String>) {
     let nobody = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
     let mut child = gateway()
         .arg("run")
@@ -45,16 +57,11 @@ fn running() -> (Child, impl Iterator<Item = String>) {
         .map(Result::unwrap);
     let ready = log.by_ref().any(|line| line.contains("ready"));
     assert!(ready, "it never said `ready`");
-    (child, log)
+    (Running(child), log)
 }
 
-fn signal(child: &Child, name: &str) {
-    let status = Command::new("kill")
-        .arg(name)
-        .arg(child.id().to_string())
-        .status()
-        .unwrap();
-    assert!(status.success());
+fn signal(gateway: &Running, signal: Signal) {
+    rustix::process::kill_process(Pid::from_child(&gateway.0), signal).unwrap();
 }
 
 #[test]
@@ -115,11 +122,11 @@ fn an_address_in_use_is_named_and_exits_with_1() {
 
 #[test]
 fn sigterm_and_sigint_end_it_with_0() {
-    for name in ["-TERM", "-INT"] {
-        let (mut child, log) = running();
-        signal(&child, name);
+    for how in [Signal::TERM, Signal::INT] {
+        let (mut gateway, log) = running();
+        signal(&gateway, how);
         let rest: Vec<String> = log.collect();
-        assert_eq!(child.wait().unwrap().code(), Some(0), "{rest:?}");
+        assert_eq!(gateway.0.wait().unwrap().code(), Some(0), "{rest:?}");
         assert!(rest.iter().any(|line| line.contains("stopped")), "{rest:?}");
     }
 }

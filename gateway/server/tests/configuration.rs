@@ -1,4 +1,5 @@
 //! The configuration: what is accepted, what each fault says, what is shown of it.
+
 #![expect(
     clippy::expect_used,
     clippy::unwrap_used,

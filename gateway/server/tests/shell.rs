@@ -1,4 +1,5 @@
 //! The shell on loopback sockets: who is answered, who is dropped, and that nobody else notices.
+
 #![expect(
     clippy::indexing_slicing,
     clippy::panic,

@@ -73,7 +73,7 @@ and enter {ROOM}. In profanity:
 
 As a SIP user, in another terminal:
 
-    cargo run --package sip-chat -- --from sip:romeo@example.org --room {ROOM_URI} \\
+    cargo run --bin sip-chat -- --from sip:romeo@example.org --room {ROOM_URI} \\
         --proxy '{sip};transport=tcp' --nickname Romeo
 ",
         ip = xmpp.ip(),

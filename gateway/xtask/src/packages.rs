@@ -3,6 +3,7 @@
 use std::{
     collections::BTreeSet,
     fs,
+    path::Path,
     process::{Command, Stdio},
 };
 
@@ -155,6 +156,7 @@ fn disable(service: &str) {
 fn running<'a>(services: &[&'a str]) -> Result<BTreeSet<&'a str>> {
     let commands: Vec<String> = fs::read_dir("/proc")?
         .flatten()
+        .filter(|entry| is_daemon(&entry.path()))
         .filter_map(|entry| fs::read_to_string(entry.path().join("cmdline")).ok())
         .collect();
     let runs = |service: &str| {
@@ -168,6 +170,15 @@ fn running<'a>(services: &[&'a str]) -> Result<BTreeSet<&'a str>> {
         })
     };
     Ok(services.iter().copied().filter(|service| runs(service)).collect())
+}
+
+/// Whether a process belongs to the system and not to somebody's shell or test: its parent is the first process.
+fn is_daemon(process: &Path) -> bool {
+    let status = fs::read_to_string(process.join("status")).unwrap_or_default();
+    status.lines().any(|line| {
+        line.strip_prefix("PPid:")
+            .is_some_and(|parent| parent.trim() == "1")
+    })
 }
 
 #[cfg(test)]

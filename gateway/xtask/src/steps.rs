@@ -1,14 +1,19 @@
 //! Running commands one after the other, with headings, times and a summary.
 
 use std::{
-    io::{BufRead, BufReader, Write, stdout},
+    io::{self, BufRead, BufReader, Write, stdout},
     process::{Command, Stdio},
+    sync::mpsc,
+    thread,
     time::{Duration, Instant},
 };
 
 use gateway_tests::{Context, Result, bail, binaries::cargo, ensure, process::find_program};
 
 use crate::screen;
+
+/// How long nothing is printed before it is looked whether the tests have ended.
+const AFTER_THE_END: Duration = Duration::from_secs(1);
 
 /// What a test runner's closing lines add up to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -116,11 +121,11 @@ pub(crate) fn run_quietly(command: &mut Command) -> Result<String> {
     Ok(printed)
 }
 
-/// Runs `cargo test`, its output going to ours, and counts.
+/// Runs `cargo test`, its output going to ours, and adds to `count`.
 ///
 /// # Errors
 /// A test failed, it could not be run, or there was none.
-pub(crate) fn run_tests(arguments: &[&str]) -> Result<TestCount> {
+pub(crate) fn run_tests(arguments: &[&str], count: &mut TestCount) -> Result<()> {
     let mut command = cargo_command(&["test"]);
     // A failed end-to-end test says what it waited for and shows logs; backtraces would bury them.
     command
@@ -131,21 +136,32 @@ pub(crate) fn run_tests(arguments: &[&str]) -> Result<TestCount> {
         .spawn()
         .with_context(|| format!("cannot start {}", described(&command)))?;
     let output = child.stdout.take().context("cargo has no standard output")?;
-    let mut count = TestCount::default();
-    for line in BufReader::new(output).split(b'\n') {
-        let line = line?;
-        stdout().write_all(&line)?;
-        stdout().write_all(b"\n")?;
-        count.add(&String::from_utf8_lossy(&line));
-    }
-    let status = child.wait()?;
+    let (lines, printed) = mpsc::channel();
+    thread::spawn(move || {
+        let all = BufReader::new(output).split(b'\n').map_while(io::Result::ok);
+        all.map(|line| lines.send(line)).take_while(Result::is_ok).count()
+    });
+    // A process that a failed test left behind keeps the pipe open: once cargo has ended, silence is the end.
+    let mut ended = None;
+    let status = loop {
+        match (printed.recv_timeout(AFTER_THE_END), ended) {
+            (Ok(line), _) => {
+                stdout().write_all(&line)?;
+                stdout().write_all(b"\n")?;
+                count.add(&String::from_utf8_lossy(&line));
+            }
+            (Err(mpsc::RecvTimeoutError::Disconnected), _) => break child.wait()?,
+            (Err(mpsc::RecvTimeoutError::Timeout), Some(status)) => break status,
+            (Err(mpsc::RecvTimeoutError::Timeout), None) => ended = child.try_wait()?,
+        }
+    };
     ensure!(
         status.success() && count.failed == 0,
         "{} tests failed: {status}",
         count.failed
     );
     ensure!(count.passed > 0, "no test was run");
-    Ok(count)
+    Ok(())
 }
 
 /// `cargo deny check`.

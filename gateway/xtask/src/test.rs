@@ -1,7 +1,5 @@
 //! `cargo xtask test`: everything that must hold before a change is accepted.
 
-use std::cell::Cell;
-
 use gateway_tests::{Context, Result};
 
 use crate::{
@@ -22,8 +20,8 @@ pub(crate) fn run() -> Result<()> {
         run_quietly(&mut cargo_command(&[component, "--version"]))
             .with_context(|| "the Rust toolchain lacks a component: rustup component add rustfmt clippy")?;
     }
-    let unit = Cell::new(TestCount::default());
-    let end_to_end = Cell::new(TestCount::default());
+    let mut unit = TestCount::default();
+    let mut end_to_end = TestCount::default();
     let mut steps = Steps::new(5);
     steps.run("formatting", || {
         run_loudly(&mut cargo_command(&["fmt", "--all", "--check"]))
@@ -42,23 +40,18 @@ pub(crate) fn run() -> Result<()> {
         run_loudly(cargo_command(&["doc", "--workspace", "--no-deps"]).env("RUSTDOCFLAGS", "--deny warnings"))
     });
     steps.run("tests of the crates", || {
-        unit.set(run_tests(&[
-            "--workspace",
-            "--exclude",
-            END_TO_END,
-            "--no-fail-fast",
-        ])?);
-        Ok(())
+        run_tests(
+            &["--workspace", "--exclude", END_TO_END, "--no-fail-fast"],
+            &mut unit,
+        )
     });
     steps.run("end-to-end tests against Prosody and Kamailio", || {
-        end_to_end.set(run_tests(&["--package", END_TO_END, "--no-fail-fast"])?);
-        Ok(())
+        run_tests(&["--package", END_TO_END, "--no-fail-fast"], &mut end_to_end)
     });
     let verdict = steps.summarise();
     println!(
         "  {} tests of the crates and {} end-to-end tests passed",
-        unit.get().passed,
-        end_to_end.get().passed
+        unit.passed, end_to_end.passed
     );
     verdict
 }

@@ -27,6 +27,8 @@ pub struct ProsodySettings {
     pub secret: String,
     /// Who wins when the component's domain is attached twice: `kick_old` or `kick_new`.
     pub conflict: &'static str,
+    /// Largest stanza taken from a user, in octets.
+    pub stanza_limit: usize,
 }
 
 impl Default for ProsodySettings {
@@ -34,6 +36,7 @@ impl Default for ProsodySettings {
         Self {
             secret: "throw-away-secret".to_owned(),
             conflict: "kick_old",
+            stanza_limit: 256 * 1024,
         }
     }
 }
@@ -73,6 +76,8 @@ impl Prosody {
         let user = User::for_server("prosody")?;
         let scratch = Scratch::new("prosody")?;
         let directory = scratch.directory("state", user.as_ref())?;
+        // Where Prosody looks for certificates: beside its configuration.
+        scratch.directory("certs", None)?;
         fs::copy(
             deployed("prosody.cfg.lua"),
             scratch.path().join("prosody.cfg.lua"),
@@ -97,7 +102,7 @@ impl Prosody {
     /// It does not start.
     pub fn restart(&mut self) -> Result<()> {
         self.process = None;
-        let mut process = Launch::new(
+        let process = Launch::new(
             "Prosody",
             server_program("prosody")?,
             self.scratch.path().join("prosody.log"),
@@ -113,8 +118,9 @@ impl Prosody {
         .environment("PROSODY_COMPONENT_PORT", self.component.port().to_string())
         .environment("PROSODY_COMPONENT_SECRET", &self.settings.secret)
         .environment("PROSODY_COMPONENT_CONFLICT", self.settings.conflict)
+        .environment("PROSODY_STANZA_LIMIT", self.settings.stanza_limit.to_string())
+        .environment("HOME", self.scratch.path().join("state"))
         .user(self.user.clone());
-        process = process.environment("HOME", self.scratch.path().join("state"));
         let from = fs::metadata(self.scratch.path().join("prosody.log")).map_or(0, |log| log.len());
         let mut process = process.start()?;
         for service in READY {

@@ -232,7 +232,7 @@ impl Gateway {
         else {
             return;
         };
-        tracing::info!(session = key.0, room = %session.room, "entered");
+        tracing::info!(session = key.0, room = %session.room, user = %session.user, "entered");
         let room = session.room.clone();
         let subscriptions = session.subscriptions.clone();
         self.timers.cancel(timer);

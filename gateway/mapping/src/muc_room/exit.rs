@@ -3,13 +3,15 @@
 use std::time::Instant;
 
 use sip::{DialogId, SubscriptionState};
-use xmpp::stanza::Outgoing;
+use xmpp::{Jid, stanza::Outgoing};
 
 use crate::{
     Gateway,
     refusal::Refusal,
     session::{Media, Phase, Session, SessionKey},
 };
+
+const GHOST: &str = "ghost";
 
 impl Gateway {
     /// F59: the SIP side is over already (BYE, CANCEL, or the call died).
@@ -35,14 +37,16 @@ impl Gateway {
             Phase::Entering { answer, .. } => answer.take(),
             Phase::Joined | Phase::Out { .. } => None,
         };
+        let dialog = session.dialog;
+        // The last NOTIFY of a subscription within the dialog goes before its BYE.
+        self.close(key, session, Some(why), now);
         match pending {
             Some(pending) => self.refuse(pending.due, why),
             None => self.sip(sip::Command::Bye {
-                dialog: session.dialog,
+                dialog,
                 reason: Some(why.reason()),
             }),
         }
-        self.close(key, session, Some(why), now);
     }
 
     /// Answers what the session's user still waits for in MSRP.
@@ -60,13 +64,28 @@ impl Gateway {
             .map(|message| (message.due, message.timer));
         for (due, timer) in waiting.chain(renaming.map(|renaming| (renaming.due, renaming.timer))) {
             self.timers.cancel(timer);
-            self.msrp(
-                connection,
-                msrp::Command::Answer {
-                    due,
-                    status: why.msrp(),
-                },
-            );
+            self.answer(connection, due, why.msrp());
+        }
+    }
+
+    /// A room speaks to an occupant who is none: he was left behind when the gateway died, or is leaving at this moment. Rooms know an
+    /// occupant by his address, so any nickname will do.
+    pub(crate) fn dismiss_ghost(&mut self, from: &Jid, ghost: &Jid) {
+        let ours = self
+            .config
+            .rooms
+            .iter()
+            .any(|domain| domain.muc == from.domain().as_str());
+        let (Ok(from), Ok(ghost)) = (from.to_bare().with_resource_str(GHOST), ghost.try_as_full()) else {
+            return;
+        };
+        if ours {
+            tracing::debug!(room = %from.to_bare(), "ghost dismissed");
+            self.xmpp(Outgoing::Leave {
+                from: ghost.clone(),
+                to: from,
+                status: None,
+            });
         }
     }
 

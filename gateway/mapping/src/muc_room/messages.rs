@@ -42,31 +42,19 @@ impl Gateway {
         now: Instant,
     ) {
         let Some(key) = self.session_on(connection, id) else {
-            return self.msrp(
-                connection,
-                msrp::Command::Answer {
-                    due,
-                    status: Status::NO_SESSION,
-                },
-            );
+            return self.answer(connection, due, Status::NO_SESSION);
         };
         match self.read_message(key, message) {
             Ok((_, text)) if text.is_empty() => {
                 // Nothing was said, so nothing can be lost.
-                self.msrp(
-                    connection,
-                    msrp::Command::Answer {
-                        due,
-                        status: Status::OK,
-                    },
-                );
+                self.answer(connection, due, Status::OK);
             }
             Ok((Addressee::Room, text)) => self.say(key, text, due, now),
             Ok((Addressee::Occupant(nickname), text)) => {
                 let status = self.whisper(key, &nickname, text, message);
-                self.msrp(connection, msrp::Command::Answer { due, status });
+                self.answer(connection, due, status);
             }
-            Err(status) => self.msrp(connection, msrp::Command::Answer { due, status }),
+            Err(status) => self.answer(connection, due, status),
         }
     }
 
@@ -197,13 +185,7 @@ impl Gateway {
             return true;
         };
         self.timers.cancel(waiting.timer);
-        self.msrp(
-            connection,
-            msrp::Command::Answer {
-                due: waiting.due,
-                status,
-            },
-        );
+        self.answer(connection, waiting.due, status);
         true
     }
 
@@ -245,7 +227,7 @@ impl Gateway {
 
     /// A stanza never left: whoever waits for what it asked hears so now.
     pub(crate) fn unsent(&mut self, stanza: Outgoing, why: &'static str, now: Instant) {
-        tracing::warn!(why, "stanza not sent");
+        tracing::debug!(why, "stanza not sent");
         let refusal = if why == "stanza too large" {
             Refusal::TooLarge
         } else {
@@ -297,7 +279,8 @@ impl Gateway {
                 self.private(key, message, now);
             }
             (MessageKind::Normal | MessageKind::Chat, _) => self.not_carried(message),
-            (MessageKind::Groupchat | MessageKind::Error | MessageKind::Headline, _) => {}
+            (MessageKind::Groupchat, None) => self.dismiss_ghost(&message.from, &message.to),
+            (MessageKind::Error | MessageKind::Headline, _) => {}
         }
     }
 

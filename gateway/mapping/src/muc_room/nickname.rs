@@ -25,24 +25,12 @@ impl Gateway {
         now: Instant,
     ) {
         let Some(key) = self.session_on(connection, id) else {
-            return self.msrp(
-                connection,
-                msrp::Command::Answer {
-                    due,
-                    status: Status::NO_SESSION,
-                },
-            );
+            return self.answer(connection, due, Status::NO_SESSION);
         };
         match self.acceptable_nickname(key, wanted) {
             Ok(Some(nickname)) => self.rename(key, nickname, due, now),
-            Ok(None) => self.msrp(
-                connection,
-                msrp::Command::Answer {
-                    due,
-                    status: Status::OK,
-                },
-            ),
-            Err(status) => self.msrp(connection, msrp::Command::Answer { due, status }),
+            Ok(None) => self.answer(connection, due, Status::OK),
+            Err(status) => self.answer(connection, due, status),
         }
     }
 
@@ -131,13 +119,7 @@ impl Gateway {
             return;
         };
         self.timers.cancel(renaming.timer);
-        self.msrp(
-            connection,
-            msrp::Command::Answer {
-                due: renaming.due,
-                status,
-            },
-        );
+        self.answer(connection, renaming.due, status);
     }
 
     /// The stanza that asked never left.

@@ -33,6 +33,9 @@ impl Gateway {
         let room = presence.from.to_bare();
         let Ok(to) = presence.to.try_as_full() else { return };
         let Some(key) = self.sessions.of_occupant(&room, to) else {
+            if presence.kind == PresenceKind::Available {
+                self.dismiss_ghost(&presence.from, &presence.to);
+            }
             return;
         };
         match presence.kind {

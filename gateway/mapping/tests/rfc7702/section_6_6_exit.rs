@@ -1,11 +1,14 @@
 use std::time::Duration;
 
 use sip::conference::EndpointStatus;
-use xmpp::stanza::Outgoing;
+use xmpp::stanza::{Outgoing, PresenceKind};
 
 use crate::{
     ROOM, ROOM_URI,
-    stage::{Stage, config},
+    stage::{
+        Stage, config,
+        muc::{message, presence},
+    },
 };
 
 fn with_two() -> (Stage, usize, usize) {
@@ -145,4 +148,23 @@ fn when_all_have_left_nothing_is_held() {
     stage.pass(Duration::from_secs(120));
     assert_eq!(stage.gateway.census(), (0, 0, 0, 0));
     assert_eq!(stage.focus.census(), (0, 0, 0));
+}
+
+#[test]
+fn an_occupant_left_behind_by_a_crash_is_made_to_leave() {
+    let mut stage = Stage::new(config());
+    let room: xmpp::BareJid = ROOM.parse().unwrap();
+    let ghost = xmpp::FullJid::new("romeo@example.org/sip-0").unwrap();
+    let leaves = |stage: &Stage| {
+        let left = |s: &Outgoing| matches!(s, Outgoing::Leave { from, .. } if *from == ghost);
+        stage.to_rooms.iter().filter(|s| left(s)).count()
+    };
+    stage.stanza(message(&room, "Juliet", &ghost, "1", "Romeo?"));
+    assert_eq!(leaves(&stage), 1);
+    let kind = PresenceKind::Available;
+    stage.stanza(presence(&room, "Nurse", &ghost, kind, &[], Some("participant")));
+    assert_eq!(leaves(&stage), 2);
+    let elsewhere = "a@elsewhere.example".parse().unwrap();
+    stage.stanza(message(&elsewhere, "x", &ghost, "2", "no room of ours"));
+    assert_eq!(leaves(&stage), 2);
 }

@@ -51,7 +51,7 @@ pub(super) fn content_headers(rest: &[u8]) -> (ContentHeaders, &[u8]) {
                 (ContentHeaders::default(), rest)
             };
         }
-        let Ok(text) = std::str::from_utf8(line) else {
+        let Some(text) = std::str::from_utf8(line).ok().filter(|text| is_printable(text)) else {
             return (ContentHeaders::default(), rest);
         };
         match (&mut folded, text.split_once(':')) {
@@ -176,7 +176,7 @@ struct Header<'a> {
 fn header(line: &[u8]) -> Result<Header<'_>, CpimFault> {
     let text =
         std::str::from_utf8(line).map_err(|_| CpimFault("RFC 3862 §2.2: a message header is no UTF-8"))?;
-    if has_control(line) {
+    if !is_printable(text) {
         return Err(CpimFault("RFC 3862 §2.2: control character in a message header"));
     }
     let (name, rest) = text
@@ -194,8 +194,13 @@ fn header(line: &[u8]) -> Result<Header<'_>, CpimFault> {
     Ok(Header {
         name,
         parameters,
-        value: value.trim_start_matches(' '),
+        // One space separates (§3); a further one belongs to the value.
+        value: value.strip_prefix(' ').unwrap_or(value),
     })
+}
+
+fn is_printable(text: &str) -> bool {
+    !has_control(text.as_bytes())
 }
 
 fn bare_name(name: &str) -> &str {

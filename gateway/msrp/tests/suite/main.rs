@@ -7,7 +7,13 @@ mod conversation;
 #[cfg(test)]
 mod cpim;
 #[cfg(test)]
+mod edges;
+#[cfg(test)]
 mod frames;
+#[cfg(test)]
+mod fuzz_corpora;
+#[cfg(test)]
+mod fuzzed;
 #[cfg(test)]
 mod limits;
 #[cfg(test)]
@@ -24,5 +30,7 @@ mod requests;
 mod responses;
 #[cfg(test)]
 mod sending;
+#[cfg(test)]
+mod torture;
 #[cfg(test)]
 mod uris;

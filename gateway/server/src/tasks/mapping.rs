@@ -12,6 +12,8 @@ use super::{
 
 /// What the core is fed from and where its commands go.
 pub(crate) struct MappingTask {
+    /// The component's domain, for the log.
+    pub(crate) domain: String,
     pub(crate) gateway: Gateway,
     pub(crate) sip_events: mpsc::Receiver<::sip::Event>,
     pub(crate) msrp_notices: mpsc::Receiver<Notice>,
@@ -67,8 +69,13 @@ impl MappingTask {
 
     fn handle_xmpp(&mut self, event: ::xmpp::Event) {
         match &event {
-            ::xmpp::Event::Up => tracing::info!("link up: the XMPP server accepted the component"),
-            ::xmpp::Event::Down(cause) => tracing::warn!(%cause, "link down"),
+            ::xmpp::Event::Up => {
+                tracing::info!(
+                    domain = self.domain,
+                    "link up: the XMPP server accepted the component"
+                );
+            }
+            ::xmpp::Event::Down(cause) => tracing::warn!(domain = self.domain, %cause, "link down"),
             ::xmpp::Event::Skipped { .. } | ::xmpp::Event::Unsent { .. } | ::xmpp::Event::Stanza(_) => {}
         }
         self.gateway.handle_xmpp(event, Instant::now());
@@ -102,5 +109,45 @@ impl MappingTask {
             // Its task reports every session lost, so the refused command needs no answer of its own.
             tracing::warn!(connection = id.0, "MSRP connection cannot keep up: closed");
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use super::*;
+    use crate::config;
+
+    #[tokio::test]
+    async fn a_connection_that_cannot_take_a_command_is_cut_not_waited_for() {
+        let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../deploy/gateway.toml");
+        let loaded = config::load(&file, Vec::new())
+            .map_err(|faults| faults.len())
+            .unwrap();
+        let core = loaded.config.core("127.0.0.1:2855".parse().unwrap());
+        let (sip_commands, _sip) = mpsc::channel(1);
+        let (xmpp_commands, _xmpp) = mpsc::channel(1);
+        let (_stop, stop) = oneshot::channel();
+        let (commands, mut taken) = mpsc::channel(1);
+        let (handle, cut) = ConnectionHandle::new(commands);
+        let mut task = MappingTask {
+            domain: "example.org".to_owned(),
+            gateway: Gateway::new(core, [0; 32], (Instant::now(), jiff::Timestamp::UNIX_EPOCH)),
+            sip_events: mpsc::channel(1).1,
+            msrp_notices: mpsc::channel(1).1,
+            xmpp_events: mpsc::channel(1).1,
+            sip_commands,
+            xmpp_commands,
+            stop,
+            connections: BTreeMap::from([(ConnectionId(1), handle)]),
+        };
+        task.command_connection(ConnectionId(1), ::msrp::Command::Close);
+        task.command_connection(ConnectionId(1), ::msrp::Command::Close);
+        assert_eq!(cut.await, Ok(()));
+        // A third finds it cut already; one for a connection unknown finds nothing.
+        task.command_connection(ConnectionId(1), ::msrp::Command::Close);
+        task.command_connection(ConnectionId(2), ::msrp::Command::Close);
+        assert!(taken.recv().await.is_some());
     }
 }

@@ -108,3 +108,45 @@ impl<T> Outlet<T> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn an_event_without_room_is_held_and_handed_over_in_order_when_there_is_room() {
+        let (events_in, mut events) = mpsc::channel(1);
+        let mut outlet = Outlet::new(events_in);
+        outlet.put(1);
+        assert!(outlet.is_free());
+        outlet.put(2);
+        assert!(!outlet.is_free());
+        let (received, ()) = tokio::join!(events.recv(), outlet.release());
+        assert_eq!(received, Some(1));
+        assert!(outlet.is_free());
+        assert_eq!(events.recv().await, Some(2));
+    }
+
+    #[tokio::test]
+    async fn after_the_core_has_stopped_nothing_is_held() {
+        let (events_in, events) = mpsc::channel(1);
+        let mut outlet = Outlet::new(events_in);
+        outlet.put(1);
+        outlet.put(2);
+        drop(events);
+        outlet.release().await;
+        assert!(outlet.is_free());
+        outlet.put(3);
+        assert!(outlet.is_free());
+    }
+
+    #[test]
+    fn the_earlier_deadline_is_the_one_there_is_or_the_smaller() {
+        let now = Instant::now();
+        let later = now + Duration::from_secs(1);
+        assert_eq!(earlier(None, None), None);
+        assert_eq!(earlier(Some(later), None), Some(later));
+        assert_eq!(earlier(None, Some(now)), Some(now));
+        assert_eq!(earlier(Some(later), Some(now)), Some(now));
+    }
+}

@@ -49,6 +49,16 @@ pub(crate) struct ConnectionHandle {
 }
 
 impl ConnectionHandle {
+    /// A handle, and what resolves with a value when the connection is cut.
+    pub(crate) fn new(commands: mpsc::Sender<Command>) -> (Self, oneshot::Receiver<()>) {
+        let (cut_in, cut) = oneshot::channel();
+        let handle = Self {
+            commands,
+            cut: Some(cut_in),
+        };
+        (handle, cut)
+    }
+
     /// Ends the connection at once, without what is queued; `false` when that was done before.
     pub(crate) fn cut(&mut self) -> bool {
         self.cut.take().is_some_and(|cut| cut.send(()).is_ok())
@@ -123,11 +133,7 @@ impl MsrpListener {
 /// Runs a connection's task apart, so that a fault in it ends that connection alone and is always told.
 async fn supervise(id: ConnectionId, task: ConnectionTask, notices: mpsc::Sender<Notice>) {
     let (commands_in, commands) = mpsc::channel(COMMANDS);
-    let (cut_in, cut) = oneshot::channel();
-    let handle = ConnectionHandle {
-        commands: commands_in,
-        cut: Some(cut_in),
-    };
+    let (handle, cut) = ConnectionHandle::new(commands_in);
     if notices.send(Notice::Opened(id, handle)).await.is_err() {
         return;
     }

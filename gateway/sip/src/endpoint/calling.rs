@@ -52,8 +52,7 @@ impl Endpoint {
             client: None,
             given_up: None,
         };
-        self.invites
-            .insert(id, InviteUsage::new(None, Phase::Calling(calling)));
+        self.invites.insert(id, InviteUsage::calling(calling));
         let client = self.send_request(request, hop, Purpose::Invite(id), now);
         if let Some(calling) = self.calling_mut(id) {
             calling.client = Some(client);

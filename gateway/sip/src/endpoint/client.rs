@@ -11,16 +11,18 @@ use bytes::Bytes;
 use super::{
     Endpoint, Sender,
     command::{DialogId, SubscriptionId},
-    compose,
+    compose::{self, ack_to_failure, cancel_of, with_via},
     flow::{Flow, Resolve, ResolveId, Target, TransmitId, Transport},
     route::{Hop, local_address},
     timers::Timer,
     transaction::{Expiry, InviteClient, NonInviteClient, Sends, Step, Timing},
 };
-use crate::message::{CSeq, Header, Headers, Message, Method, Request, Response, StatusCode, Via};
+use crate::message::{CSeq, Header, MAGIC_COOKIE, Method, Request, Response, StatusCode, Via};
 
 /// A request larger than this goes over a congestion-controlled transport (RFC 3261 §18.1.1).
 const UDP_REQUEST_MAX: usize = 1300;
+/// What [`super::tokens::Tokens::branch`] adds to the magic cookie.
+const BRANCH_LENGTH: usize = 32;
 /// Addresses tried for one request.
 const CANDIDATES_MAX: usize = 16;
 /// Forks of one INVITE that are acknowledged.
@@ -82,20 +84,19 @@ struct Client {
     request: Request,
     hop: Hop,
     purpose: Purpose,
-    candidates: VecDeque<Candidate>,
+    /// Addresses not yet tried.
+    candidates: VecDeque<Target>,
+    /// The UDP target of an oversize request that is tried over TCP first.
+    fallback: Option<Target>,
     attempt: Option<Attempt>,
     /// While no address is known.
     lookup: Option<(ResolveId, Instant)>,
+    /// The owner has given it up: no further address is tried.
+    given_up: bool,
+    /// CANCEL is due, with these headers.
     cancel: Option<Vec<Header>>,
     /// ACKs to 2xx, by the peer's tag, for its retransmissions.
     acks: BTreeMap<String, Ack>,
-}
-
-#[derive(Debug, Clone, Copy)]
-struct Candidate {
-    target: Target,
-    /// Stay on UDP whatever the size.
-    keep_transport: bool,
 }
 
 #[derive(Debug)]
@@ -119,6 +120,7 @@ enum Machine {
 struct Ack {
     request: Request,
     hop: Hop,
+    lookup: Option<ResolveId>,
     sent: Option<(Target, Bytes)>,
 }
 
@@ -198,9 +200,11 @@ impl Endpoint {
             request,
             hop: hop.clone(),
             purpose,
-            candidates: known.map(Candidate::new).into_iter().collect(),
+            candidates: known.into_iter().collect(),
             attempt: None,
             lookup: None,
+            fallback: None,
+            given_up: false,
             cancel: None,
             acks: BTreeMap::new(),
         });
@@ -222,20 +226,22 @@ impl Endpoint {
     /// Sends the ACK to a 2xx and keeps it for the 2xx's retransmissions; a request outside any transaction (RFC 3261 §13.2.2.4).
     pub(super) fn send_ack(&mut self, id: ClientId, tag: &str, request: Request, hop: Hop) {
         let known = hop.numeric_target();
-        let ack = Ack {
-            request,
-            hop: hop.clone(),
-            sent: None,
+        let lookup = match known {
+            Some(_) => None,
+            None => Some(self.look_up(&hop, Lookup::Ack(id, tag.to_owned()))),
         };
         let Some(client) = self.clients.table.get_mut(&id) else {
             return;
         };
+        let ack = Ack {
+            request,
+            hop,
+            lookup,
+            sent: None,
+        };
         client.acks.insert(tag.to_owned(), ack);
-        match known {
-            Some(target) => self.dispatch_ack(id, tag, target),
-            None => {
-                self.look_up(&hop, Lookup::Ack(id, tag.to_owned()));
-            }
+        if let Some(target) = known {
+            self.dispatch_ack(id, tag, target);
         }
     }
 
@@ -255,7 +261,10 @@ impl Endpoint {
     /// or is unknown, and is forgotten.
     pub(super) fn cancel_request(&mut self, id: ClientId, headers: Vec<Header>, now: Instant) -> bool {
         match self.clients.table.get_mut(&id) {
-            Some(client) if client.attempt.is_some() => client.cancel = Some(headers),
+            Some(client) if client.attempt.is_some() => {
+                client.given_up = true;
+                client.cancel = Some(headers);
+            }
             _ => {
                 self.forget_client(id);
                 return false;
@@ -350,7 +359,14 @@ impl Endpoint {
         if heard {
             return;
         }
-        if self.has_candidate(id) {
+        let fallback = self
+            .clients
+            .table
+            .get_mut(&id)
+            .and_then(|client| client.fallback.take());
+        if let Some(target) = fallback {
+            self.attempt(id, target, now);
+        } else if self.has_candidate(id) {
             self.next_attempt(id, now);
         } else {
             self.conclude_client(id, Failure::Unreachable, now);
@@ -384,10 +400,8 @@ impl Endpoint {
         if let Some((lookup, _)) = client.lookup {
             self.clients.lookups.remove(&lookup);
         }
-        if !client.acks.is_empty() {
-            self.clients
-                .lookups
-                .retain(|_, lookup| !matches!(lookup, Lookup::Ack(of, _) if *of == id));
+        for lookup in client.acks.values().filter_map(|ack| ack.lookup) {
+            self.clients.lookups.remove(&lookup);
         }
         if let Some(attempt) = client.attempt {
             self.forget_attempt(attempt, &client.request.method);
@@ -404,10 +418,7 @@ impl Endpoint {
             return;
         };
         client.lookup = None;
-        client.candidates = locate(&client.hop, addresses)
-            .into_iter()
-            .map(Candidate::new)
-            .collect();
+        client.candidates = locate(&client.hop, addresses).into();
         if client.candidates.is_empty() {
             self.conclude_client(id, Failure::Unreachable, now);
         } else {
@@ -423,50 +434,61 @@ impl Endpoint {
         }
     }
 
-    /// Sends the request to the next candidate, under a new branch (RFC 3263 §4.3).
+    /// Sends the request to the next address (RFC 3263 §4.3).
     fn next_attempt(&mut self, id: ClientId, now: Instant) {
-        let branch = self.tokens.branch();
         let Some(client) = self.clients.table.get_mut(&id) else {
             return;
         };
-        let Some(candidate) = client.candidates.pop_front() else {
-            return;
-        };
-        let old = client.attempt.take();
-        let method = client.request.method.clone();
-        let mut target = candidate.target;
-        let mut via = compose::via(
-            &local_address(&self.config, target.transport),
-            target.transport,
-            &branch,
-        );
+        if let Some(target) = client.candidates.pop_front() {
+            client.fallback = None;
+            let target = self.congestion_controlled(id, target);
+            self.attempt(id, target, now);
+        }
+    }
+
+    /// TCP instead of UDP for an oversize request; if TCP turns out to be refused, UDP it is after all (RFC 3261 §18.1.1).
+    fn congestion_controlled(&mut self, id: ClientId, target: Target) -> Target {
+        let local = local_address(&self.config, target.transport);
         let speaks_tcp = self
             .config
             .local
             .iter()
             .any(|local| local.transport == Transport::Tcp);
-        let may_switch = target.transport == Transport::Udp && speaks_tcp && !candidate.keep_transport;
-        if may_switch && with_via(&client.request, &via).len() > UDP_REQUEST_MAX {
-            // If TCP turns out to be refused, UDP it is after all (RFC 3261 §18.1.1).
-            client.candidates.push_front(Candidate {
-                keep_transport: true,
-                ..candidate
-            });
-            target.transport = Transport::Tcp;
-            via = compose::via(
-                &local_address(&self.config, Transport::Tcp),
-                Transport::Tcp,
-                &branch,
-            );
+        let Some(client) = self.clients.table.get_mut(&id) else {
+            return target;
+        };
+        let via = compose::via(&local, target.transport, MAGIC_COOKIE);
+        let length = with_via(&client.request, &via).len() + BRANCH_LENGTH;
+        if target.transport != Transport::Udp || !speaks_tcp || length <= UDP_REQUEST_MAX {
+            return target;
         }
-        if let Some(old) = old {
-            self.forget_attempt(old, &method);
+        client.fallback = Some(target);
+        Target {
+            transport: Transport::Tcp,
+            ..target
         }
-        self.begin_attempt(id, branch, via, target, now);
     }
 
-    fn begin_attempt(&mut self, id: ClientId, branch: String, via: String, target: Target, now: Instant) {
+    /// Sends the request under a new branch.
+    fn attempt(&mut self, id: ClientId, target: Target, now: Instant) {
+        let Some(client) = self.clients.table.get_mut(&id) else {
+            return;
+        };
+        let method = client.request.method.clone();
+        if let Some(old) = client.attempt.take() {
+            self.forget_attempt(old, &method);
+        }
+        let branch = self.tokens.branch();
+        self.begin_attempt(id, branch, target, now);
+    }
+
+    fn begin_attempt(&mut self, id: ClientId, branch: String, target: Target, now: Instant) {
         let timing = Timing::new(self.config.t1, target.transport != Transport::Udp);
+        let via = compose::via(
+            &local_address(&self.config, target.transport),
+            target.transport,
+            &branch,
+        );
         let Some(wire) = self.clients.request(id).map(|request| with_via(request, &via)) else {
             return;
         };
@@ -512,11 +534,6 @@ impl Endpoint {
         machine.cancelled(now);
         let (branch, target) = (attempt.branch.clone(), attempt.target);
         let request = cancel_of(&client.request, headers);
-        let via = compose::via(
-            &local_address(&self.config, target.transport),
-            target.transport,
-            &branch,
-        );
         let hop = client.hop.clone();
         let cancel = self.clients.insert(Client {
             request,
@@ -525,10 +542,12 @@ impl Endpoint {
             candidates: VecDeque::new(),
             attempt: None,
             lookup: None,
+            fallback: None,
+            given_up: false,
             cancel: None,
             acks: BTreeMap::new(),
         });
-        self.begin_attempt(cancel, branch, via, target, now);
+        self.begin_attempt(cancel, branch, target, now);
         self.arm_client(id);
     }
 
@@ -582,7 +601,7 @@ impl Endpoint {
         self.clients
             .table
             .get(&id)
-            .is_some_and(|client| !client.candidates.is_empty() && client.cancel.is_none())
+            .is_some_and(|client| !client.candidates.is_empty() && !client.given_up)
     }
 
     fn attempt_mut(&mut self, id: ClientId) -> Option<&mut Attempt> {
@@ -591,18 +610,14 @@ impl Endpoint {
 
     /// By top Via branch and CSeq method (RFC 3261 §17.1.3).
     fn match_response(&self, response: &Response) -> Option<ClientId> {
-        let via: Via = response.headers.list("Via").next()?.parse().ok()?;
+        let mut vias = response.headers.list("Via");
+        let via: Via = vias.next()?.parse().ok()?;
+        // RFC 3261 §8.1.3.3: a second Via tells that the response is another's.
+        if vias.next().is_some() {
+            return None;
+        }
         let cseq: CSeq = response.headers.get("CSeq")?.parse().ok()?;
         self.clients.by_branch.get(&(via.branch?, cseq.method)).copied()
-    }
-}
-
-impl Candidate {
-    fn new(target: Target) -> Self {
-        Self {
-            target,
-            keep_transport: false,
-        }
     }
 }
 
@@ -616,54 +631,5 @@ fn locate(hop: &Hop, addresses: &[SocketAddr]) -> Vec<Target> {
         hop.fallback_target().into_iter().collect()
     } else {
         found
-    }
-}
-
-fn with_via(request: &Request, via: &str) -> Bytes {
-    let mut headers = Headers::default();
-    headers.push("Via", via);
-    headers.0.extend(request.headers.0.iter().cloned());
-    let request = Request {
-        headers,
-        ..request.clone()
-    };
-    Message::Request(request).to_bytes()
-}
-
-/// RFC 3261 §9.1: the INVITE's Request-URI, Route, From, To, Call-ID and sequence number.
-fn cancel_of(invite: &Request, further: Vec<Header>) -> Request {
-    follow_up(invite, Method::CANCEL, None, further)
-}
-
-/// RFC 3261 §17.1.1.3: as CANCEL, but with the response's To and the INVITE's Via.
-fn ack_to_failure(invite: &Request, via: &str, response: &Response) -> Bytes {
-    with_via(
-        &follow_up(invite, Method::ACK, response.headers.get("To"), Vec::new()),
-        via,
-    )
-}
-
-fn follow_up(invite: &Request, method: Method, to: Option<&str>, further: Vec<Header>) -> Request {
-    let mut headers = Headers::default();
-    for route in invite.headers.list("Route") {
-        headers.push("Route", route);
-    }
-    headers.push("Max-Forwards", "70");
-    for name in ["From", "To", "Call-ID"] {
-        let own = invite.headers.get(name).unwrap_or_default();
-        headers.push(name, to.filter(|_| name == "To").unwrap_or(own));
-    }
-    let number = invite
-        .headers
-        .get("CSeq")
-        .and_then(|value| value.split_whitespace().next())
-        .unwrap_or_default();
-    headers.push("CSeq", format!("{number} {method}"));
-    headers.0.extend(further);
-    Request {
-        method,
-        uri: invite.uri.clone(),
-        headers,
-        body: Bytes::new(),
     }
 }

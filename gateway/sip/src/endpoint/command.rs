@@ -125,14 +125,14 @@ pub struct ReferParameters {
 /// What the owner wants.
 #[derive(Debug)]
 pub enum Command {
-    /// A provisional response to a pending INVITE.
+    /// A provisional response to a pending INVITE, retransmitted when the INVITE is.
     Ring {
         /// Which.
         dialog: DialogId,
-        /// 180 to 199.
+        /// 180 to 199; anything else is brought into that range.
         status: StatusCode,
     },
-    /// 200 to an INVITE or re-INVITE, retransmitted until its ACK.
+    /// 200 to an INVITE or re-INVITE, retransmitted until its ACK (RFC 3261 §13.3.1.4); or to an UPDATE.
     Accept {
         /// The request.
         due: AnswerDue,
@@ -141,20 +141,20 @@ pub enum Command {
         /// The answer (or the offer, if the INVITE had none).
         body: Body,
     },
-    /// 200 with a body or without to a request that is no INVITE (MESSAGE and the like).
+    /// 200 to a request that came with [`super::event::Event::Requested`] (MESSAGE and the like).
     AcceptRequest {
         /// The request.
         due: AnswerDue,
     },
-    /// 3xx to 6xx.
+    /// 3xx to 6xx. A `due` answered with a command that does not fit it is refused 500.
     Refuse {
         /// The request.
         due: AnswerDue,
-        /// Status.
+        /// Status; one out of 300 to 699 counts as 500.
         status: StatusCode,
         /// Reason phrase; `None`: the usual one. Control characters are removed.
         phrase: Option<String>,
-        /// Further headers (Retry-After, Warning, …).
+        /// Further headers (Retry-After, Warning, …); those that the endpoint writes itself are left out.
         headers: Vec<Header>,
     },
     /// 200 to a SUBSCRIBE, with the granted time. A `Notify` must follow at once (RFC 6665 §4.2.1.2).
@@ -165,7 +165,7 @@ pub enum Command {
         contact: Contact,
     },
     /// A NOTIFY. Sent in order, the next after the former was answered; while one waits, a later `Notify` is queued
-    /// (at most 8, then the subscription is ended).
+    /// (at most 8, then the subscription is ended with [`super::event::SubscriptionEnd::NotifyFailed`]). `Terminated` is the last one.
     Notify {
         /// Which.
         subscription: SubscriptionId,
@@ -174,7 +174,9 @@ pub enum Command {
         /// Document.
         body: Option<Body>,
     },
-    /// BYE. A pending INVITE of ours is cancelled instead; a pending one of the peer is answered 480.
+    /// BYE. A pending INVITE of ours is cancelled instead; a pending one of the peer is answered 480. After our 200, BYE waits for
+    /// the ACK (RFC 3261 §15). Subscriptions that came in the dialog end with it; a last NOTIFY already given is still sent.
+    /// [`super::event::Event::Ended`] follows in each case.
     Bye {
         /// Which.
         dialog: DialogId,
@@ -189,7 +191,7 @@ pub enum Command {
         /// Our Contact.
         contact: Contact,
     },
-    /// Calls. `dialog` is chosen by the caller: even numbers are the owner's, odd ones the endpoint's.
+    /// Calls. `dialog` is chosen by the caller: even numbers are the owner's, odd ones the endpoint's. One in use is ignored.
     Invite {
         /// Even.
         dialog: DialogId,

@@ -5,7 +5,9 @@ use super::{
     config::LocalAddress,
     flow::Transport,
 };
-use crate::message::{Header, Headers, NameAddr, Parameterized, StatusCode, Uri};
+use crate::message::{
+    Header, Headers, Message, Method, NameAddr, Parameterized, Request, Response, StatusCode, Uri,
+};
 
 /// Methods we act on (RFC 3261 §20.5). PRACK is not among them: we never send a reliable provisional response.
 pub(super) const ALLOW: &str =
@@ -107,6 +109,9 @@ pub(super) fn subscription_state(state: &SubscriptionState, left: u64) -> String
                 .chars()
                 .filter(|c| c.is_ascii_alphanumeric() || *c == '-')
                 .collect();
+            if reason.is_empty() {
+                return "terminated".to_owned();
+            }
             format!("terminated;reason={reason}")
         }
     }
@@ -166,5 +171,55 @@ impl std::fmt::Display for EventName {
             Some(id) => write!(f, "{};id={id}", self.package),
             None => f.write_str(&self.package),
         }
+    }
+}
+
+/// The request on the wire, with this Via on top.
+pub(super) fn with_via(request: &Request, via: &str) -> bytes::Bytes {
+    let mut headers = Headers::default();
+    headers.push("Via", via);
+    headers.0.extend(request.headers.0.iter().cloned());
+    let request = Request {
+        headers,
+        ..request.clone()
+    };
+    Message::Request(request).to_bytes()
+}
+
+/// RFC 3261 §9.1: the INVITE's Request-URI, Route, From, To, Call-ID and sequence number.
+pub(super) fn cancel_of(invite: &Request, further: Vec<Header>) -> Request {
+    follow_up(invite, Method::CANCEL, None, further)
+}
+
+/// RFC 3261 §17.1.1.3: as CANCEL, but with the response's To and the INVITE's Via.
+pub(super) fn ack_to_failure(invite: &Request, via: &str, response: &Response) -> bytes::Bytes {
+    with_via(
+        &follow_up(invite, Method::ACK, response.headers.get("To"), Vec::new()),
+        via,
+    )
+}
+
+fn follow_up(invite: &Request, method: Method, to: Option<&str>, further: Vec<Header>) -> Request {
+    let mut headers = Headers::default();
+    for route in invite.headers.list("Route") {
+        headers.push("Route", route);
+    }
+    headers.push("Max-Forwards", "70");
+    for name in ["From", "To", "Call-ID"] {
+        let own = invite.headers.get(name).unwrap_or_default();
+        headers.push(name, to.filter(|_| name == "To").unwrap_or(own));
+    }
+    let number = invite
+        .headers
+        .get("CSeq")
+        .and_then(|value| value.split_whitespace().next())
+        .unwrap_or_default();
+    headers.push("CSeq", format!("{number} {method}"));
+    headers.0.extend(further);
+    Request {
+        method,
+        uri: invite.uri.clone(),
+        headers,
+        body: bytes::Bytes::new(),
     }
 }

@@ -16,7 +16,7 @@ pub struct Config {
     pub product: String,
     /// Bounds.
     pub limits: Limits,
-    /// RFC 3261 T1. Default 500 ms.
+    /// RFC 3261 T1, 1 ms to 60 s (others are brought into that range). Default 500 ms.
     pub t1: Duration,
 }
 
@@ -44,9 +44,11 @@ pub struct Limits {
     pub headers: usize,
     /// Via header values. Default 32.
     pub vias: usize,
-    /// Server transactions held; beyond it new requests get 503 with Retry-After. Default 20 000.
+    /// Server transactions held; beyond it new requests get 503 with Retry-After (BYE and CANCEL only beyond nine eighths of it).
+    /// Default 20 000.
     pub transactions: usize,
-    /// Dialogs held; beyond it INVITE and SUBSCRIBE get 503 with Retry-After. Default 10 000.
+    /// Dialogs held; beyond it INVITE, SUBSCRIBE and REFER get 503 with Retry-After, and the owner's own are refused with a local 503.
+    /// Default 10 000.
     pub dialogs: usize,
     /// Subscription lifetimes granted: shorter ones get 423, longer ones are cut. Default 60 s to 3600 s.
     pub subscription: (Duration, Duration),

@@ -69,7 +69,9 @@ pub enum Event {
         /// Why.
         cause: EndCause,
     },
-    /// A SUBSCRIBE that opens a subscription; Event is one that [`Incoming::headers`] names. `dialog` is the INVITE dialog it came in, if it did.
+    /// A SUBSCRIBE that opens a subscription to the package `conference` (others are refused 489); [`Incoming::headers`] has Event and
+    /// Accept. `dialog` is the INVITE dialog it came in, if it did. A lifetime of zero is a fetch: its acceptance is followed by
+    /// [`Event::SubscriptionEnded`] at once.
     Subscribing {
         /// The subscription to be.
         subscription: SubscriptionId,
@@ -144,14 +146,14 @@ pub enum Event {
         /// Which.
         subscription: SubscriptionId,
     },
-    /// Our SUBSCRIBE or REFER was refused, or the subscription was lost.
+    /// Our SUBSCRIBE or REFER was refused, or the subscription was lost: a refresh was refused, or no NOTIFY came in 64·T1 (408).
     SubscriptionRefused {
         /// Which.
         subscription: SubscriptionId,
         /// Status.
         status: StatusCode,
     },
-    /// A NOTIFY for a subscription of ours; answered 200.
+    /// A NOTIFY for a subscription of ours; answered 200. With `Terminated` the subscription is gone.
     Notified {
         /// Which.
         subscription: SubscriptionId,

@@ -30,7 +30,7 @@ pub struct Flow {
     pub id: Option<FlowId>,
 }
 
-/// Names one transmission, for [`Endpoint::handle_transmit_failed`].
+/// Names one transmission, for [`crate::Endpoint::handle_transmit_failed`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct TransmitId(pub u64);
 

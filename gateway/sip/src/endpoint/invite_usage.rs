@@ -38,6 +38,7 @@ pub(super) struct InviteUsage {
     pub(super) pending: Option<ServerId>,
     /// Our 2xx that wait for their ACK, by CSeq.
     unacknowledged: BTreeMap<u32, Unacknowledged>,
+    /// The ACK to our 2xx to the opening INVITE has come; so it is from the start if the INVITE was ours.
     confirmed: bool,
 }
 
@@ -64,13 +65,25 @@ struct Unacknowledged {
 }
 
 impl InviteUsage {
-    pub(super) fn new(dialog: Option<DialogKey>, phase: Phase) -> Self {
+    /// The peer's INVITE waits for the owner.
+    pub(super) fn incoming(dialog: DialogKey, pending: ServerId) -> Self {
         Self {
-            dialog,
-            phase,
-            pending: None,
+            dialog: Some(dialog),
+            phase: Phase::Incoming,
+            pending: Some(pending),
             unacknowledged: BTreeMap::new(),
             confirmed: false,
+        }
+    }
+
+    /// Our own INVITE is under way.
+    pub(super) fn calling(calling: Calling) -> Self {
+        Self {
+            dialog: None,
+            phase: Phase::Calling(calling),
+            pending: None,
+            unacknowledged: BTreeMap::new(),
+            confirmed: true,
         }
     }
 }
@@ -91,9 +104,7 @@ impl Endpoint {
         self.reply(server, Reply::new(100), now);
         let id = self.next_dialog_id();
         self.dialogs.attach(key, Usage::Invite(id));
-        let mut usage = InviteUsage::new(Some(key), Phase::Incoming);
-        usage.pending = Some(server);
-        self.invites.insert(id, usage);
+        self.invites.insert(id, InviteUsage::incoming(key, server));
         self.servers
             .set_due(server, Due::Invite(id, received.body().is_some()));
         // RFC 3261 §13.3.1: the caller may have said how long it waits.
@@ -189,12 +200,9 @@ impl Endpoint {
         let Some(usage) = self.invites.get_mut(&id) else {
             return;
         };
-        // RFC 7702 draws an ACK with the next number (its example 4): the dialog tells which 2xx it means.
-        let cseq = match usage.unacknowledged.contains_key(&received.cseq) {
-            true => Some(received.cseq),
-            false => usage.unacknowledged.keys().next_back().copied(),
-        };
-        let Some(cseq) = cseq else {
+        // RFC 7702 draws an ACK with the next number (its example 4): it means the last 2xx before it.
+        let mut candidates = usage.unacknowledged.range(..=received.cseq);
+        let Some(cseq) = candidates.next_back().map(|(cseq, _)| *cseq) else {
             return;
         };
         usage.unacknowledged.remove(&cseq);

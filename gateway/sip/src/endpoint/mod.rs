@@ -27,7 +27,7 @@ mod uas;
 use std::{
     collections::{BTreeMap, VecDeque},
     net::SocketAddr,
-    time::Instant,
+    time::{Duration, Instant},
 };
 
 use bytes::Bytes;
@@ -55,6 +55,10 @@ pub use self::{
     flow::{Flow, FlowId, Resolve, ResolveId, Target, Transmit, TransmitId, Transport},
 };
 use crate::message::{Headers, Message, Method, NameAddr, Request, Response, Uri, Via};
+
+/// Bounds of T1: at zero retransmissions would never pause.
+const T1_MIN: Duration = Duration::from_millis(1);
+const T1_MAX: Duration = Duration::from_secs(60);
 
 /// A SIP user agent that can be caller, callee, notifier and subscriber.
 ///
@@ -96,7 +100,8 @@ enum Sender {
 impl Endpoint {
     /// An endpoint whose tags, branches and Call-IDs come from `seed`.
     #[must_use]
-    pub fn new(config: Config, seed: [u8; 32]) -> Self {
+    pub fn new(mut config: Config, seed: [u8; 32]) -> Self {
+        config.t1 = config.t1.clamp(T1_MIN, T1_MAX);
         Self {
             timing: Timing::new(config.t1, false),
             config,

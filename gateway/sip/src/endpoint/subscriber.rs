@@ -22,6 +22,8 @@ use crate::message::{Method, Request, Response, StatusCode};
 
 /// How long before its end a subscription is refreshed: a lost refresh has time to be noticed.
 const REFRESH_MARGIN: Duration = Duration::from_secs(37);
+/// The shortest time between refreshes, so that a notifier that grants next to nothing is not asked without end.
+const REFRESH_INTERVAL_MIN: Duration = Duration::from_secs(5);
 /// What a REFER's subscription lasts if its notifier does not say (RFC 3515 §2.4.7: it decides).
 const REFER_LIFETIME: Duration = Duration::from_secs(180);
 
@@ -455,10 +457,8 @@ fn renewal(granted: Duration, is_subscribe: bool, now: Instant) -> Instant {
         // Nothing is refreshed: the end is told in time or not at all.
         return now + granted + REFRESH_MARGIN;
     }
-    now + granted
-        .checked_sub(REFRESH_MARGIN)
-        .unwrap_or_default()
-        .max(granted / 2)
+    let early = granted.checked_sub(REFRESH_MARGIN).unwrap_or_default();
+    now + early.max(granted / 2).max(REFRESH_INTERVAL_MIN)
 }
 
 fn push_subscribe(request: &mut Request, contact: &str, event: &EventName, accept: &str, expires: Duration) {

@@ -392,3 +392,22 @@ fn a_request_without_a_usable_contact_opens_no_dialog() {
     scene.titles();
     scene.assert_empty();
 }
+
+#[test]
+fn a_reinvite_or_update_never_answered_lapses_and_leaves_the_dialog() {
+    let mut scene = Scene::new();
+    let (_, tag) = scene.established(&Ask::invite());
+    scene.ask(&Ask::new("INVITE", 2).to(&tag).body(SDP));
+    assert!(matches!(scene.event(), Event::Reinvited { .. }));
+    scene.pass(seconds(180.0));
+    assert_eq!(scene.titles(), ["100 INVITE", "500 INVITE"]);
+    scene.ask(&Ask::ack(2, &tag).branch("z9hG4bK-INVITE-2"));
+    scene.ask(&Ask::new("UPDATE", 3).to(&tag).body(SDP));
+    assert!(matches!(scene.event(), Event::Reinvited { .. }));
+    scene.pass(seconds(32.0));
+    scene.ask(&Ask::new("UPDATE", 4).to(&tag).body(SDP));
+    assert!(matches!(scene.event(), Event::Reinvited { .. }));
+    scene.pass(seconds(33.0));
+    scene.assert_quiet();
+    assert_eq!(scene.endpoint.census(), (1, 0, 0));
+}

@@ -2,7 +2,9 @@
 
 use bytes::Bytes;
 use proptest::prelude::*;
-use sip::{Command, Contact, Event, SubscriptionState, message::Message};
+use sip::{
+    Body, Command, Contact, Event, Header, Headers, Reason, StatusCode, SubscriptionState, message::Message,
+};
 
 use crate::scene::{Ask, SDP, Scene, body, room, seconds, udp};
 
@@ -53,7 +55,7 @@ fn own(scene: &mut Scene, kindly: bool) {
             | Event::Referred { due, .. }
             | Event::Requested { due, .. } => Command::Refuse {
                 due,
-                status: sip::StatusCode(403),
+                status: StatusCode(403),
                 phrase: None,
                 headers: Vec::new(),
             },
@@ -63,21 +65,14 @@ fn own(scene: &mut Scene, kindly: bool) {
     }
 }
 
-/// Every tag that the endpoint has let its peers see.
-fn tags(scene: &Scene) -> Vec<String> {
-    let seen = scene
-        .sent
-        .iter()
-        .filter_map(|(_, transmit)| match Message::parse(&transmit.bytes) {
-            Ok(Message::Response(response)) => response
-                .headers
-                .get("To")?
-                .split(";tag=")
-                .nth(1)
-                .map(str::to_owned),
-            _ => None,
-        });
-    seen.collect()
+/// Takes what was sent, and notes every tag that its responses show.
+fn note_tags(scene: &mut Scene, tags: &mut Vec<String>) {
+    for (_, transmit) in scene.sent.drain(..) {
+        if let Ok(Message::Response(response)) = Message::parse(&transmit.bytes) {
+            let to = response.headers.get("To").unwrap_or_default();
+            tags.extend(to.split(";tag=").nth(1).map(str::to_owned));
+        }
+    }
 }
 
 proptest! {
@@ -110,6 +105,46 @@ proptest! {
         prop_assert_eq!(scene.endpoint.census(), (0, 0, 0));
     }
 
+}
+
+proptest! {
+    /// No text of the owner's becomes a header of its own, whatever is in it.
+    #[test]
+    fn the_owners_text_stays_in_its_field(text in any::<String>()) {
+        let mut scene = Scene::new();
+        let (dialog, tag) = scene.established(&Ask::invite());
+        let (subscription, _) = scene.subscribed(&Ask::subscribe(2).to(&tag));
+        let state = SubscriptionState::Terminated(text.clone());
+        let document = Body { content_type: "text/plain".to_owned(), bytes: Bytes::from_static(b"x") };
+        scene.command(Command::Notify { subscription, state, body: Some(document) });
+        let notify = scene.request();
+        let names = |headers: &Headers| headers.0.iter().map(|header| header.name.to_string()).collect::<Vec<_>>();
+        prop_assert_eq!(names(&notify.headers), [
+            "Via", "Max-Forwards", "From", "To", "Call-ID", "CSeq", "Contact", "Event", "Subscription-State", "User-Agent",
+            "Content-Type", "Content-Length",
+        ]);
+        let reason = Reason { cause: StatusCode(403), text: text.clone() };
+        scene.command(Command::Bye { dialog, reason: Some(reason) });
+        let bye = scene.request();
+        prop_assert_eq!(names(&bye.headers), [
+            "Via", "Max-Forwards", "From", "To", "Call-ID", "CSeq", "Reason", "User-Agent", "Content-Length",
+        ]);
+        scene.ask(&Ask::invite().call("other").branch("z9hG4bK-other"));
+        scene.sent.clear();
+        while let Some(event) = scene.events.pop_front() {
+            if let Event::Invited { due, .. } = event {
+                let headers = vec![Header { name: "Warning".into(), value: text.clone() }];
+                scene.command(Command::Refuse { due, status: StatusCode(486), phrase: Some(text.clone()), headers });
+            }
+        }
+        let busy = scene.response();
+        prop_assert_eq!(names(&busy.headers), ["Via", "From", "To", "Call-ID", "CSeq", "Warning", "Server", "Content-Length"]);
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(64))]
+
     /// Requests in any order, in and out of dialogs: no panic, and silence of the peer ends everything.
     #[test]
     fn any_sequence_of_requests_is_survived_and_forgotten(
@@ -117,8 +152,9 @@ proptest! {
         kindly in any::<bool>(),
     ) {
         let mut scene = Scene::new();
+        let mut known = Vec::new();
         for (number, (method, cseq, tag, has_body, wait)) in steps.into_iter().enumerate() {
-            let known = tags(&scene);
+            note_tags(&mut scene, &mut known);
             let mut ask = Ask::new(METHODS[method], cseq).header("Event: conference");
             if METHODS[method] == "REFER" {
                 ask = ask.header("Refer-To: <sip:b@example.com>");
@@ -139,8 +175,9 @@ proptest! {
         // What stays is the dialogs whose ACK came: only a BYE ends those.
         prop_assert_eq!(scene.endpoint.census().1, 0);
         prop_assert_eq!(scene.endpoint.census().2, 0);
-        for (number, tag) in tags(&scene).into_iter().enumerate() {
-            scene.ask(&Ask::new("BYE", 1000).to(&tag).branch(&format!("z9hG4bK-bye-{number}")));
+        note_tags(&mut scene, &mut known);
+        for (number, tag) in known.iter().enumerate() {
+            scene.ask(&Ask::new("BYE", 1000).to(tag).branch(&format!("z9hG4bK-bye-{number}")));
         }
         scene.pass(seconds(100.0));
         prop_assert_eq!(scene.endpoint.census(), (0, 0, 0));

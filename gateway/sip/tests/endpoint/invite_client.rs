@@ -488,7 +488,107 @@ fn responses_that_match_nothing_are_ignored() {
     let mut stranger = invite.clone();
     stranger.headers.0[0].value = "SIP/2.0/UDP 198.51.100.1:5060;branch=z9hG4bKother".to_owned();
     scene.receive(&response(&stranger, 200, "z", &[CONTACT], ""));
+    let astray = response(
+        &invite,
+        180,
+        "z",
+        &["Via: SIP/2.0/UDP 192.0.2.99;branch=z9hG4bKz"],
+        "",
+    );
+    scene.receive(&astray);
     scene.receive(&response(&invite, 486, "z", &[], ""));
     scene.receive(&response(&invite, 200, "focus", &[CONTACT], "").replace("1 INVITE", "1 OPTIONS"));
     scene.assert_quiet();
+}
+
+#[test]
+fn on_a_reliable_transport_timer_d_is_zero() {
+    let mut scene = Scene::new();
+    scene.command(invite_to("sip:room@192.0.2.20;transport=tcp"));
+    let invite = scene.request();
+    scene.receive_on(tcp(3), &response(&invite, 404, "focus", &[], ""));
+    assert_eq!(scene.titles(), ["ACK"]);
+    assert_eq!(scene.event(), refused(404, false));
+    scene.assert_empty();
+}
+
+#[test]
+fn a_call_given_up_is_not_tried_elsewhere() {
+    let mut scene = Scene::new();
+    scene.command(invite_to("sip:room@focus.example.com"));
+    scene.resolved(&["192.0.2.21:5060", "192.0.2.22:5060"]);
+    let invite = scene.request();
+    scene.receive(&response(&invite, 180, "focus", &[], ""));
+    scene.event();
+    scene.command(hang_up(None));
+    assert_eq!(scene.titles(), ["CANCEL"]);
+    scene.receive(&response(&invite, 503, "focus", &[], ""));
+    assert_eq!(scene.titles(), ["ACK"]);
+    assert_eq!(
+        scene.event(),
+        Event::Ended {
+            dialog: CALL,
+            cause: EndCause::ByUs
+        }
+    );
+}
+
+#[test]
+fn the_peers_reinvite_in_our_call_is_accepted_without_a_second_confirmation() {
+    let (mut scene, invite) = answered();
+    let tag = invite
+        .headers
+        .get("From")
+        .unwrap()
+        .split(";tag=")
+        .nth(1)
+        .unwrap()
+        .to_owned();
+    let from_focus = |method, cseq| {
+        let mut ask = Ask::new(method, cseq)
+            .to(&tag)
+            .call(invite.headers.get("Call-ID").unwrap());
+        ask.from_tag = "focus".to_owned();
+        ask
+    };
+    scene.ask(&from_focus("INVITE", 9).body(SDP));
+    let Event::Reinvited {
+        dialog: CALL, due, ..
+    } = scene.event()
+    else {
+        panic!()
+    };
+    let contact = Contact {
+        user: Some("juliet".to_owned()),
+        parameters: Vec::new(),
+    };
+    scene.command(Command::Accept {
+        due,
+        contact,
+        body: body(),
+    });
+    assert_eq!(scene.titles(), ["100 INVITE", "200 INVITE"]);
+    scene.ask(&from_focus("ACK", 9).branch("z9hG4bK-other"));
+    scene.pass(seconds(40.0));
+    scene.assert_quiet();
+}
+
+#[test]
+fn the_ack_to_a_host_name_is_sent_once_it_is_known() {
+    let (mut scene, invite) = calling();
+    let ok = response(
+        &invite,
+        200,
+        "focus",
+        &["Contact: <sip:room@focus.example.com>"],
+        SDP,
+    );
+    scene.receive(&ok);
+    scene.event();
+    scene.receive(&ok);
+    scene.assert_quiet();
+    scene.resolved(&["192.0.2.40:5060"]);
+    assert_eq!(scene.transmit().target.peer, "192.0.2.40:5060".parse().unwrap());
+    scene.receive(&ok);
+    assert_eq!(scene.titles(), ["ACK"]);
 }

@@ -1,7 +1,7 @@
 //! INVITE as callee: RFC 3261 §13.3, §14, §15, §17.2.1, RFC 6026.
 
 use crate::scene::{Ask, Scene, body, room, seconds, tag_of, tcp};
-use sip::{Command, EndCause, Event, Reason, StatusCode, message::Message};
+use sip::{Command, EndCause, Event, Header, Reason, StatusCode, message::Message};
 
 #[test]
 fn invite_is_answered_100_at_once_and_200_confirmed_by_ack() {
@@ -224,4 +224,79 @@ fn a_response_goes_back_on_its_connection_and_falls_back_to_sent_by() {
     let Ok(Message::Response(_)) = Message::parse(&transmit.bytes) else {
         panic!()
     };
+}
+
+#[test]
+fn timer_l_keeps_the_accepted_state_for_64_t1() {
+    let mut scene = Scene::new();
+    let invite = Ask::invite();
+    scene.established(&invite);
+    scene.pass(seconds(31.9));
+    scene.ask(&invite);
+    scene.assert_quiet();
+    assert_eq!(scene.endpoint.census().2, 1);
+    scene.pass(seconds(0.1));
+    assert_eq!(scene.endpoint.census(), (1, 0, 0));
+}
+
+#[test]
+fn timer_i_is_zero_on_a_reliable_transport_and_timer_g_never_runs() {
+    let mut scene = Scene::new();
+    let invite = Ask::invite().over("TCP");
+    let (_, due) = scene.invited(&invite);
+    scene.command(Command::Refuse {
+        due,
+        status: StatusCode(488),
+        phrase: None,
+        headers: Vec::new(),
+    });
+    let tag = tag_of(&scene.response());
+    scene.pass(seconds(20.0));
+    scene.assert_quiet();
+    scene.ask(&Ask::ack(1, &tag).branch(&invite.branch).over("TCP"));
+    scene.assert_empty();
+}
+
+#[test]
+fn an_ack_repeated_does_not_confirm_a_later_2xx() {
+    let mut scene = Scene::new();
+    let (_, tag) = scene.established(&Ask::invite());
+    scene.ask(&Ask::new("INVITE", 2).to(&tag).body(crate::scene::SDP));
+    let Event::Reinvited { due, .. } = scene.event() else {
+        panic!()
+    };
+    scene.command(Command::Accept {
+        due,
+        contact: room(),
+        body: body(),
+    });
+    scene.titles();
+    scene.ask(&Ask::ack(1, &tag).branch("z9hG4bK-late"));
+    scene.pass(seconds(0.5));
+    assert_eq!(scene.titles(), ["200 INVITE"]);
+}
+
+#[test]
+fn the_owners_headers_cannot_replace_the_endpoints() {
+    let mut scene = Scene::new();
+    let (_, due) = scene.invited(&Ask::invite());
+    let header = |name: &'static str, value: &str| Header {
+        name: name.into(),
+        value: value.to_owned(),
+    };
+    let headers = vec![
+        header("Retry-After", "5"),
+        header("to", "<sip:evil@example.com>"),
+        header("Warning", "399 x \"a\r\nX: y\""),
+    ];
+    scene.command(Command::Refuse {
+        due,
+        status: StatusCode(486),
+        phrase: None,
+        headers,
+    });
+    let busy = scene.response();
+    assert_eq!(busy.headers.get("Retry-After"), Some("5"));
+    assert_eq!(busy.headers.list("To").count(), 1);
+    assert_eq!(busy.headers.get("X"), None);
 }

@@ -1,5 +1,12 @@
 //! The endpoint under virtual time: each test is named by the rule it holds.
 
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "helpers of tests fail as tests do"
+)]
+
 mod dialog;
 mod hostile;
 mod invite_client;

@@ -1,6 +1,6 @@
 //! Subscriptions of peers: RFC 6665 §4.2, RFC 4575.
 
-use crate::scene::{Ask, Scene, document, room, seconds, tag_of};
+use crate::scene::{Ask, Scene, document, room, seconds, tag_of, tcp};
 use sip::{Body, Command, EndCause, Event, StatusCode, SubscriptionEnd, SubscriptionId, SubscriptionState};
 
 fn notify(subscription: SubscriptionId, text: &str) -> Command {
@@ -510,5 +510,48 @@ fn an_unanswered_subscribe_lapses_with_its_transaction() {
         body: None::<Body>,
     });
     scene.assert_quiet();
+    scene.assert_empty();
+}
+
+#[test]
+fn timer_e_is_t2_once_a_provisional_response_has_come_and_timer_k_absorbs_the_rest() {
+    let mut scene = Scene::new();
+    let (subscription, _) = scene.subscribed(&Ask::subscribe(1));
+    scene.command(notify(subscription, "full"));
+    let request = scene.request();
+    scene.answer(&request, 100);
+    scene.pass(seconds(13.0));
+    let times: Vec<u128> = scene.log().into_iter().map(|(at, _)| at).collect();
+    assert_eq!(times, [500, 4500, 8500, 12_500]);
+    scene.answer(&request, 200);
+    scene.pass(seconds(4.9));
+    // The SUBSCRIBE in timer J and the NOTIFY in timer K.
+    assert_eq!(scene.endpoint.census().2, 2);
+    scene.answer(&request, 481);
+    scene.pass(seconds(0.1));
+    assert_eq!(scene.endpoint.census().2, 1);
+    scene.assert_quiet();
+}
+
+#[test]
+fn a_notify_goes_over_the_connection_of_a_peer_connected_directly() {
+    let mut scene = Scene::new();
+    let (subscription, tag) = scene.subscribed(&Ask::subscribe(1).over("TCP"));
+    scene.command(notify(subscription, "full"));
+    let transmit = scene.transmit();
+    assert_eq!(
+        (transmit.target.flow, transmit.target.peer),
+        (tcp(1).id, "192.0.2.10:5060".parse().unwrap())
+    );
+    scene.fail(&transmit);
+    assert_eq!(
+        scene.event(),
+        Event::SubscriptionEnded {
+            subscription,
+            cause: SubscriptionEnd::NotifyFailed
+        }
+    );
+    scene.ask(&Ask::subscribe(2).over("TCP").to(&tag));
+    assert_eq!(scene.titles(), ["481 SUBSCRIBE"]);
     scene.assert_empty();
 }

@@ -332,3 +332,68 @@ fn two_runs_of_one_seed_send_the_same_octets() {
     };
     assert_eq!(run(), run());
 }
+
+#[test]
+fn an_endpoint_serves_a_request_that_has_no_hops_left() {
+    let mut scene = Scene::new();
+    scene.receive(
+        &Ask::new("OPTIONS", 1)
+            .text()
+            .replace("Max-Forwards: 70", "Max-Forwards: 0"),
+    );
+    assert_eq!(scene.titles(), ["200 OPTIONS"]);
+}
+
+#[test]
+fn what_ends_something_passes_the_transaction_limit() {
+    let mut limited = config();
+    limited.limits.transactions = 8;
+    let mut scene = Scene::with(limited);
+    let (dialog, tag) = scene.established(&Ask::invite());
+    for number in 0..7 {
+        scene.ask(
+            &Ask::new("OPTIONS", 1)
+                .branch(&format!("z9hG4bK-{number}"))
+                .call(&number.to_string()),
+        );
+    }
+    scene.titles();
+    scene.ask(&Ask::new("OPTIONS", 9).to(&tag));
+    assert_eq!(scene.titles(), ["503 OPTIONS"]);
+    scene.ask(&Ask::new("BYE", 10).to(&tag));
+    assert_eq!(scene.titles(), ["200 BYE"]);
+    assert!(matches!(scene.event(), Event::Ended { dialog: ended, .. } if ended == dialog));
+    scene.ask(&Ask::new("BYE", 11).to(&tag));
+    assert_eq!(scene.titles(), ["503 BYE"]);
+}
+
+#[test]
+fn a_stateless_refusal_has_the_same_tag_when_repeated() {
+    let mut limited = config();
+    limited.limits.transactions = 0;
+    let mut scene = Scene::with(limited);
+    let invite = Ask::invite();
+    scene.ask(&invite);
+    scene.ask(&invite);
+    assert_eq!(tag_of(&scene.response()), tag_of(&scene.response()));
+    scene.ask(&Ask::ack(1, "any").branch(&invite.branch));
+    scene.assert_quiet();
+    scene.assert_empty();
+}
+
+#[test]
+fn a_t1_of_zero_is_raised_so_that_time_goes_on() {
+    let mut hasty = config();
+    hasty.t1 = std::time::Duration::ZERO;
+    let mut scene = Scene::with(hasty);
+    let (_, due) = scene.invited(&Ask::invite());
+    scene.command(Command::Refuse {
+        due,
+        status: StatusCode(486),
+        phrase: None,
+        headers: Vec::new(),
+    });
+    scene.pass(seconds(1.0));
+    assert_eq!(scene.titles().len(), 7);
+    scene.assert_empty();
+}

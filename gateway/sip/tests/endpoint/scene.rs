@@ -1,12 +1,5 @@
 //! Virtual time and scripted peers for the endpoint's tests.
 
-#![allow(dead_code, reason = "each test file uses its part")]
-#![expect(
-    clippy::unwrap_used,
-    clippy::panic,
-    reason = "helpers of tests; the exemption of the lints covers only test functions"
-)]
-
 use std::{
     collections::VecDeque,
     net::SocketAddr,
@@ -21,7 +14,6 @@ use sip::{
 };
 
 pub(crate) const PEER: &str = "192.0.2.10:5060";
-pub(crate) const US: &str = "198.51.100.1:5060";
 pub(crate) const SDP: &str = "v=0\r\no=- 1 1 IN IP4 192.0.2.10\r\ns=-\r\nc=IN IP4 192.0.2.10\r\nt=0 0\r\nm=message 7654 TCP/MSRP *\r\n";
 
 pub(crate) fn udp() -> Flow {

@@ -369,3 +369,14 @@ fn a_subscribe_unanswered_or_refused_is_told_with_its_status() {
     scene.pass(seconds(33.0));
     scene.assert_empty();
 }
+
+#[test]
+fn a_grant_of_nothing_is_not_refreshed_without_pause() {
+    let (mut scene, opening) = active(600);
+    scene.ask(&notify(&opening, 2, "focus", "conference", "active;expires=0"));
+    assert_eq!(scene.titles(), ["200 NOTIFY"]);
+    scene.pass(seconds(4.9));
+    assert_eq!(scene.titles(), Vec::<String>::new());
+    scene.pass(seconds(0.1));
+    assert_eq!(scene.titles(), ["SUBSCRIBE"]);
+}

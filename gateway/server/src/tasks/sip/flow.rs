@@ -300,3 +300,101 @@ impl Writer {
         unsent
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use tokio::{io::AsyncReadExt, net::TcpListener};
+
+    use super::*;
+
+    /// A stream, our end prepared, the peer's end open.
+    async fn stream(notices: mpsc::Sender<Notice>) -> (FlowHandle, FlowTask, TcpStream) {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let peer = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
+        let (stream, address) = listener.accept().await.unwrap();
+        let flow = Flow {
+            transport: ::sip::Transport::Tcp,
+            peer: address,
+            id: Some(FlowId(1)),
+        };
+        let (limits, connections) = (Limits::default(), ConnectionLimits::default());
+        let (handle, task) = prepare(stream, flow, Opener::Peer, &limits, &connections, notices);
+        (handle, task, peer)
+    }
+
+    fn message(id: u64, octets: usize) -> Outgoing {
+        Outgoing {
+            id: Some(TransmitId(id)),
+            bytes: Bytes::from(vec![b'x'; octets]),
+        }
+    }
+
+    #[tokio::test]
+    async fn the_queue_takes_its_limit_and_no_octet_more_until_something_is_written() {
+        let (notices_in, _notices) = mpsc::channel(8);
+        let (handle, task, mut peer) = stream(notices_in).await;
+        assert!(handle.push(message(1, 99), 100).is_ok());
+        assert!(handle.push(message(2, 2), 100).is_err());
+        assert!(handle.push(message(3, 1), 100).is_ok());
+        assert!(handle.push(message(4, 1), 100).is_err());
+        let running = tokio::spawn(task.run(FlowId(1)));
+        let mut read = vec![0; 100];
+        peer.read_exact(&mut read).await.unwrap();
+        while handle.push(message(5, 100), 100).is_err() {
+            tokio::task::yield_now().await;
+        }
+        peer.read_exact(&mut read).await.unwrap();
+        drop(handle);
+        running.await.unwrap();
+    }
+
+    #[tokio::test]
+    async fn a_stream_that_is_cut_tells_what_it_has_not_sent() {
+        let (notices_in, mut notices) = mpsc::channel(8);
+        let (handle, task, mut peer) = stream(notices_in).await;
+        assert!(handle.push(message(7, 10), 1000).is_ok());
+        assert!(handle.push(message(8, 10), 1000).is_ok());
+        drop(handle);
+        task.run(FlowId(1)).await;
+        let Some(Notice::Ended(FlowId(1), unsent)) = notices.recv().await else {
+            panic!("no end told");
+        };
+        // The cut may come before or after the write, but each message is either written or told.
+        let mut written = Vec::new();
+        peer.read_to_end(&mut written).await.unwrap();
+        assert_eq!(written.len() + 10 * unsent.len(), 20);
+    }
+
+    #[tokio::test]
+    async fn a_stream_closed_by_its_peer_takes_no_more_messages() {
+        let (notices_in, mut notices) = mpsc::channel(8);
+        let (handle, task, peer) = stream(notices_in).await;
+        assert!(handle.is_open());
+        drop(peer);
+        task.run(FlowId(1)).await;
+        assert!(matches!(notices.recv().await, Some(Notice::Ended(FlowId(1), _))));
+        assert!(!handle.is_open());
+    }
+
+    #[test]
+    fn the_deadline_is_of_the_first_octets_then_of_an_unfinished_message_then_of_silence() {
+        let limits = ConnectionLimits::default();
+        let start = Instant::now();
+        let at = |seconds| start + Duration::from_secs(seconds);
+        let mut deadlines = Deadlines::new(Opener::Peer, &limits, start);
+        assert_eq!(deadlines.due().0, start + limits.sip_first);
+        // A part of a message: its deadline stays where the first part put it.
+        deadlines.note_read(false, true, at(1));
+        deadlines.note_read(false, true, at(9));
+        assert_eq!(deadlines.due().0, at(1) + limits.sip_message);
+        // The end of it.
+        deadlines.note_read(true, false, at(10));
+        assert_eq!(deadlines.due().0, at(10) + limits.sip_idle);
+        // A whole message and a part of the next.
+        deadlines.note_read(true, true, at(20));
+        assert_eq!(deadlines.due().0, at(20) + limits.sip_message);
+        // Who was called need not speak first.
+        let called = Deadlines::new(Opener::Gateway, &limits, start);
+        assert_eq!(called.due().0, start + limits.sip_idle);
+    }
+}
