@@ -10,7 +10,8 @@ use crate::{
 
 use super::{
     Connection, Event, Phase,
-    wire::{Asked, Deadline, DeadlineKey, Transaction},
+    transactions::Transaction,
+    wire::{Asked, Deadline, DeadlineKey},
 };
 
 /// The path of one session.
@@ -103,7 +104,8 @@ impl Connection {
             return self.end_authorization(id);
         }
         if let Some(request) = authorization.client.poll_request() {
-            let transaction = self.wire.fresh_transaction(&[]);
+            let generation = authorization.generation;
+            let transaction = self.wire.expect(id, generation, Asked::Authorization, &[], now);
             let control = &mut self.wire.control;
             let mut writer = Writer::request(control, transaction, "AUTH", &request.to, &request.from);
             if let Some(credentials) = &request.authorization {
@@ -113,9 +115,6 @@ impl Connection {
                 writer.display("Expires", format_args!("{seconds}"));
             }
             writer.end(Flag::Complete);
-            let generation = authorization.generation;
-            self.wire
-                .expect(transaction, id, generation, Asked::Authorization, now);
         }
         if let Some(key) = authorization.renewal.take() {
             self.wire.disarm(&key);

@@ -14,10 +14,12 @@ use crate::{
 
 mod authorization;
 mod congestion;
+mod numbered;
 mod outbox;
 mod reassembly;
 mod reports;
 mod session;
+mod transactions;
 mod vocabulary;
 mod wire;
 
@@ -265,10 +267,12 @@ impl Connection {
             let Some(Entry::Bound(session)) = self.sessions.get_mut(&id) else {
                 continue;
             };
-            session.in_turn = false;
             if session.is_ready(&self.wire) {
                 session.write_chunk(&mut self.wire, out, now);
-                self.take_turn(&id);
+            }
+            session.in_turn = session.is_ready(&self.wire);
+            if session.in_turn {
+                self.turns.push_back(id);
             }
         }
         if self.wire.control.is_empty() && self.wire.control.capacity() > KEPT {

@@ -1,9 +1,6 @@
 //! Outgoing messages of one session, cut into chunks (RFC 4975 §7.1.1).
 
-use std::{
-    collections::{BTreeMap, VecDeque},
-    time::Instant,
-};
+use std::{collections::VecDeque, time::Instant};
 
 use bytes::{Bytes, BytesMut};
 
@@ -14,6 +11,7 @@ use crate::{
 
 use super::{
     Event, FailureReport, OutgoingMessage, Turns,
+    numbered::Numbered,
     reports::duties,
     wire::{Asked, Wire},
 };
@@ -27,7 +25,7 @@ const UNINTERRUPTED: usize = 2048;
 /// Outgoing messages of one session.
 #[derive(Default)]
 pub(super) struct Outbox {
-    messages: BTreeMap<u64, Outgoing>,
+    messages: Numbered<Outgoing>,
     /// Messages with octets left to send, the next one first.
     unsent: VecDeque<u64>,
     /// Those among them that go before the others.
@@ -109,6 +107,9 @@ impl Outbox {
         for queue in [&mut self.interjected, &mut self.unsent] {
             if queue.front() == Some(&number) {
                 queue.pop_front();
+                if queue.is_empty() {
+                    *queue = VecDeque::new();
+                }
                 return;
             }
         }
@@ -144,7 +145,18 @@ impl Outbox {
         let total = message.body.len();
         let end = total.min(outgoing.sent + wire.limits.chunk_out.max(UNINTERRUPTED));
         let body = message.body.get(outgoing.sent..end).unwrap_or_default();
-        let transaction = wire.fresh_transaction(body);
+        let asked = match message.failure_report {
+            FailureReport::Yes => Some(Asked::Chunk { message: number }),
+            FailureReport::Partial => Some(Asked::PartialChunk {
+                message: number,
+                id: message.id,
+            }),
+            FailureReport::No => None,
+        };
+        let transaction = match asked {
+            Some(asked) => wire.expect(sender.session, sender.generation, asked, body, now),
+            None => wire.expect_nothing(body),
+        };
         let mut writer = Writer::request(out, transaction, "SEND", sender.remote, sender.local);
         writer.header("Message-ID", message.id.as_str());
         if message.success_report {
@@ -168,18 +180,10 @@ impl Outbox {
 
         wire.queued = wire.queued.saturating_sub(body.len());
         outgoing.sent = end;
-        let id = message.id;
         match message.failure_report {
             FailureReport::Yes => {
                 outgoing.unanswered += 1;
                 self.unanswered += 1;
-                wire.expect(
-                    transaction,
-                    sender.session,
-                    sender.generation,
-                    Asked::Chunk { message: number },
-                    now,
-                );
             }
             FailureReport::Partial => {
                 if self.partial.len() >= wire.limits.unanswered
@@ -188,8 +192,6 @@ impl Outbox {
                     wire.settle(&oldest);
                 }
                 self.partial.push_back(transaction);
-                let asked = Asked::PartialChunk { message: number, id };
-                wire.expect(transaction, sender.session, sender.generation, asked, now);
             }
             FailureReport::No => {}
         }

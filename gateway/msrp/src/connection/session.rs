@@ -15,6 +15,7 @@ use crate::{
 
 use super::{
     AnswerDue, Event, IncomingMessage, OutgoingMessage, SessionParameters, Turns,
+    numbered::Numbered,
     outbox::{Outbox, Place, Sender},
     reassembly::{Chunk, Partial, Reassembly},
     reports::{duties, is_success_reported},
@@ -39,7 +40,7 @@ pub(super) struct Session {
     local: Path,
     /// The To-Path of requests: through our relays, if there are any, to the peer.
     remote: Path,
-    dues: BTreeMap<u64, Due>,
+    dues: Numbered<Due>,
     accepted: VecDeque<MessageId>,
     reassembly: Reassembly,
     /// Armed while an incoming message is incomplete.
@@ -54,9 +55,16 @@ pub(super) struct Session {
 
 /// A request that the owner must answer.
 struct Due {
-    /// Where it came from, first the request itself, then its duplicates.
-    origins: Vec<Origin>,
+    origin: Origin,
+    /// Where the same message came from again.
+    duplicates: Vec<Origin>,
     message: Option<DueMessage>,
+}
+
+impl Due {
+    fn origins(&self) -> impl Iterator<Item = &Origin> {
+        std::iter::once(&self.origin).chain(&self.duplicates)
+    }
 }
 
 /// Of a SEND.
@@ -71,9 +79,9 @@ impl Session {
         Self {
             id,
             generation: wire.next_serial(),
-            local: Path::single(parameters.local.last().clone()),
             remote: request_path(&parameters.local, &parameters.remote),
-            dues: BTreeMap::new(),
+            local: last_hop(parameters.local),
+            dues: Numbered::default(),
             accepted: VecDeque::new(),
             reassembly: Reassembly::default(),
             reception: None,
@@ -85,8 +93,8 @@ impl Session {
     }
 
     pub(super) fn replace(&mut self, parameters: SessionParameters) {
-        self.local = Path::single(parameters.local.last().clone());
         self.remote = request_path(&parameters.local, &parameters.remote);
+        self.local = last_hop(parameters.local);
     }
 
     /// A SEND or NICKNAME.
@@ -109,7 +117,7 @@ impl Session {
 
     /// Binds the session by a bodiless SEND (RFC 4975 §5.4).
     pub(super) fn open(&mut self, wire: &mut Wire, now: Instant) {
-        let transaction = wire.fresh_transaction(&[]);
+        let transaction = wire.expect(&self.id, self.generation, Asked::Open, &[], now);
         let id = wire.fresh_message_id();
         let mut writer = Writer::request(&mut wire.control, transaction, "SEND", &self.remote, &self.local);
         writer.header("Message-ID", id.as_str());
@@ -119,7 +127,6 @@ impl Session {
             total: Some(0),
         });
         writer.end(Flag::Complete);
-        wire.expect(transaction, &self.id, self.generation, Asked::Open, now);
     }
 
     pub(super) fn send(&mut self, message: OutgoingMessage, place: Place, wire: &mut Wire) {
@@ -153,7 +160,7 @@ impl Session {
             });
             return;
         }
-        let transaction = wire.fresh_transaction(&[]);
+        let transaction = wire.expect(&self.id, self.generation, Asked::Nickname, &[], now);
         let mut writer = Writer::request(
             &mut wire.control,
             transaction,
@@ -164,7 +171,6 @@ impl Session {
         writer.nickname(nickname);
         writer.end(Flag::Complete);
         self.nicknames.insert(transaction, tag);
-        wire.expect(transaction, &self.id, self.generation, Asked::Nickname, now);
     }
 
     /// The owner's answer to a request.
@@ -172,17 +178,15 @@ impl Session {
         let Some(due) = self.dues.remove(&number) else {
             return;
         };
-        for origin in &due.origins {
+        for origin in due.origins() {
             wire.answer(origin, self.local.last(), status);
         }
         let Some(message) = due.message else { return };
         if status.is_success() {
             self.remember(message.id);
         }
-        if is_success_reported(message.success_report, status)
-            && let Some(origin) = due.origins.first()
-        {
-            self.report_success(origin, message.id, message.octets, wire);
+        if is_success_reported(message.success_report, status) {
+            self.report_success(&due.origin, message.id, message.octets, wire);
         }
     }
 
@@ -271,7 +275,7 @@ impl Session {
     /// Settles everything of the session that ends: what we asked for fails with `status`.
     pub(super) fn end(mut self, status: Status, wire: &mut Wire) {
         for due in std::mem::take(&mut self.dues).into_values() {
-            for origin in &due.origins {
+            for origin in due.origins() {
                 wire.answer(origin, self.local.last(), Status::NO_SESSION);
             }
         }
@@ -402,10 +406,10 @@ impl Session {
         }
         let is_same = |due: &&mut Due| due.message.as_ref().is_some_and(|message| message.id == id);
         let due = self.dues.values_mut().find(is_same)?;
-        if due.origins.len() >= DUPLICATES {
+        if due.duplicates.len() + 1 >= DUPLICATES {
             return Some(Some(Status::STOP_SENDING));
         }
-        due.origins.push(origin.clone());
+        due.duplicates.push(origin.clone());
         Some(None)
     }
 
@@ -414,7 +418,8 @@ impl Session {
         self.dues.insert(
             number,
             Due {
-                origins: vec![origin.clone()],
+                origin: origin.clone(),
+                duplicates: Vec::new(),
                 message,
             },
         );
@@ -464,6 +469,14 @@ impl Session {
     }
 }
 
+/// The path of the last hop alone.
+fn last_hop(path: Path) -> Path {
+    match path.hops() {
+        [_] => path,
+        _ => Path::single(path.last().clone()),
+    }
+}
+
 /// The range of a whole message.
 fn whole(octets: u64) -> ByteRange {
     ByteRange {
@@ -500,25 +513,5 @@ fn chunk(id: MessageId, frame: Frame, body: Bytes, range: Option<ByteRange>, ori
         failure_report: frame.failure_report(),
         content_type: frame.headers.content_type.unwrap_or_default(),
         origin: origin.clone(),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::{Uri, connection::Entry};
-
-    /// The session, its place in the connection, two paths and their texts, and the ids it remembers: no more than 1 KiB.
-    #[test]
-    fn an_idle_session_takes_at_most_a_kibibyte() {
-        let place = size_of::<(SessionId, Entry)>() * 12 / 6;
-        let path = size_of::<[usize; 2]>() + size_of::<Uri>() + 70 + 45;
-        let remembered = REMEMBERED * size_of::<MessageId>();
-        let total = size_of::<Session>() + place + 2 * path + remembered;
-        assert!(
-            total <= 1024,
-            "{total}: {} {place} {path} {remembered}",
-            size_of::<Session>()
-        );
     }
 }

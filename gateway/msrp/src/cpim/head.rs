@@ -2,6 +2,8 @@
 
 use memchr::memchr;
 
+use crate::frame::has_control;
+
 use super::{Address, CORE_NAMESPACE, Cpim, CpimFault, escape::unescape};
 
 /// Message headers at most.
@@ -198,9 +200,7 @@ fn header(line: &[u8]) -> Result<Header<'_>, CpimFault> {
 }
 
 fn is_printable(text: &str) -> bool {
-    !text
-        .chars()
-        .any(|character| character.is_ascii_control() && character != '\t')
+    !has_control(text.as_bytes())
 }
 
 fn bare_name(name: &str) -> &str {

@@ -6,12 +6,14 @@ use crate::{Path, Status, connection::FailureReport};
 
 mod decoder;
 mod header;
+mod input;
 mod nickname;
 mod relay;
 mod writer;
 
 pub use crate::ident::TransactionId;
 pub use decoder::Decoder;
+pub(crate) use header::has_control;
 pub use header::{ByteRange, Headers, ReportStatus};
 pub use nickname::{NICKNAME_LIMIT, is_nickname};
 pub(crate) use writer::Writer;
@@ -149,7 +151,7 @@ impl Frame {
             writer.nickname(nickname);
         }
         for (name, value) in &headers.other {
-            writer.header(name, value);
+            writer.other_header(name, value);
         }
         match &self.content {
             Content::Body(body) => {
