@@ -1,6 +1,8 @@
 //! The crate from outside: bytes, commands and time in; bytes, events and deadlines out.
 
 #[cfg(test)]
+mod bodies;
+#[cfg(test)]
 mod conversation;
 #[cfg(test)]
 mod cpim;
@@ -21,9 +23,13 @@ mod peer;
 #[cfg(test)]
 mod rcs_trace;
 #[cfg(test)]
+mod relays;
+#[cfg(test)]
 mod requests;
 #[cfg(test)]
 mod responses;
+#[cfg(test)]
+mod sending;
 #[cfg(test)]
 mod torture;
 #[cfg(test)]
