@@ -11,6 +11,8 @@ mod frames;
 #[cfg(test)]
 mod limits;
 #[cfg(test)]
+mod memory;
+#[cfg(test)]
 mod pair;
 #[cfg(test)]
 mod peer;
