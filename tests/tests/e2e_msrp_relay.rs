@@ -26,7 +26,7 @@ fn rfc4976_5_1_a_relay_refuses_a_wrong_password() -> Result<()> {
     alice.authorize(relay.address(), "wrong", None)?;
     let refused = alice.wait_for(|event| match event {
         Event::Unauthorized { refusal, .. } => Ok(refusal),
-        other => Err(other),
+        other => Err(other.into()),
     })?;
     ensure!(matches!(refused, Refusal::Credentials { .. }), "{refused}");
     Ok(())
@@ -43,7 +43,7 @@ fn rfc4976_5_1_messages_go_both_ways_through_a_relay() -> Result<()> {
 
     // Bob has no relay: the one of Alice connects to him, as to the first hop of his path.
     let listener = TcpListener::bind("127.0.0.1:0")?;
-    let bob_path = Path::single(uri(listener.local_addr()?, "bob56789"));
+    let bob_path = Path::single(uri(listener.local_addr()?, "bob56789")?);
     let alice_path = grant.offered_path(&alice.uri);
     ensure!(alice_path.hops().len() == 2, "{alice_path}");
     alice.command(Command::Open(SessionParameters {
@@ -53,7 +53,7 @@ fn rfc4976_5_1_messages_go_both_ways_through_a_relay() -> Result<()> {
     let mut bob = Endpoint::over(accept(&listener)?, bob_path.last().clone())?;
     let asked = bob.wait_for(|event| match event {
         Event::BindRequested { from, .. } => Ok(from),
-        other => Err(other),
+        other => Err(other.into()),
     })?;
     // The relay has put itself in front of the From-Path: the way back.
     assert_eq!(asked, alice_path);
@@ -63,7 +63,7 @@ fn rfc4976_5_1_messages_go_both_ways_through_a_relay() -> Result<()> {
     }))?;
     alice.wait_for(|event| match event {
         Event::Opened { .. } => Ok(()),
-        other => Err(other),
+        other => Err(other.into()),
     })?;
 
     converse(&mut alice, &mut bob, "to Bob")?;
@@ -98,7 +98,7 @@ fn converse(from: &mut Endpoint, to: &mut Endpoint, text: &str) -> Result<()> {
         // The success REPORT comes the whole way back.
         from.wait_for(|event| match event {
             Event::Reported { status, .. } if status == Status::OK => Ok(()),
-            other => Err(other),
+            other => Err(other.into()),
         })?;
     }
     for number in 10..40 {
@@ -134,7 +134,7 @@ struct Endpoint {
 impl Endpoint {
     fn connect(relay: SocketAddr, session: &str) -> Result<Self> {
         let stream = TcpStream::connect(relay)?;
-        let uri = uri(stream.local_addr()?, session);
+        let uri = uri(stream.local_addr()?, session)?;
         Self::over(stream, uri)
     }
 
@@ -177,7 +177,7 @@ impl Endpoint {
         self.wait_for(|event| match event {
             Event::Authorized { grant, .. } => Ok(Ok(grant)),
             Event::Unauthorized { refusal, .. } => Ok(Err(refusal)),
-            other => Err(other),
+            other => Err(other.into()),
         })?
         .context("the relay refused")
     }
@@ -199,7 +199,7 @@ impl Endpoint {
         let failure = self.wait_for(|event| match event {
             Event::Delivered { tag, .. } if tag == MessageTag(number) => Ok(None),
             Event::Failed { tag, status, .. } if tag == MessageTag(number) => Ok(Some(status)),
-            other => Err(other),
+            other => Err(other.into()),
         })?;
         ensure!(failure.is_none(), "message {number} failed: {failure:?}");
         Ok(())
@@ -209,7 +209,7 @@ impl Endpoint {
     fn receive(&mut self) -> Result<Vec<u8>> {
         let (body, due) = self.wait_for(|event| match event {
             Event::Received { message, due, .. } => Ok((message.body, due)),
-            other => Err(other),
+            other => Err(other.into()),
         })?;
         let status = Status::OK;
         self.command(Command::Answer { due, status })?;
@@ -222,7 +222,7 @@ impl Endpoint {
     }
 
     /// Waits for the first event that the question has an answer to; others are kept.
-    fn wait_for<T>(&mut self, question: impl Fn(Event) -> Result<T, Event>) -> Result<T> {
+    fn wait_for<T>(&mut self, question: impl Fn(Event) -> Result<T, Box<Event>>) -> Result<T> {
         let deadline = Instant::now() + PATIENCE;
         while Instant::now() < deadline {
             let fresh = std::iter::from_fn(|| self.connection.poll_event());
@@ -235,7 +235,7 @@ impl Endpoint {
                 }
                 match question(event) {
                     Ok(found) => answer = Some(found),
-                    Err(other) => self.events.push(other),
+                    Err(other) => self.events.push(*other),
                 }
             }
             if let Some(answer) = answer {
@@ -287,6 +287,6 @@ fn accept(listener: &TcpListener) -> Result<TcpStream> {
     }
 }
 
-fn uri(address: SocketAddr, session: &str) -> Uri {
-    format!("msrp://{address}/{session};tcp").parse().unwrap()
+fn uri(address: SocketAddr, session: &str) -> Result<Uri> {
+    Ok(format!("msrp://{address}/{session};tcp").parse()?)
 }

@@ -27,6 +27,8 @@ pub(super) struct Wire {
     pub(super) events: VecDeque<Event>,
     /// Octets of messages that wait for `poll_transmit`.
     pub(super) queued: usize,
+    /// Octets held of what the peer sent to all sessions, as [`Limits::incoming`] counts them.
+    pub(super) incoming: usize,
     rng: ChaCha12Rng,
     transactions: BTreeMap<TransactionId, Transaction>,
     deadlines: BTreeMap<DeadlineKey, Deadline>,
@@ -97,6 +99,7 @@ impl Wire {
             control: BytesMut::new(),
             events: VecDeque::new(),
             queued: 0,
+            incoming: 0,
             rng: ChaCha12Rng::from_seed(seed),
             transactions: BTreeMap::new(),
             deadlines: BTreeMap::new(),
@@ -226,6 +229,7 @@ impl Wire {
         self.transactions = BTreeMap::new();
         self.deadlines = BTreeMap::new();
         self.queued = 0;
+        self.incoming = 0;
     }
 }
 

@@ -7,7 +7,7 @@
 //! | `chatroom` (RFC 7701 §8) | [`Chatroom`] |
 //! | `setup` (RFC 4145, RFC 6135) | [`Setup`], decided by [`opener`] |
 //! | `msrp-cema` (RFC 6714) | a flag, decided by [`cema`] |
-//! | `file-selector`, `file-transfer-id`, `file-disposition`, `file-date`, `file-icon`, `file-range` (RFC 5547) | [`file`] |
+//! | `file-selector`, `file-transfer-id`, `file-disposition`, `file-date`, `file-icon`, `file-range` (RFC 5547) | [`mod@file`] |
 //!
 //! Values are read leniently and written strictly.
 

@@ -239,7 +239,11 @@ impl ConnectionTask {
             | Event::NicknameAnswered { .. }
             | Event::Delivered { .. }
             | Event::Failed { .. }
-            | Event::Reported { .. } => {}
+            | Event::Reported { .. }
+            | Event::Congested { .. }
+            | Event::Eased { .. }
+            | Event::Authorized { .. }
+            | Event::Unauthorized { .. } => {}
         }
     }
 
@@ -266,6 +270,9 @@ impl ConnectionTask {
             Command::Unbind(session) => self.release(&session.clone()),
             Command::RefuseBind { .. }
             | Command::Send { .. }
+            | Command::Interject { .. }
+            | Command::Arrange { .. }
+            | Command::Authorize(_)
             | Command::Report { .. }
             | Command::Nickname { .. }
             | Command::Answer { .. }
