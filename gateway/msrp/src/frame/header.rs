@@ -184,7 +184,7 @@ fn byte_range(text: &str) -> Option<ByteRange> {
 }
 
 /// `1*DIGIT` that fits 64 bits.
-pub(super) fn number(text: &str) -> Option<u64> {
+pub(crate) fn number(text: &str) -> Option<u64> {
     let digits = !text.is_empty() && text.bytes().all(|octet| octet.is_ascii_digit());
     if digits { text.parse().ok() } else { None }
 }

@@ -12,6 +12,7 @@ mod writer;
 
 pub use crate::ident::TransactionId;
 pub use decoder::Decoder;
+pub(crate) use header::number;
 pub use header::{ByteRange, Headers, ReportStatus};
 pub use nickname::{NICKNAME_LIMIT, is_nickname};
 pub(crate) use writer::Writer;
