@@ -11,6 +11,7 @@ mod grammar;
 
 use std::fmt;
 
+use frame::Ear;
 pub use frame::{Frame, Head};
 
 /// Where octets depart from the rules.
@@ -44,20 +45,21 @@ pub struct Verdict {
 /// Judges the octets of one direction of a connection, from its start.
 #[must_use]
 pub fn check(octets: &[u8]) -> Verdict {
-    let reading = frame::read(octets);
+    let reading = frame::read(octets, Ear::Strict);
     let mut faults = reading.faults;
     conversation::check_messages(&reading.frames, &mut faults);
     verdict(faults, reading.frames.len(), reading.unfinished)
 }
 
-/// Judges what one side of a connection wrote, also as the answer to what it heard. The octets heard are judged for nothing:
-/// reading them ends in silence where they cannot be read.
+/// Judges what one side of a connection wrote, also as the answer to what it heard. The octets heard are not judged, and
+/// are read as far as frames can be made out in them.
 #[must_use]
 pub fn check_conversation(written: &[u8], heard: &[u8]) -> Verdict {
-    let reading = frame::read(written);
+    let reading = frame::read(written, Ear::Strict);
     let mut faults = reading.faults;
     conversation::check_messages(&reading.frames, &mut faults);
-    conversation::check_answers(&reading.frames, &frame::read(heard).frames, &mut faults);
+    let heard = frame::read(heard, Ear::Forgiving).frames;
+    conversation::check_answers(&reading.frames, &heard, &mut faults);
     verdict(faults, reading.frames.len(), reading.unfinished)
 }
 

@@ -19,7 +19,8 @@ const ROUTES: usize = 16;
 /// What the sender of a message asks for in its CPIM headers.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Request {
-    /// Message-ID, which the notification repeats. Without one nothing can be notified.
+    /// Message-ID, which the notification repeats. Without one nothing can be notified; an empty one, or one with characters that
+    /// XML cannot carry, is none.
     pub message_id: Option<String>,
     /// Disposition-Notification.
     pub dispositions: Dispositions,
@@ -191,7 +192,10 @@ impl Request {
         };
         let routes = message.extensions(NAMESPACE, "IMDN-Record-Route");
         Self {
-            message_id: one("Message-ID").map(|id| id.trim().to_owned()),
+            message_id: one("Message-ID")
+                .map(str::trim)
+                .filter(|id| is_id(id))
+                .map(str::to_owned),
             dispositions,
             original_to: one("Original-To").and_then(uri),
             record_route: routes.filter_map(uri).take(ROUTES).collect(),
@@ -329,6 +333,14 @@ impl Imdn {
 pub fn is_imdn(message: &Cpim) -> bool {
     let bare = message.content_type.split(';').next().unwrap_or_default();
     bare.trim().eq_ignore_ascii_case(CONTENT_TYPE)
+}
+
+/// Whether a notification can repeat this Message-ID unchanged.
+fn is_id(text: &str) -> bool {
+    !text.is_empty()
+        && text
+            .chars()
+            .all(|character| xml::is_char(character) && !character.is_control())
 }
 
 /// The URI of an address, with or without angle brackets.

@@ -89,7 +89,7 @@ pub(crate) fn escaped(text: &str) -> String {
 }
 
 /// XML 1.0 §2.2 `Char`.
-fn is_char(character: char) -> bool {
+pub(crate) fn is_char(character: char) -> bool {
     matches!(character, '\t' | '\n' | '\r' | ' '..='\u{D7FF}' | '\u{E000}'..='\u{FFFD}' | '\u{10000}'..)
 }
 

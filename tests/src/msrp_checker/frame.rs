@@ -76,13 +76,22 @@ pub(super) struct Reading {
     pub(super) unfinished: usize,
 }
 
+/// How header lines are read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Ear {
+    /// A line that breaks the grammar ends the reading.
+    Strict,
+    /// A line is taken as well as can be: what another side wrote is not judged.
+    Forgiving,
+}
+
 /// Reads to the end, or to the first place where it cannot be told where a frame ends.
-pub(super) fn read(octets: &[u8]) -> Reading {
+pub(super) fn read(octets: &[u8], ear: Ear) -> Reading {
     let mut reading = Reading::default();
     let mut offset = 0;
     while offset < octets.len() {
         let rest = octets.get(offset..).unwrap_or_default();
-        match take(rest, offset, &mut reading.faults) {
+        match take(rest, offset, ear, &mut reading.faults) {
             Ok(Some((frame, length))) => {
                 check(&frame, &mut reading.faults);
                 reading.frames.push(frame);
@@ -102,7 +111,12 @@ pub(super) fn read(octets: &[u8]) -> Reading {
 }
 
 /// The first frame of `octets` and its length; `None` if it does not end. An error tells what makes the rest unreadable.
-fn take(octets: &[u8], offset: usize, faults: &mut Faults) -> Result<Option<(Frame, usize)>, String> {
+fn take(
+    octets: &[u8],
+    offset: usize,
+    ear: Ear,
+    faults: &mut Faults,
+) -> Result<Option<(Frame, usize)>, String> {
     let Some((start, mut at)) = line(octets, 0)? else {
         return Ok(None);
     };
@@ -126,7 +140,10 @@ fn take(octets: &[u8], offset: usize, faults: &mut Faults) -> Result<Option<(Fra
         if let Some(flag) = text.strip_prefix(b"-------") {
             break end_flag(flag, &transaction)?;
         }
-        headers.push(header(text)?);
+        headers.push(match ear {
+            Ear::Strict => header(text)?,
+            Ear::Forgiving => roughly(text),
+        });
     };
     let mut hops = |position: usize, name: &str| {
         let (key, value) = headers.get(position).cloned().unwrap_or_default();
@@ -207,6 +224,13 @@ fn header(text: &[u8]) -> Result<(String, String), String> {
     } else {
         Err(shown())
     }
+}
+
+/// Name and value of a line, whatever it holds.
+fn roughly(text: &[u8]) -> (String, String) {
+    let line = String::from_utf8_lossy(text);
+    let (name, value) = line.split_once(':').unwrap_or((&line, ""));
+    (name.trim().to_owned(), value.trim().to_owned())
 }
 
 fn end_flag(text: &[u8], transaction: &str) -> Result<char, String> {

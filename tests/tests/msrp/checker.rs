@@ -365,6 +365,21 @@ fn rfc4975_7_2_responses_answer_requests() {
 }
 
 #[test]
+fn answers_to_malformed_requests_are_answers() {
+    let malformed = request(
+        "NICKNAME",
+        "transact0001",
+        "Use-Nickname:\"a\u{7}b\r\n: \r\n",
+        '$',
+    );
+    assert_eq!(
+        answered(&malformed, &response("transact0001", "424 Malformed Nickname")),
+        [""; 0]
+    );
+    assert_eq!(check(malformed.as_bytes()).deviations.len(), 1);
+}
+
+#[test]
 fn rfc4975_7_1_3_reports_are_on_what_was_heard() {
     let heard = whole("text/plain", "Hi").replace("Byte", "Success-Report: yes\r\nByte");
     assert_eq!(answered(&heard, &report(REPORTED)), [""; 0]);

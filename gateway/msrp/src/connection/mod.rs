@@ -349,8 +349,12 @@ impl Connection {
             Some(Entry::Bound(session)) => {
                 session.handle_request(frame, method, &mut self.wire, now);
             }
-            Some(Entry::Waiting(waiting)) if waiting.octets + weight <= self.wire.limits.reassembly => {
+            Some(Entry::Waiting(waiting))
+                if waiting.octets + weight <= self.wire.limits.reassembly
+                    && self.wire.incoming + weight <= self.wire.limits.incoming =>
+            {
                 waiting.octets += weight;
+                self.wire.incoming += weight;
                 waiting.frames.push(frame);
             }
             Some(Entry::Waiting(_)) => self.answer(&frame, Status::STOP_SENDING),
@@ -365,11 +369,15 @@ impl Connection {
         if self.phase != Phase::Open || self.sessions.len() >= self.wire.limits.sessions {
             return self.answer(&frame, Status::NO_SESSION);
         }
+        let octets = frame.weight();
+        if self.wire.incoming + octets > self.wire.limits.incoming {
+            return self.answer(&frame, Status::STOP_SENDING);
+        }
+        self.wire.incoming += octets;
         self.wire.emit(Event::BindRequested {
             session: id.clone(),
             from: frame.from.clone(),
         });
-        let octets = frame.weight();
         self.sessions.insert(
             id,
             Entry::Waiting(Waiting {
@@ -467,6 +475,7 @@ impl Connection {
             Some(Entry::Bound(session)) => session.replace(parameters),
             Some(Entry::Waiting(waiting)) => {
                 let frames = std::mem::take(&mut waiting.frames);
+                self.wire.incoming = self.wire.incoming.saturating_sub(waiting.octets);
                 self.establish(&id, parameters);
                 for frame in frames {
                     self.handle_frame(frame, now);
@@ -551,6 +560,7 @@ impl Connection {
                     .add(id.clone(), Status::NO_SESSION, self.wire.limits.sessions);
             }
             Some(Entry::Waiting(waiting)) => {
+                self.wire.incoming = self.wire.incoming.saturating_sub(waiting.octets);
                 for frame in waiting.frames {
                     self.wire.answer(&Origin::of(&frame), frame.to.last(), status);
                 }

@@ -43,6 +43,8 @@ pub(super) struct Session {
     dues: Numbered<Due>,
     accepted: VecDeque<MessageId>,
     reassembly: Reassembly,
+    /// Octets of the reassembly that are in [`Wire::incoming`].
+    counted: usize,
     /// Armed while an incoming message is incomplete.
     reception: Option<DeadlineKey>,
     nicknames: BTreeMap<TransactionId, MessageTag>,
@@ -84,6 +86,7 @@ impl Session {
             dues: Numbered::default(),
             accepted: VecDeque::new(),
             reassembly: Reassembly::default(),
+            counted: 0,
             reception: None,
             nicknames: BTreeMap::new(),
             outbox: Outbox::default(),
@@ -279,6 +282,7 @@ impl Session {
                 wire.answer(origin, self.local.last(), Status::NO_SESSION);
             }
         }
+        wire.incoming = wire.incoming.saturating_sub(self.counted);
         self.outbox.fail_all(status, &self.id, wire);
         for tag in std::mem::take(&mut self.nicknames).into_values() {
             wire.emit(Event::NicknameAnswered {
@@ -357,6 +361,10 @@ impl Session {
         let expires = later(now, wire.limits.chunk_reception);
         match self.reassembly.add(chunk, &wire.limits, expires) {
             Ok(Some(message)) => self.received(message, origin, wire),
+            Ok(None) if self.incoming(wire) > wire.limits.incoming => {
+                self.reassembly.remove(&id);
+                Some(Status::STOP_SENDING)
+            }
             Ok(None) => Some(Status::OK),
             Err(status) => Some(status),
         }
@@ -453,8 +461,15 @@ impl Session {
         }
     }
 
-    /// Keeps one deadline armed while some incoming message is incomplete.
+    /// What all sessions of the connection hold, with what has been added here since it was counted.
+    fn incoming(&self, wire: &Wire) -> usize {
+        wire.incoming.saturating_sub(self.counted) + self.reassembly.octets()
+    }
+
+    /// Keeps the connection's count true, and one deadline armed while some incoming message is incomplete.
     fn watch_reception(&mut self, wire: &mut Wire) {
+        wire.incoming = self.incoming(wire);
+        self.counted = self.reassembly.octets();
         let next = self.reassembly.next_expiry();
         match (&self.reception, next) {
             (Some(key), Some(instant)) if key.0 <= instant => {}

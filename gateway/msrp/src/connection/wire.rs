@@ -35,6 +35,8 @@ pub(super) struct Wire {
     pub(super) events: VecDeque<Event>,
     /// Octets of messages that wait for `poll_transmit`.
     pub(super) queued: usize,
+    /// Octets held of what the peer sent to all sessions, as [`Limits::incoming`] counts them.
+    pub(super) incoming: usize,
     rng: ChaCha12Rng,
     transactions: Transactions,
     /// All but those of transactions.
@@ -97,6 +99,7 @@ impl Wire {
             control: BytesMut::new(),
             events: VecDeque::new(),
             queued: 0,
+            incoming: 0,
             rng: ChaCha12Rng::from_seed(seed),
             transactions: Transactions::default(),
             deadlines: BTreeMap::new(),
@@ -226,6 +229,7 @@ impl Wire {
         self.transactions = Transactions::default();
         self.deadlines = BTreeMap::new();
         self.queued = 0;
+        self.incoming = 0;
     }
 }
 

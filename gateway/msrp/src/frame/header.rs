@@ -258,7 +258,7 @@ fn leading_number(text: &[u8]) -> Option<(u64, &[u8])> {
 }
 
 /// `1*DIGIT` that fits 64 bits.
-pub(super) fn number(text: &str) -> Option<u64> {
+pub(crate) fn number(text: &str) -> Option<u64> {
     match leading_number(text.as_bytes())? {
         (number, []) => Some(number),
         _ => None,

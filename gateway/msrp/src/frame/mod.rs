@@ -13,8 +13,8 @@ mod writer;
 
 pub use crate::ident::TransactionId;
 pub use decoder::Decoder;
-pub(crate) use header::has_control;
 pub use header::{ByteRange, Headers, ReportStatus};
+pub(crate) use header::{has_control, number};
 pub use nickname::{NICKNAME_LIMIT, is_nickname};
 pub(crate) use writer::Writer;
 

@@ -5,6 +5,7 @@ use std::{fmt, str::FromStr};
 use jiff::{Timestamp, fmt::rfc2822};
 
 use super::SdpFault;
+use crate::frame::number;
 
 /// `a=file-selector` (RFC 5547 §6): what is known of the file. Empty, it only says that RFC 5547 is understood (§8.5).
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -348,11 +349,6 @@ fn media_type_text(media_type: &str) -> String {
         text.push(character);
     }
     text
-}
-
-fn number(text: &str) -> Option<u64> {
-    let digits = !text.is_empty() && text.bytes().all(|octet| octet.is_ascii_digit());
-    if digits { text.parse().ok() } else { None }
 }
 
 /// `token` of RFC 4566 §9.

@@ -174,6 +174,20 @@ fn rfc5438_7_1_1_what_a_message_asks_for() {
 }
 
 #[test]
+fn rfc5438_6_3_a_message_id_that_no_notification_can_repeat_is_none() {
+    for id in ["", "  ", "\\u0000", "a\\u0000b", "a\\u0085b", "\\ufffe"] {
+        let head = format!("NS: imdn <urn:ietf:params:imdn>\r\nimdn.Message-ID: {id}\r\n");
+        let head = head + "imdn.Disposition-Notification: positive-delivery\r\n\r\n\r\nx";
+        let message = Cpim::parse(head.as_bytes()).unwrap();
+        assert_eq!(Request::of(&message).message_id, None, "{id}");
+        assert_eq!(
+            Imdn::about(&message, Notification::Delivery(Delivery::Delivered)),
+            None
+        );
+    }
+}
+
+#[test]
 fn rfc5438_7_2_1_notifications_are_given_when_asked_for() {
     for (notification, given) in [
         (Notification::Delivery(Delivery::Delivered), true),

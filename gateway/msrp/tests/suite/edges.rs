@@ -18,7 +18,7 @@ struct Edge {
     works: fn(&mut Peer, usize) -> bool,
 }
 
-const EDGES: [Edge; 15] = [
+const EDGES: [Edge; 16] = [
     Edge {
         field: "start_line",
         need: 100,
@@ -79,6 +79,12 @@ const EDGES: [Edge; 15] = [
         // The octet, those before it, the type, and what an open message counts besides.
         need: 1000 + "text/plain".len() + 512,
         set: |limits, value| limits.reassembly = value,
+        works: |peer, _| is_kept(peer, "m001", "1000-*/*"),
+    },
+    Edge {
+        field: "incoming",
+        need: 1000 + "text/plain".len() + 512,
+        set: |limits, value| limits.incoming = value,
         works: |peer, _| is_kept(peer, "m001", "1000-*/*"),
     },
     Edge {
@@ -167,13 +173,14 @@ fn most_held(limits: &Limits) -> usize {
         message: _,
         open_messages: _,
         reassembly,
+        incoming,
         sessions,
         outgoing: _,
         unanswered: _,
         transaction: _,
         chunk_reception: _,
     } = *limits;
-    reassembly * sessions + chunk_in.max(start_line).max(header_line) + 44
+    incoming.min(reassembly * sessions) + chunk_in.max(start_line).max(header_line) + 44
 }
 
 fn milliseconds(number: usize) -> Duration {

@@ -17,6 +17,8 @@ mod fuzzed;
 #[cfg(test)]
 mod limits;
 #[cfg(test)]
+mod memory;
+#[cfg(test)]
 mod pair;
 #[cfg(test)]
 mod peer;

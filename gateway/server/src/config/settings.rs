@@ -390,6 +390,7 @@ limits! {
         message: usize = "human::octets",
         open_messages: usize = "human::count",
         reassembly: usize = "human::octets",
+        incoming: usize = "human::octets",
         sessions: usize = "human::count",
         outgoing: usize = "human::octets",
         unanswered: usize = "human::count",

@@ -22,6 +22,7 @@ const LIMITS: Limits = Limits {
     message: 4096,
     open_messages: 2,
     reassembly: 16 * 1024,
+    incoming: 24 * 1024,
     sessions: 3,
     outgoing: 16 * 1024,
     unanswered: 3,
@@ -405,8 +406,8 @@ impl Stage {
     }
 
     fn check(&mut self) {
-        // Each session's share, and the line or body that is being read.
-        let incoming = LIMITS.sessions.max(SESSIONS.len()) * LIMITS.reassembly + LIMITS.chunk_in + 64;
+        // And the line or body that is being read.
+        let incoming = LIMITS.incoming + LIMITS.chunk_in + 64;
         assert!(self.connection.incoming_octets() <= incoming);
         // Dues that the owner has not answered are his; the connection's own are bounded per session.
         if self.dues.len() > 256 {

@@ -15,6 +15,7 @@ const LIMITS: Limits = Limits {
     message: 2048,
     open_messages: 4,
     reassembly: 8192,
+    incoming: 8192,
     sessions: 4,
     outgoing: 8192,
     unanswered: 4,
