@@ -4,6 +4,7 @@ use std::time::Instant;
 
 use super::{
     Endpoint,
+    authentication::answers_in,
     client::{ClientId, Failure, Purpose},
     command::{DialogId, InviteParameters, Reason},
     compose,
@@ -161,6 +162,7 @@ impl Endpoint {
             return self.unusable_answer(id);
         };
         let (mut ack, hop) = dialog.ack(cseq.number);
+        ack.headers.0.extend(answers_in(invite));
         self.sign(&mut ack);
         self.send_ack(client, tag, ack, hop);
         match self.calling_mut(id) {

@@ -26,6 +26,8 @@ pub(super) enum Timer {
     Notifier(SubscriptionId),
     /// A subscription of ours: its refresh, or the end of the wait for a NOTIFY.
     Subscriber(SubscriptionId),
+    /// The registration: its refresh, or another attempt.
+    Registration,
 }
 
 #[derive(Debug, Default)]
