@@ -426,6 +426,7 @@ limits! {
         transactions: usize = "human::count",
         dialogs: usize = "human::count",
         subscription: (Duration, Duration) = "human::duration_range",
+        session: (Duration, Duration) = "human::duration_range",
     }
 }
 

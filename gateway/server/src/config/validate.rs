@@ -459,7 +459,7 @@ impl Check<'_> {
 
     fn limits(&mut self, settings: &Settings) {
         let limits = &settings.limits;
-        let rules: [(&[&str], bool, &str, &str); 7] = [
+        let rules: [(&[&str], bool, &str, &str); 9] = [
             (
                 &["limits", "mapping", "reflection"],
                 limits.mapping.reflection < limits.msrp.transaction,
@@ -471,6 +471,18 @@ impl Check<'_> {
                 limits.sip.subscription.0 <= limits.sip.subscription.1,
                 "the shortest lifetime is longer than the longest",
                 "write them as [\"60s\", \"1h\"]",
+            ),
+            (
+                &["limits", "sip", "session"],
+                limits.sip.session.0 <= limits.sip.session.1,
+                "the shortest interval is longer than the longest",
+                "write them as [\"90s\", \"30m\"]",
+            ),
+            (
+                &["limits", "sip", "session"],
+                limits.sip.session.0 >= Duration::from_secs(90),
+                "less than 90 s",
+                "RFC 4028 §4 forbids it: choose more",
             ),
             (
                 &["limits", "msrp", "chunk_out"],

@@ -43,12 +43,14 @@ pub(super) struct Identity {
     used: Option<(String, u32)>,
 }
 
-/// What a request has answered so far.
+/// What responses have made a request be repeated for.
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct Answered {
     total: u8,
     server: bool,
     proxy: bool,
+    /// A longer session interval was asked for, as a 422 wanted.
+    pub(super) interval: bool,
 }
 
 impl Endpoint {
@@ -118,7 +120,7 @@ impl Endpoint {
     }
 
     /// RFC 3261 §22.2: the repeated request has the next sequence number, which its dialog must know of.
-    fn advance_cseq(&mut self, request: &mut Request) -> Option<()> {
+    pub(super) fn advance_cseq(&mut self, request: &mut Request) -> Option<()> {
         let cseq: CSeq = request.headers.get("CSeq")?.parse().ok()?;
         let number = match self.dialogs.of_own_request(request) {
             Some(dialog) => dialog.next_cseq(),

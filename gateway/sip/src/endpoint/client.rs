@@ -42,6 +42,8 @@ pub(super) enum Purpose {
     Notify(SubscriptionId),
     /// The SUBSCRIBE or REFER of a subscription of ours.
     Subscribe(SubscriptionId),
+    /// The UPDATE or re-INVITE that refreshes a session.
+    Refresh(DialogId),
     /// The REGISTER of the registration.
     Register,
     /// Nobody: CANCEL, the BYE of a dialog already given up.
@@ -321,7 +323,10 @@ impl Endpoint {
             self.next_attempt(id, now);
             return;
         }
-        if !was_answered && self.answer_challenge(id, &response, step.over, now) {
+        if !was_answered
+            && (self.answer_challenge(id, &response, step.over, now)
+                || self.ask_for_longer(id, &response, step.over, now))
+        {
             return;
         }
         let purpose = self.clients.table.get(&id).map(|client| client.purpose);

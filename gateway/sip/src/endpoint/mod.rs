@@ -3,7 +3,7 @@
 //! From the wire inwards: [`received`] and [`compose`] read and write headers; [`transaction`] holds the machines of RFC 3261 §17,
 //! [`client`] and [`server`] their messages and addresses; [`dialog`] and [`route`] say where requests go; [`uas`] receives requests and
 //! hands them to the usages [`invite_usage`] and [`calling`], [`notifier`], [`subscriber`] and [`refer`]. [`authentication`] answers challenges to requests of
-//! ours, [`registration`] keeps a trunk registered.
+//! ours, [`registration`] keeps a trunk registered, [`session_timer`] refreshes sessions.
 
 mod authentication;
 mod calling;
@@ -21,6 +21,7 @@ mod refer;
 mod registration;
 mod route;
 mod server;
+mod session_timer;
 mod subscriber;
 mod timers;
 mod tokens;
@@ -237,6 +238,7 @@ impl Endpoint {
                 Timer::Unanswered(id) => self.handle_unanswered(id, now),
                 Timer::Notifier(id) => self.handle_notifier_timeout(id, now),
                 Timer::Subscriber(id) => self.handle_subscriber_timeout(id, now),
+                Timer::Session(id) => self.handle_session_timeout(id, now),
                 Timer::Registration => self.handle_registration_timeout(now),
             }
         }
@@ -345,6 +347,7 @@ impl Endpoint {
             Purpose::Subscribe(id) => {
                 self.subscribe_answered(client, id, response, flow, now);
             }
+            Purpose::Refresh(id) => self.refresh_answered(client, id, response, now),
             Purpose::Register if is_final => self.register_answered(client, response, now),
             Purpose::Bye(_) | Purpose::Notify(_) | Purpose::Register | Purpose::Nobody => {}
         }
@@ -356,6 +359,7 @@ impl Endpoint {
             Purpose::Bye(id) => self.bye_concluded(id),
             Purpose::Notify(id) => self.notify_concluded(id, false, now),
             Purpose::Subscribe(id) => self.subscribe_failed(id, failure),
+            Purpose::Refresh(id) => self.refresh_failed(client, id, failure, now),
             Purpose::Register => self.register_failed(client, failure, now),
             Purpose::Nobody => {}
         }

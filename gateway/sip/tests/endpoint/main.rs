@@ -17,4 +17,5 @@ mod pair;
 mod registration;
 mod requests;
 mod scene;
+mod session_timer;
 mod subscriber;
