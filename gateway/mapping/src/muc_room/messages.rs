@@ -2,7 +2,6 @@
 
 use std::time::Instant;
 
-use bytes::Bytes;
 use msrp::{
     AnswerDue, FailureReport, IncomingMessage, SessionId, Status,
     cpim::{Address, Cpim},
@@ -17,6 +16,7 @@ use crate::{
     ConnectionId, Gateway,
     offer::media_type,
     refusal::Refusal,
+    rendering,
     session::{Media, Phase, PrivateSender, SentPrivately, Session, SessionKey, Unreflected},
     timers::Timer,
 };
@@ -290,15 +290,12 @@ impl Gateway {
             return;
         };
         let history = session.history;
-        let Some(body) = &message.body else {
-            // XEP-0045 §8.1: a subject without body and thread is the room's subject, and ends the history.
-            if let (Some(subject), false) = (&message.subject, message.has_thread) {
-                session.history = false;
-                let room = session.room.clone();
-                self.subject(&room, subject.clone(), now);
-            }
-            return;
-        };
+        // XEP-0045 §8.1: a subject without body and thread is the room's subject, and ends the history.
+        if let (Some(subject), None, false) = (&message.subject, &message.body, message.has_thread) {
+            session.history = false;
+            let room = session.room.clone();
+            return self.subject(&room, subject.clone(), now);
+        }
         let nickname = message
             .from
             .resource()
@@ -311,6 +308,9 @@ impl Gateway {
             }
             return;
         }
+        let Some(text) = rendering::text(message, &self.config.texts) else {
+            return;
+        };
         let stamp = delay.and_then(|delay| delay.stamp.parse().ok());
         let Some(room) = self.rooms.get(&session.room) else {
             return;
@@ -332,7 +332,7 @@ impl Gateway {
             date_time: Some(stamp.unwrap_or_else(|| self.wall(now))),
             other: Vec::new(),
             content_type: PLAIN.to_owned(),
-            content: Bytes::copy_from_slice(body.as_bytes()),
+            content: text.into(),
         };
         let outgoing = self.outgoing(&cpim);
         self.send_to_user(key, outgoing, now);
@@ -353,7 +353,10 @@ impl Gateway {
         let Some(session) = self.sessions.get(key) else {
             return;
         };
-        let (Some(body), Some(nickname)) = (&message.body, message.from.resource()) else {
+        let (Some(text), Some(nickname)) = (
+            rendering::text(&message, &self.config.texts),
+            message.from.resource(),
+        ) else {
             return;
         };
         let sender = PrivateSender {
@@ -364,7 +367,7 @@ impl Gateway {
         if !session.chatroom.private_messages {
             return self.bounce_private(sender, Status::PRIVATE_UNSUPPORTED);
         }
-        let cpim = self.private_cpim(session, nickname.as_str(), body, now);
+        let cpim = self.private_cpim(session, nickname.as_str(), text, now);
         let Some(cpim) = cpim else { return };
         let outgoing = self.outgoing(&cpim);
         if let Some(session) = self.sessions.get_mut(key) {
@@ -373,7 +376,7 @@ impl Gateway {
         self.send_to_user(key, outgoing, now);
     }
 
-    fn private_cpim(&self, session: &Session, nickname: &str, body: &str, now: Instant) -> Option<Cpim> {
+    fn private_cpim(&self, session: &Session, nickname: &str, text: String, now: Instant) -> Option<Cpim> {
         let room = self.rooms.get(&session.room)?;
         Some(Cpim {
             from: Some(Address {
@@ -387,7 +390,7 @@ impl Gateway {
             date_time: Some(self.wall(now)),
             other: Vec::new(),
             content_type: PLAIN.to_owned(),
-            content: Bytes::copy_from_slice(body.as_bytes()),
+            content: text.into(),
         })
     }
 

@@ -115,6 +115,8 @@ pub struct CoreConfig {
     pub answer: mapping::AnswerRule,
     /// History stanzas asked for.
     pub history: u32,
+    /// What else than plain texts SIP users are shown.
+    pub texts: mapping::Texts,
     /// Bounds.
     pub limits: mapping::Limits,
 }
@@ -152,6 +154,7 @@ impl Config {
             msrp: advertised(self.msrp.advertise.as_ref(), msrp),
             answer: self.core.answer,
             history: self.core.history,
+            texts: self.core.texts.clone(),
             limits: self.core.limits.clone(),
         }
     }

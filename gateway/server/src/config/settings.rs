@@ -22,6 +22,9 @@ pub struct Settings {
     pub msrp: MsrpSettings,
     /// How SIP users enter rooms.
     pub entering: EnteringSettings,
+    /// What else than plain texts SIP users are shown.
+    #[serde(with = "Texts")]
+    pub texts: mapping::Texts,
     /// Host look-ups.
     pub dns: DnsSettings,
     /// The log.
@@ -331,8 +334,8 @@ enum Answer {
     AtOnce,
 }
 
-/// Lists the keys of a machine's limits: name, type, how it is written. Defaults are the machine's.
-macro_rules! limits {
+/// Lists the keys of a machine's settings: name, type, how it is written. Defaults are the machine's.
+macro_rules! of_a_machine {
     ($path:literal as $name:ident: $remote:ty { $($field:ident: $kind:ty = $with:literal,)* }) => {
         #[derive(Serialize, Deserialize)]
         #[serde(remote = $path, default, deny_unknown_fields)]
@@ -348,7 +351,20 @@ macro_rules! limits {
     };
 }
 
-limits! {
+of_a_machine! {
+    "mapping::Texts" as Texts: mapping::Texts {
+        actions: bool = "human::switch",
+        corrections: bool = "human::switch",
+        replies: bool = "human::switch",
+        reactions: bool = "human::switch",
+        retractions: bool = "human::switch",
+        links: bool = "human::switch",
+        encrypted: bool = "human::switch",
+        languages: Vec<String> = "list",
+    }
+}
+
+of_a_machine! {
     "mapping::Limits" as MappingLimits: mapping::Limits {
         admission: Duration = "human::duration",
         media: Duration = "human::duration",
@@ -363,7 +379,7 @@ limits! {
     }
 }
 
-limits! {
+of_a_machine! {
     "sip::Limits" as SipLimits: sip::Limits {
         message: usize = "human::octets",
         head: usize = "human::octets",
@@ -376,7 +392,7 @@ limits! {
     }
 }
 
-limits! {
+of_a_machine! {
     "msrp::Limits" as MsrpLimits: msrp::Limits {
         start_line: usize = "human::octets",
         header_line: usize = "human::octets",
@@ -394,7 +410,7 @@ limits! {
     }
 }
 
-limits! {
+of_a_machine! {
     "xmpp::Limits" as XmppLimits: xmpp::Limits {
         depth: usize = "human::count",
         attribute: usize = "human::octets",
@@ -428,4 +444,15 @@ fn one_or_more<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<String>
         }
     }
     deserializer.deserialize_any(OneOrMore)
+}
+
+/// `#[serde(with = …)]` for what [`one_or_more`] reads.
+mod list {
+    use serde::{Serialize, Serializer};
+
+    pub(super) use super::one_or_more as deserialize;
+
+    pub(super) fn serialize<S: Serializer>(list: &[String], serializer: S) -> Result<S::Ok, S::Error> {
+        list.serialize(serializer)
+    }
 }

@@ -61,6 +61,7 @@ pub(super) fn config(settings: &Settings, sources: &Sources, faults: &mut Vec<Fa
             rooms: rooms?,
             answer: settings.entering.answer,
             history: settings.entering.history,
+            texts: settings.texts.clone(),
             limits: settings.limits.mapping.clone(),
         },
         lookup: LookupConfig {

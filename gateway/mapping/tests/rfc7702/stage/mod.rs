@@ -9,7 +9,7 @@ use std::{
 
 use bytes::{Bytes, BytesMut};
 use mapping::{
-    AddressForm, AnswerRule, Command, Component, Config, ConnectionId, Gateway, Limits, RoomDomain,
+    AddressForm, AnswerRule, Command, Component, Config, ConnectionId, Gateway, Limits, RoomDomain, Texts,
 };
 use msrp::{
     MessageTag, OutgoingMessage, SessionId, SessionParameters, Status,
@@ -78,6 +78,7 @@ pub(crate) fn config() -> Config {
         msrp: ("127.0.0.2".to_owned(), 2855),
         answer: AnswerRule::WhenAdmitted,
         history: 0,
+        texts: Texts::default(),
         limits: Limits::default(),
     }
 }

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use xmpp::{
     BareJid, FullJid, Jid,
     stanza::{
-        Condition, Message, MessageKind, MucItem, MucUser, Outgoing, Presence, PresenceKind, Stanza,
+        Condition, Extras, Message, MessageKind, MucItem, MucUser, Outgoing, Presence, PresenceKind, Stanza,
         StanzaError,
     },
 };
@@ -368,5 +368,6 @@ pub(crate) fn empty_message(room: &BareJid, to: &FullJid, id: &str, kind: Messag
         delay: None,
         stanza_ids: Vec::new(),
         error: None,
+        extras: Extras::default(),
     }
 }
