@@ -14,6 +14,7 @@ mod section_6_5_invite;
 mod section_6_6_exit;
 mod section_6_reentry;
 mod stage;
+mod trust;
 
 pub(crate) const ROOM: &str = "capulet@rooms.example.com";
 pub(crate) const ROOM_URI: &str = "sip:capulet@rooms.example.com";
