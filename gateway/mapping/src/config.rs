@@ -17,6 +17,8 @@ pub struct Config {
     pub history: u32,
     /// What else than plain texts is shown to SIP users.
     pub texts: Texts,
+    /// What SIP users see of a room that is out of reach.
+    pub outage: Outage,
     /// Deadlines and bounds.
     pub limits: Limits,
 }
@@ -92,6 +94,34 @@ impl Default for Texts {
             languages: Vec::new(),
         }
     }
+}
+
+/// While the link to the XMPP server or a room is away, calls stay up.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Outage {
+    /// Whether users are told, once when the room goes out of reach and once when it is back. Default true.
+    pub tell: bool,
+    /// What becomes of what they say to the room meanwhile. Default refused.
+    pub messages: OutageRule,
+}
+
+impl Default for Outage {
+    fn default() -> Self {
+        Self {
+            tell: true,
+            messages: OutageRule::Refuse,
+        }
+    }
+}
+
+/// What becomes of messages to a room that is out of reach.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum OutageRule {
+    /// They are refused at once.
+    Refuse,
+    /// They are sent when the room is back, in order. One that waits longer than [`Limits::reflection`] is refused then, one for which
+    /// [`Limits::session_queue`] has no room at once.
+    Hold,
 }
 
 /// Deadlines and bounds of the core.

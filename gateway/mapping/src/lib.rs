@@ -17,5 +17,5 @@ mod roster;
 mod session;
 mod timers;
 
-pub use config::{AddressForm, AnswerRule, Component, Config, Limits, RoomDomain, Texts};
+pub use config::{AddressForm, AnswerRule, Component, Config, Limits, Outage, OutageRule, RoomDomain, Texts};
 pub use gateway::{Command, ConnectionId, Gateway};

@@ -254,6 +254,10 @@ fn each_fault_names_its_place_and_remedy() {
             "gateway.toml:3:1: texts.links: `maybe` is neither true nor false",
         ),
         (
+            "[outage]\nmessages = \"drop\"\n[xmpp]",
+            "gateway.toml:3:1: outage.messages: unknown value `drop`; known here: refuse, hold",
+        ),
+        (
             "[limits.sip]\nheaders = -1\n[xmpp]",
             "gateway.toml:3:1: limits.sip.headers: found the number -1, expected a whole number",
         ),
@@ -403,6 +407,21 @@ fn what_sip_users_are_shown_can_be_set_by_file_and_environment() {
         ..mapping::Texts::default()
     };
     assert_eq!(texts(&variables), expected);
+}
+
+#[test]
+fn an_outage_can_be_told_and_bridged() {
+    let outage = |variables: &[(&str, &str)]| load(MINIMAL, variables).unwrap().config.core.outage;
+    assert_eq!(outage(&[]), mapping::Outage::default());
+    let variables = [
+        ("GATEWAY__OUTAGE__TELL", "false"),
+        ("GATEWAY__OUTAGE__MESSAGES", "hold"),
+    ];
+    let expected = mapping::Outage {
+        tell: false,
+        messages: mapping::OutageRule::Hold,
+    };
+    assert_eq!(outage(&variables), expected);
 }
 
 #[test]

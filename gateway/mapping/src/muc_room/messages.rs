@@ -2,6 +2,7 @@
 
 use std::time::Instant;
 
+use jiff::Timestamp;
 use msrp::{
     AnswerDue, FailureReport, IncomingMessage, SessionId, Status,
     cpim::{Address, Cpim},
@@ -13,11 +14,11 @@ use xmpp::{
 };
 
 use crate::{
-    ConnectionId, Gateway,
+    ConnectionId, Gateway, OutageRule,
     offer::media_type,
     refusal::Refusal,
     rendering,
-    session::{Media, Phase, PrivateSender, SentPrivately, Session, SessionKey, Unreflected},
+    session::{Held, Media, Phase, PrivateSender, SentPrivately, Session, SessionKey, Unreflected},
     timers::Timer,
 };
 
@@ -102,16 +103,21 @@ impl Gateway {
         if text.len() > self.config.limits.text {
             return Err(Refusal::TooLarge.msrp());
         }
-        if !matches!(session.phase, Phase::Joined) {
-            return Err(Refusal::NotInRoom.msrp());
-        }
-        if session.unreflected.len() >= self.config.limits.session_queue.0 {
+        let hold = match (&session.phase, &addressee, self.config.outage.messages) {
+            (Phase::Joined, ..) => false,
+            (Phase::Out { .. }, Addressee::Room, OutageRule::Hold) => true,
+            _ => return Err(Refusal::NotInRoom.msrp()),
+        };
+        let (most, most_octets) = self.config.limits.session_queue;
+        let octets: usize = session.held.iter().map(|held| held.body.len()).sum();
+        if session.unreflected.len() + session.held.len() >= most || hold && octets + text.len() > most_octets
+        {
             return Err(Refusal::Limit("session_queue").msrp());
         }
         Ok((addressee, text.to_owned()))
     }
 
-    /// F45. The MSRP answer waits for the reflection.
+    /// F45. The MSRP answer waits for the reflection. A room that is out of reach has to be back first.
     fn say(&mut self, key: SessionKey, body: String, due: AnswerDue, now: Instant) {
         let id = self.fresh_id();
         let timer = self.timers.start(
@@ -121,14 +127,32 @@ impl Gateway {
         let Some(session) = self.sessions.get_mut(key) else {
             return;
         };
-        session.unreflected.insert(id.clone(), Unreflected { due, timer });
-        let message = Outgoing::Groupchat {
-            from: session.jid.clone(),
-            to: session.room.clone(),
-            id,
-            body,
+        let waiting = Unreflected { due, timer };
+        session.held.push_back(Held { id, body, waiting });
+        if matches!(session.phase, Phase::Joined) {
+            self.say_held(key);
+        }
+    }
+
+    /// Sends to the room what is held for it, which is there.
+    pub(super) fn say_held(&mut self, key: SessionKey) {
+        let Some(session) = self.sessions.get_mut(key) else {
+            return;
         };
-        self.xmpp(message);
+        let (from, to) = (session.jid.clone(), session.room.clone());
+        let mut messages = Vec::with_capacity(session.held.len());
+        for Held { id, body, waiting } in session.held.drain(..) {
+            session.unreflected.insert(id.clone(), waiting);
+            messages.push(Outgoing::Groupchat {
+                from: from.clone(),
+                to: to.clone(),
+                id,
+                body,
+            });
+        }
+        for message in messages {
+            self.xmpp(message);
+        }
     }
 
     /// F50. There is no reflection: the answer goes at once, and an error that comes back becomes a REPORT.
@@ -191,6 +215,12 @@ impl Gateway {
 
     pub(crate) fn not_reflected_in_time(&mut self, key: SessionKey, id: &str) {
         tracing::warn!(session = key.0, "message not reflected in time");
+        if let Some(session) = self.sessions.get_mut(key)
+            && let Some(place) = session.held.iter().position(|held| held.id == id)
+            && let Some(held) = session.held.remove(place)
+        {
+            session.unreflected.insert(held.id, held.waiting);
+        }
         self.settle_message(key, id, Refusal::RoomSilent.msrp());
     }
 
@@ -312,7 +342,26 @@ impl Gateway {
             return;
         };
         let stamp = delay.and_then(|delay| delay.stamp.parse().ok());
-        let Some(room) = self.rooms.get(&session.room) else {
+        let stamp = stamp.unwrap_or_else(|| self.wall(now));
+        self.show(key, nickname, text, stamp, now);
+    }
+
+    /// Tells a user something of his room in its own name.
+    pub(super) fn tell_of_room(&mut self, key: SessionKey, text: &str, now: Instant) {
+        self.show(key, None, text.to_owned(), self.wall(now), now);
+    }
+
+    /// Shows a user what an occupant, or the room itself, says to all.
+    fn show(
+        &mut self,
+        key: SessionKey,
+        nickname: Option<String>,
+        text: String,
+        stamp: Timestamp,
+        now: Instant,
+    ) {
+        let room = self.sessions.get(key).map(|session| &session.room);
+        let Some(room) = room.and_then(|room| self.rooms.get(room)) else {
             return;
         };
         let from = match &nickname {
@@ -329,7 +378,7 @@ impl Gateway {
                 display_name: None,
                 uri: to,
             }],
-            date_time: Some(stamp.unwrap_or_else(|| self.wall(now))),
+            date_time: Some(stamp),
             other: Vec::new(),
             content_type: PLAIN.to_owned(),
             content: text.into(),

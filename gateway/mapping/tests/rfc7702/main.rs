@@ -6,6 +6,7 @@
     reason = "a test fails by panicking"
 )]
 
+mod outage;
 mod section_6_1_enter;
 mod section_6_2_presence;
 mod section_6_3_messages;

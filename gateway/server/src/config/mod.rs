@@ -117,6 +117,8 @@ pub struct CoreConfig {
     pub history: u32,
     /// What else than plain texts SIP users are shown.
     pub texts: mapping::Texts,
+    /// What SIP users see of a room that is out of reach.
+    pub outage: mapping::Outage,
     /// Bounds.
     pub limits: mapping::Limits,
 }
@@ -155,6 +157,7 @@ impl Config {
             answer: self.core.answer,
             history: self.core.history,
             texts: self.core.texts.clone(),
+            outage: self.core.outage,
             limits: self.core.limits.clone(),
         }
     }

@@ -2,7 +2,7 @@
 
 use std::{fmt, path::PathBuf, time::Duration};
 
-use mapping::{AddressForm, AnswerRule};
+use mapping::{AddressForm, AnswerRule, OutageRule};
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
 use super::human;
@@ -25,6 +25,9 @@ pub struct Settings {
     /// What else than plain texts SIP users are shown.
     #[serde(with = "Texts")]
     pub texts: mapping::Texts,
+    /// What SIP users see of a room that is out of reach.
+    #[serde(with = "Outage")]
+    pub outage: mapping::Outage,
     /// Host look-ups.
     pub dns: DnsSettings,
     /// The log.
@@ -328,6 +331,13 @@ enum Form {
 }
 
 #[derive(Serialize, Deserialize)]
+#[serde(remote = "OutageRule", rename_all = "kebab-case")]
+enum HeldOrNot {
+    Refuse,
+    Hold,
+}
+
+#[derive(Serialize, Deserialize)]
 #[serde(remote = "AnswerRule", rename_all = "kebab-case")]
 enum Answer {
     WhenAdmitted,
@@ -361,6 +371,13 @@ of_a_machine! {
         links: bool = "human::switch",
         encrypted: bool = "human::switch",
         languages: Vec<String> = "list",
+    }
+}
+
+of_a_machine! {
+    "mapping::Outage" as Outage: mapping::Outage {
+        tell: bool = "human::switch",
+        messages: OutageRule = "HeldOrNot",
     }
 }
 

@@ -62,6 +62,7 @@ pub(super) fn config(settings: &Settings, sources: &Sources, faults: &mut Vec<Fa
             answer: settings.entering.answer,
             history: settings.entering.history,
             texts: settings.texts.clone(),
+            outage: settings.outage,
             limits: settings.limits.mapping.clone(),
         },
         lookup: LookupConfig {
