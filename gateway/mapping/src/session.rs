@@ -48,6 +48,8 @@ pub(crate) struct Session {
     pub(crate) unreflected: BTreeMap<String, Unreflected>,
     /// What he said to the room while it was out of reach, oldest first, to be sent when it is back.
     pub(crate) held: VecDeque<Held>,
+    /// Set while he is back and others of the room are awaited, who shall hear it.
+    pub(crate) held_timer: Option<TimerId>,
     /// Private messages of his that an error may still come back for, by stanza id, oldest first.
     pub(crate) sent_privately: VecDeque<SentPrivately>,
     /// His nickname change under way.

@@ -140,6 +140,7 @@ impl Gateway {
             remote: caller.offer.path,
             unreflected: std::collections::BTreeMap::new(),
             held: std::collections::VecDeque::new(),
+            held_timer: None,
             sent_privately: std::collections::VecDeque::new(),
             renaming: None,
             private_in: std::collections::BTreeMap::new(),

@@ -132,6 +132,9 @@ impl Gateway {
             } => self.timers.cancel(timer),
             Phase::Joined | Phase::Out { timer: None, .. } => {}
         }
+        if let Some(timer) = session.held_timer {
+            self.timers.cancel(timer);
+        }
         for sender in session.private_in.into_values() {
             self.bounce_private(sender, msrp::Status::CONNECTION_LOST);
         }

@@ -103,14 +103,14 @@ impl Gateway {
         if text.len() > self.config.limits.text {
             return Err(Refusal::TooLarge.msrp());
         }
-        let hold = match (&session.phase, &addressee, self.config.outage.messages) {
-            (Phase::Joined, ..) => false,
-            (Phase::Out { .. }, Addressee::Room, OutageRule::Hold) => true,
+        match (&session.phase, &addressee, self.config.outage.messages) {
+            (Phase::Joined, ..) | (Phase::Out { .. }, Addressee::Room, OutageRule::Hold) => {}
             _ => return Err(Refusal::NotInRoom.msrp()),
-        };
+        }
         let (most, most_octets) = self.config.limits.session_queue;
         let octets: usize = session.held.iter().map(|held| held.body.len()).sum();
-        if session.unreflected.len() + session.held.len() >= most || hold && octets + text.len() > most_octets
+        if session.unreflected.len() + session.held.len() >= most
+            || octets > 0 && octets + text.len() > most_octets
         {
             return Err(Refusal::Limit("session_queue").msrp());
         }
@@ -128,17 +128,25 @@ impl Gateway {
             return;
         };
         let waiting = Unreflected { due, timer };
+        // What is held goes first.
+        let at_once = session.held.is_empty();
         session.held.push_back(Held { id, body, waiting });
-        if matches!(session.phase, Phase::Joined) {
+        if at_once {
             self.say_held(key);
         }
     }
 
-    /// Sends to the room what is held for it, which is there.
-    pub(super) fn say_held(&mut self, key: SessionKey) {
+    /// Sends to the room what is held for it, if the user is there.
+    pub(crate) fn say_held(&mut self, key: SessionKey) {
         let Some(session) = self.sessions.get_mut(key) else {
             return;
         };
+        if !matches!(session.phase, Phase::Joined) {
+            return;
+        }
+        if let Some(timer) = session.held_timer.take() {
+            self.timers.cancel(timer);
+        }
         let (from, to) = (session.jid.clone(), session.room.clone());
         let mut messages = Vec::with_capacity(session.held.len());
         for Held { id, body, waiting } in session.held.drain(..) {

@@ -22,6 +22,9 @@ const PACE: (usize, Duration) = (20, Duration::from_millis(100));
 /// How long to wait before a room is asked again.
 const RETRY: Duration = Duration::from_secs(2);
 
+/// How long somebody who is back waits for the others before he says what was held.
+const GATHERING: Duration = Duration::from_secs(5);
+
 /// What users are told once each time.
 const AWAY: &str = "(the room is out of reach for now; this call stays up until it is back)";
 const BACK: &str = "(the room is back)";
@@ -169,23 +172,43 @@ impl Gateway {
         if told {
             self.tell_of_room(key, BACK, now);
         }
-        self.say_held(key);
+        if let Some(session) = self
+            .sessions
+            .get_mut(key)
+            .filter(|session| !session.held.is_empty())
+        {
+            let timer = self.timers.start(now + GATHERING, Timer::Held(key));
+            if let Some(former) = session.held_timer.replace(timer) {
+                self.timers.cancel(former);
+            }
+        }
         self.relisted(&room, now);
     }
 
-    /// Once all are back, whoever the room did not list is gone. Not before: who is still on his way would seem to leave.
+    /// Once all are back, whoever the room did not list is gone, and what is held is said. Not before: who is still on his way would
+    /// seem to leave, and not hear it.
     pub(super) fn relisted(&mut self, room: &BareJid, now: Instant) {
         let complete = self
             .sessions
             .in_room(room)
             .all(|(_, session)| matches!(session.phase, Phase::Joined));
-        if complete
-            && self
-                .rooms
-                .get_mut(room)
-                .is_some_and(|room| room.roster.drop_unseen())
+        if !complete {
+            return;
+        }
+        if self
+            .rooms
+            .get_mut(room)
+            .is_some_and(|room| room.roster.drop_unseen())
         {
             self.room_changed(room, now);
+        }
+        let holding = self.sessions.in_room(room);
+        let holding: Vec<SessionKey> = holding
+            .filter(|(_, session)| !session.held.is_empty())
+            .map(|(key, _)| key)
+            .collect();
+        for key in holding {
+            self.say_held(key);
         }
     }
 

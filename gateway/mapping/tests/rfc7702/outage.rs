@@ -125,6 +125,32 @@ fn held_messages_are_sent_once_and_in_order_when_the_room_is_back() {
 }
 
 #[test]
+fn what_is_held_waits_until_those_who_shall_hear_it_are_back_but_not_for_ever() {
+    let (mut stage, romeo, mercutio) = with_two(holding());
+    stage.link(false);
+    let tag = stage.say(romeo, "one");
+    let absent = stage
+        .muc
+        .rooms
+        .get_mut(&ROOM.parse::<xmpp::BareJid>().unwrap())
+        .unwrap();
+    absent.occupants.retain(|(nickname, _)| nickname != "Mercutio");
+    stage.muc.turned_away = Some("Mercutio".to_owned());
+    stage.link(true);
+    stage.pass(SOON);
+    assert_eq!(said(&stage, "one"), 0, "Mercutio is not back");
+    let behind = stage.say(romeo, "two");
+    assert_eq!(said(&stage, "two"), 0, "what is held goes first");
+    stage.pass(SOON);
+    for tag in [tag, behind] {
+        assert_eq!(outcome(&stage, romeo, tag), Some(Ok(())));
+    }
+    assert_eq!(texts(&stage, mercutio), Vec::<String>::new());
+    let tag = stage.say(romeo, "three");
+    assert_eq!(outcome(&stage, romeo, tag), Some(Ok(())), "said at once");
+}
+
+#[test]
 fn what_was_sent_before_the_outage_is_answered_at_once_and_never_sent_again() {
     let (mut stage, romeo, _) = with_two(holding());
     stage.muc.mute = true;
