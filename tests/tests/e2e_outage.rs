@@ -6,7 +6,8 @@ use gateway_tests::{
     Result, ensure, on_each_xmpp_server,
     peers::{
         Gateway, GatewaySettings, Prosody, ProsodySettings, SipChat, SipChatSettings, XmppServer,
-        XmppServerKind, sip_chat::field,
+        XmppServerKind,
+        sip_chat::{field, is_message},
     },
     ports::free_port,
     raw_msrp::offer,
@@ -16,8 +17,13 @@ use gateway_tests::{
 
 const SOON: Duration = Duration::from_secs(20);
 
+/// What a SIP user is told by the room.
+const AWAY: &str = "(the room is out of reach for now; this call stays up until it is back)";
+const BACK: &str = "(the room is back)";
+
 on_each_xmpp_server! {
     sip_users_survive_a_crash_of_the_xmpp_server_and_are_back_in_the_room,
+    what_is_said_during_an_outage_is_held_and_sent_once_where_the_operator_wants_it,
     after_a_crash_of_the_gateway_nobody_is_left_behind_in_the_room,
     a_wrong_secret_is_named_in_the_log_and_the_gateway_lives,
 }
@@ -59,9 +65,50 @@ fn sip_users_survive_a_crash_of_the_xmpp_server_and_are_back_in_the_room(
                 .iter()
                 .find(|event| field(event, "event") == "ended");
             assert_eq!(ended, None, "a SIP session was ended");
+            for notice in [AWAY, BACK] {
+                let heard = user.inbox().history().iter();
+                let told = heard.filter(|event| is_message(event, notice, false)).count();
+                assert_eq!(told, 1, "{notice}");
+            }
         }
         Ok(())
     })
+}
+
+fn what_is_said_during_an_outage_is_held_and_sent_once_where_the_operator_wants_it(
+    server: XmppServerKind,
+) -> Result<()> {
+    let hold = vec![
+        ("GATEWAY__OUTAGE__MESSAGES", "hold".to_owned()),
+        ("GATEWAY__LIMITS__MAPPING__REFLECTION", "29s".to_owned()),
+    ];
+    let mut world = World::start_with(server, hold)?;
+    let mut romeo = world.sip_user("romeo", "Romeo")?;
+    let mut nurse = world.sip_user("nurse", "Nurse")?;
+    world.xmpp.kill()?;
+    romeo.wait_for("message", |event| is_message(event, AWAY, false))?;
+    romeo.say("first")?;
+    romeo.say("second")?;
+    world.xmpp.restart()?;
+    for text in ["first", "second"] {
+        romeo.wait_for("sent", |event| field(event, "text") == text)?;
+    }
+    nurse.wait_for("message", |event| is_message(event, BACK, false))?;
+    romeo.say_and_wait("third")?;
+    nurse.hear("third")?;
+    let heard: Vec<&str> = nurse
+        .inbox()
+        .history()
+        .iter()
+        .filter(|event| field(event, "event") == "message" && field(event, "from") == "Romeo")
+        .map(|event| field(event, "text"))
+        .collect();
+    ensure!(
+        heard == ["first", "second", "third"],
+        "the nurse hears {heard:?}\n{}",
+        world.logs()
+    );
+    Ok(())
 }
 
 fn after_a_crash_of_the_gateway_nobody_is_left_behind_in_the_room(server: XmppServerKind) -> Result<()> {

@@ -15,6 +15,10 @@ pub struct Config {
     pub answer: AnswerRule,
     /// History stanzas asked for when entering. Default 0.
     pub history: u32,
+    /// What else than plain texts is shown to SIP users.
+    pub texts: Texts,
+    /// What SIP users see of a room that is out of reach.
+    pub outage: Outage,
     /// Deadlines and bounds.
     pub limits: Limits,
 }
@@ -53,6 +57,71 @@ pub enum AnswerRule {
     WhenAdmitted,
     /// At once, as RFC 7702 §6 draws it; a refusal then is a BYE.
     AtOnce,
+}
+
+/// What SIP users, whose messages are plain text, are shown of what XMPP users can do besides. What is off is not shown at all, but for
+/// `actions`, `corrections` and `replies`, where the bare text remains.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Texts {
+    /// `/me waves` as `* Juliet waves` (XEP-0245).
+    pub actions: bool,
+    /// A corrected message as such (XEP-0308).
+    pub corrections: bool,
+    /// What a reply answers: its quotation, else whom (XEP-0461).
+    pub replies: bool,
+    /// Reactions as notices (XEP-0444).
+    pub reactions: bool,
+    /// Messages withdrawn by their sender or a moderator as notices (XEP-0424, XEP-0425).
+    pub retractions: bool,
+    /// Links that the text lacks (XEP-0066).
+    pub links: bool,
+    /// A notice for a message that only XMPP clients can decrypt.
+    pub encrypted: bool,
+    /// Which languages are preferred if a text comes in several, best first; `en` is also `en-GB`. None: the first text.
+    pub languages: Vec<String>,
+}
+
+impl Default for Texts {
+    fn default() -> Self {
+        Self {
+            actions: true,
+            corrections: true,
+            replies: true,
+            reactions: true,
+            retractions: true,
+            links: true,
+            encrypted: true,
+            languages: Vec::new(),
+        }
+    }
+}
+
+/// While the link to the XMPP server or a room is away, calls stay up.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Outage {
+    /// Whether users are told, once when the room goes out of reach and once when it is back. Default true.
+    pub tell: bool,
+    /// What becomes of what they say to the room meanwhile. Default refused.
+    pub messages: OutageRule,
+}
+
+impl Default for Outage {
+    fn default() -> Self {
+        Self {
+            tell: true,
+            messages: OutageRule::Refuse,
+        }
+    }
+}
+
+/// What becomes of messages to a room that is out of reach.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum OutageRule {
+    /// They are refused at once.
+    Refuse,
+    /// They are sent when the room is back, in order. One that waits longer than [`Limits::reflection`] is refused then, one for which
+    /// [`Limits::session_queue`] has no room at once.
+    Hold,
 }
 
 /// Deadlines and bounds of the core.

@@ -204,6 +204,7 @@ impl Gateway {
                 Timer::Media(key) => self.media_not_opened(key, now),
                 Timer::Reflection(key, id) => self.not_reflected_in_time(key, &id),
                 Timer::Nickname(key) => self.nickname_not_answered(key),
+                Timer::Held(key) => self.say_held(key),
                 Timer::Reentry(key) => self.reentry_due(key, now),
                 Timer::Notify(room) => self.notify_due(&room, now),
                 Timer::ReentryPace => self.reenter_some(now),

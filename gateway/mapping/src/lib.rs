@@ -12,9 +12,10 @@ mod config;
 mod gateway;
 mod muc_room;
 mod offer;
+mod rendering;
 mod roster;
 mod session;
 mod timers;
 
-pub use config::{AddressForm, AnswerRule, Component, Config, Limits, RoomDomain};
+pub use config::{AddressForm, AnswerRule, Component, Config, Limits, Outage, OutageRule, RoomDomain, Texts};
 pub use gateway::{Command, ConnectionId, Gateway};

@@ -46,6 +46,10 @@ pub(crate) struct Session {
     pub(crate) remote: msrp::Path,
     /// Messages of his that the room has not reflected yet, by stanza id.
     pub(crate) unreflected: BTreeMap<String, Unreflected>,
+    /// What he said to the room while it was out of reach, oldest first, to be sent when it is back.
+    pub(crate) held: VecDeque<Held>,
+    /// Set while he is back and others of the room are awaited, who shall hear it.
+    pub(crate) held_timer: Option<TimerId>,
     /// Private messages of his that an error may still come back for, by stanza id, oldest first.
     pub(crate) sent_privately: VecDeque<SentPrivately>,
     /// His nickname change under way.
@@ -84,6 +88,8 @@ pub(crate) enum Phase {
         attempt: u32,
         /// The next attempt, or giving up.
         timer: Option<TimerId>,
+        /// Whether he was told that the room is out of reach.
+        told: bool,
     },
 }
 
@@ -117,6 +123,14 @@ pub(crate) enum Media {
 pub(crate) struct Unreflected {
     pub(crate) due: msrp::AnswerDue,
     pub(crate) timer: TimerId,
+}
+
+/// A message that waits for the room to be back. Its deadline is that of its reflection.
+#[derive(Debug)]
+pub(crate) struct Held {
+    pub(crate) id: String,
+    pub(crate) body: String,
+    pub(crate) waiting: Unreflected,
 }
 
 /// A private message that was answered 200 and may still fail.

@@ -17,6 +17,8 @@ pub(crate) enum Timer {
     Reflection(SessionKey, String),
     /// A nickname change was not answered in time.
     Nickname(SessionKey),
+    /// What a session holds is sent, whoever is not back yet.
+    Held(SessionKey),
     /// A session that fell out of its room tries to get back.
     Reentry(SessionKey),
     /// The room's gathered changes are to be told.

@@ -256,6 +256,14 @@ fn each_fault_names_its_place_and_remedy() {
             "gateway.toml:3:1: dns.servers: not all are addresses; write them as \"192.0.2.53\" or \"127.0.0.1:5354\"",
         ),
         (
+            "[texts]\nlinks = \"maybe\"\n[xmpp]",
+            "gateway.toml:3:1: texts.links: `maybe` is neither true nor false",
+        ),
+        (
+            "[outage]\nmessages = \"drop\"\n[xmpp]",
+            "gateway.toml:3:1: outage.messages: unknown value `drop`; known here: refuse, hold",
+        ),
+        (
             "[limits.sip]\nheaders = -1\n[xmpp]",
             "gateway.toml:3:1: limits.sip.headers: found the number -1, expected a whole number",
         ),
@@ -382,6 +390,44 @@ fn an_environment_variable_comes_before_the_file() {
     );
     assert_eq!(config.core.limits.sessions, 7);
     assert_eq!(config.sip.limits.message, 32 * 1024);
+}
+
+#[test]
+fn what_sip_users_are_shown_can_be_set_by_file_and_environment() {
+    let text = format!("{MINIMAL}\n[texts]\nreactions = false\nlanguages = [\"de\"]\n");
+    let texts = |variables: &[(&str, &str)]| load(&text, variables).unwrap().config.core.texts;
+    let expected = mapping::Texts {
+        reactions: false,
+        languages: vec!["de".to_owned()],
+        ..mapping::Texts::default()
+    };
+    assert_eq!(texts(&[]), expected);
+    let variables = [
+        ("GATEWAY__TEXTS__ACTIONS", "false"),
+        ("GATEWAY__TEXTS__REACTIONS", "true"),
+        ("GATEWAY__TEXTS__LANGUAGES", "fr, en"),
+    ];
+    let expected = mapping::Texts {
+        actions: false,
+        languages: vec!["fr".to_owned(), "en".to_owned()],
+        ..mapping::Texts::default()
+    };
+    assert_eq!(texts(&variables), expected);
+}
+
+#[test]
+fn an_outage_can_be_told_and_bridged() {
+    let outage = |variables: &[(&str, &str)]| load(MINIMAL, variables).unwrap().config.core.outage;
+    assert_eq!(outage(&[]), mapping::Outage::default());
+    let variables = [
+        ("GATEWAY__OUTAGE__TELL", "false"),
+        ("GATEWAY__OUTAGE__MESSAGES", "hold"),
+    ];
+    let expected = mapping::Outage {
+        tell: false,
+        messages: mapping::OutageRule::Hold,
+    };
+    assert_eq!(outage(&variables), expected);
 }
 
 #[test]

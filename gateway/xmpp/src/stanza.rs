@@ -1,11 +1,13 @@
 //! Stanzas as the mapping sees them: read leniently, written through one text rule.
 
+mod extras;
 mod muc;
 mod read;
 mod write;
 
 use jid::{BareJid, FullJid, Jid};
 
+pub use extras::{Encryption, Extras, Fallback, Link, Retraction};
 pub(crate) use read::{Fault, read};
 pub(crate) use write::{Bounce, write, write_bounce};
 
@@ -258,6 +260,8 @@ pub struct Message {
     pub stanza_ids: Vec<(Jid, String)>,
     /// Error payload.
     pub error: Option<StanzaError>,
+    /// What it carries beside its text.
+    pub extras: Extras,
 }
 
 /// `<delay/>`.

@@ -8,7 +8,7 @@ use xmpp_parsers::ns;
 use crate::text::{Piece, pieces};
 
 /// The namespace of the `xml:` prefix.
-const XML: &str = "http://www.w3.org/XML/1998/namespace";
+pub(crate) const XML: &str = "http://www.w3.org/XML/1998/namespace";
 
 /// Writes escaped XML at the end of a buffer, never more than a bound.
 ///

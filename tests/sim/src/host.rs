@@ -89,6 +89,12 @@ impl Host {
                 AnswerRule::WhenAdmitted
             },
             history: setting.history,
+            texts: mapping::Texts::default(),
+            // The model knows what people say, not what the gateway tells them.
+            outage: mapping::Outage {
+                tell: false,
+                ..mapping::Outage::default()
+            },
             limits: mapping::Limits::default(),
         };
         let local = |transport| LocalAddress {

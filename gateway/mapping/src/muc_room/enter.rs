@@ -139,6 +139,8 @@ impl Gateway {
             msrp,
             remote: caller.offer.path,
             unreflected: std::collections::BTreeMap::new(),
+            held: std::collections::VecDeque::new(),
+            held_timer: None,
             sent_privately: std::collections::VecDeque::new(),
             renaming: None,
             private_in: std::collections::BTreeMap::new(),

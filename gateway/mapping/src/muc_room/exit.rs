@@ -50,7 +50,18 @@ impl Gateway {
     }
 
     /// Answers what the session's user still waits for in MSRP.
-    pub(super) fn settle_requests(&mut self, key: SessionKey, why: &Refusal) {
+    fn settle_requests(&mut self, key: SessionKey, why: &Refusal) {
+        if let Some(session) = self.sessions.get_mut(key) {
+            let held = std::mem::take(&mut session.held);
+            session
+                .unreflected
+                .extend(held.into_iter().map(|held| (held.id, held.waiting)));
+        }
+        self.settle_sent(key, why);
+    }
+
+    /// The same for what has been sent to the room; what is held for it goes on waiting.
+    pub(super) fn settle_sent(&mut self, key: SessionKey, why: &Refusal) {
         let Some(session) = self.sessions.get_mut(key) else {
             return;
         };
@@ -122,6 +133,9 @@ impl Gateway {
                 timer: Some(timer), ..
             } => self.timers.cancel(timer),
             Phase::Joined | Phase::Out { timer: None, .. } => {}
+        }
+        if let Some(timer) = session.held_timer {
+            self.timers.cancel(timer);
         }
         for sender in session.private_in.into_values() {
             self.bounce_private(sender, msrp::Status::CONNECTION_LOST);

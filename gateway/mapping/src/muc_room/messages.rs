@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-use bytes::Bytes;
+use jiff::Timestamp;
 use msrp::{
     AnswerDue, FailureReport, IncomingMessage, SessionId, Status,
     cpim::{Address, Cpim},
@@ -14,10 +14,11 @@ use xmpp::{
 };
 
 use crate::{
-    ConnectionId, Gateway,
+    ConnectionId, Gateway, OutageRule,
     offer::media_type,
     refusal::Refusal,
-    session::{Media, Phase, PrivateSender, SentPrivately, Session, SessionKey, Unreflected},
+    rendering,
+    session::{Held, Media, Phase, PrivateSender, SentPrivately, Session, SessionKey, Unreflected},
     timers::Timer,
 };
 
@@ -102,16 +103,21 @@ impl Gateway {
         if text.len() > self.config.limits.text {
             return Err(Refusal::TooLarge.msrp());
         }
-        if !matches!(session.phase, Phase::Joined) {
-            return Err(Refusal::NotInRoom.msrp());
+        match (&session.phase, &addressee, self.config.outage.messages) {
+            (Phase::Joined, ..) | (Phase::Out { .. }, Addressee::Room, OutageRule::Hold) => {}
+            _ => return Err(Refusal::NotInRoom.msrp()),
         }
-        if session.unreflected.len() >= self.config.limits.session_queue.0 {
+        let (most, most_octets) = self.config.limits.session_queue;
+        let octets: usize = session.held.iter().map(|held| held.body.len()).sum();
+        if session.unreflected.len() + session.held.len() >= most
+            || octets > 0 && octets + text.len() > most_octets
+        {
             return Err(Refusal::Limit("session_queue").msrp());
         }
         Ok((addressee, text.to_owned()))
     }
 
-    /// F45. The MSRP answer waits for the reflection.
+    /// F45. The MSRP answer waits for the reflection. A room that is out of reach has to be back first.
     fn say(&mut self, key: SessionKey, body: String, due: AnswerDue, now: Instant) {
         let id = self.fresh_id();
         let timer = self.timers.start(
@@ -121,14 +127,40 @@ impl Gateway {
         let Some(session) = self.sessions.get_mut(key) else {
             return;
         };
-        session.unreflected.insert(id.clone(), Unreflected { due, timer });
-        let message = Outgoing::Groupchat {
-            from: session.jid.clone(),
-            to: session.room.clone(),
-            id,
-            body,
+        let waiting = Unreflected { due, timer };
+        // What is held goes first.
+        let at_once = session.held.is_empty();
+        session.held.push_back(Held { id, body, waiting });
+        if at_once {
+            self.say_held(key);
+        }
+    }
+
+    /// Sends to the room what is held for it, if the user is there.
+    pub(crate) fn say_held(&mut self, key: SessionKey) {
+        let Some(session) = self.sessions.get_mut(key) else {
+            return;
         };
-        self.xmpp(message);
+        if !matches!(session.phase, Phase::Joined) {
+            return;
+        }
+        if let Some(timer) = session.held_timer.take() {
+            self.timers.cancel(timer);
+        }
+        let (from, to) = (session.jid.clone(), session.room.clone());
+        let mut messages = Vec::with_capacity(session.held.len());
+        for Held { id, body, waiting } in session.held.drain(..) {
+            session.unreflected.insert(id.clone(), waiting);
+            messages.push(Outgoing::Groupchat {
+                from: from.clone(),
+                to: to.clone(),
+                id,
+                body,
+            });
+        }
+        for message in messages {
+            self.xmpp(message);
+        }
     }
 
     /// F50. There is no reflection: the answer goes at once, and an error that comes back becomes a REPORT.
@@ -191,6 +223,12 @@ impl Gateway {
 
     pub(crate) fn not_reflected_in_time(&mut self, key: SessionKey, id: &str) {
         tracing::warn!(session = key.0, "message not reflected in time");
+        if let Some(session) = self.sessions.get_mut(key)
+            && let Some(place) = session.held.iter().position(|held| held.id == id)
+            && let Some(held) = session.held.remove(place)
+        {
+            session.unreflected.insert(held.id, held.waiting);
+        }
         self.settle_message(key, id, Refusal::RoomSilent.msrp());
     }
 
@@ -290,15 +328,12 @@ impl Gateway {
             return;
         };
         let history = session.history;
-        let Some(body) = &message.body else {
-            // XEP-0045 §8.1: a subject without body and thread is the room's subject, and ends the history.
-            if let (Some(subject), false) = (&message.subject, message.has_thread) {
-                session.history = false;
-                let room = session.room.clone();
-                self.subject(&room, subject.clone(), now);
-            }
-            return;
-        };
+        // XEP-0045 §8.1: a subject without body and thread is the room's subject, and ends the history.
+        if let (Some(subject), None, false) = (&message.subject, &message.body, message.has_thread) {
+            session.history = false;
+            let room = session.room.clone();
+            return self.subject(&room, subject.clone(), now);
+        }
         let nickname = message
             .from
             .resource()
@@ -311,8 +346,30 @@ impl Gateway {
             }
             return;
         }
+        let Some(text) = rendering::text(message, &self.config.texts) else {
+            return;
+        };
         let stamp = delay.and_then(|delay| delay.stamp.parse().ok());
-        let Some(room) = self.rooms.get(&session.room) else {
+        let stamp = stamp.unwrap_or_else(|| self.wall(now));
+        self.show(key, nickname, text, stamp, now);
+    }
+
+    /// Tells a user something of his room in its own name.
+    pub(super) fn tell_of_room(&mut self, key: SessionKey, text: &str, now: Instant) {
+        self.show(key, None, text.to_owned(), self.wall(now), now);
+    }
+
+    /// Shows a user what an occupant, or the room itself, says to all.
+    fn show(
+        &mut self,
+        key: SessionKey,
+        nickname: Option<String>,
+        text: String,
+        stamp: Timestamp,
+        now: Instant,
+    ) {
+        let room = self.sessions.get(key).map(|session| &session.room);
+        let Some(room) = room.and_then(|room| self.rooms.get(room)) else {
             return;
         };
         let from = match &nickname {
@@ -329,11 +386,11 @@ impl Gateway {
                 display_name: None,
                 uri: to,
             }],
-            date_time: Some(stamp.unwrap_or_else(|| self.wall(now))),
+            date_time: Some(stamp),
             other: Vec::new(),
             content_type: PLAIN.to_owned(),
             content_headers: Vec::new(),
-            content: Bytes::copy_from_slice(body.as_bytes()),
+            content: text.into(),
         };
         let outgoing = self.outgoing(&cpim);
         self.send_to_user(key, outgoing, now);
@@ -354,7 +411,10 @@ impl Gateway {
         let Some(session) = self.sessions.get(key) else {
             return;
         };
-        let (Some(body), Some(nickname)) = (&message.body, message.from.resource()) else {
+        let (Some(text), Some(nickname)) = (
+            rendering::text(&message, &self.config.texts),
+            message.from.resource(),
+        ) else {
             return;
         };
         let sender = PrivateSender {
@@ -365,7 +425,7 @@ impl Gateway {
         if !session.chatroom.private_messages {
             return self.bounce_private(sender, Status::PRIVATE_UNSUPPORTED);
         }
-        let cpim = self.private_cpim(session, nickname.as_str(), body, now);
+        let cpim = self.private_cpim(session, nickname.as_str(), text, now);
         let Some(cpim) = cpim else { return };
         let outgoing = self.outgoing(&cpim);
         if let Some(session) = self.sessions.get_mut(key) {
@@ -374,7 +434,7 @@ impl Gateway {
         self.send_to_user(key, outgoing, now);
     }
 
-    fn private_cpim(&self, session: &Session, nickname: &str, body: &str, now: Instant) -> Option<Cpim> {
+    fn private_cpim(&self, session: &Session, nickname: &str, text: String, now: Instant) -> Option<Cpim> {
         let room = self.rooms.get(&session.room)?;
         Some(Cpim {
             from: Some(Address {
@@ -389,7 +449,7 @@ impl Gateway {
             other: Vec::new(),
             content_type: PLAIN.to_owned(),
             content_headers: Vec::new(),
-            content: Bytes::copy_from_slice(body.as_bytes()),
+            content: text.into(),
         })
     }
 

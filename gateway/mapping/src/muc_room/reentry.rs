@@ -22,6 +22,13 @@ const PACE: (usize, Duration) = (20, Duration::from_millis(100));
 /// How long to wait before a room is asked again.
 const RETRY: Duration = Duration::from_secs(2);
 
+/// How long somebody who is back waits for the others before he says what was held.
+const GATHERING: Duration = Duration::from_secs(5);
+
+/// What users are told once each time.
+const AWAY: &str = "(the room is out of reach for now; this call stays up until it is back)";
+const BACK: &str = "(the room is back)";
+
 impl Gateway {
     /// The server is there again: whoever was in a room goes back.
     pub(crate) fn link_up(&mut self, now: Instant) {
@@ -79,19 +86,26 @@ impl Gateway {
         self.out(key, &Refusal::NotInRoom, Some(now + RETRY), now);
     }
 
-    /// The user is out until he is back: his pending requests are answered now, for nobody else will.
+    /// The user is out until he is back: what he has sent is answered now, for nobody else will, and he is told once.
     fn out(&mut self, key: SessionKey, why: &Refusal, retry: Option<Instant>, now: Instant) {
-        self.settle_requests(key, why);
+        self.settle_sent(key, why);
         let until = now + self.config.limits.reentry;
         let timer = retry.map(|at| self.timers.start(at, Timer::Reentry(key)));
+        let tell = self.config.outage.tell;
         let Some(session) = self.sessions.get_mut(key) else {
             return;
+        };
+        let (was_in, told) = match &session.phase {
+            Phase::Joined => (true, tell),
+            Phase::Out { told, .. } => (false, *told),
+            Phase::Entering { .. } => (false, false),
         };
         let out = Phase::Out {
             until,
             asked: None,
             attempt: 0,
             timer,
+            told,
         };
         match std::mem::replace(&mut session.phase, out) {
             Phase::Entering { timer, .. } => self.timers.cancel(timer),
@@ -99,6 +113,9 @@ impl Gateway {
                 timer: Some(timer), ..
             } => self.timers.cancel(timer),
             Phase::Out { timer: None, .. } | Phase::Joined => {}
+        }
+        if was_in && told {
+            self.tell_of_room(key, AWAY, now);
         }
     }
 
@@ -116,6 +133,7 @@ impl Gateway {
             asked,
             attempt,
             timer,
+            ..
         } = &mut session.phase
         else {
             return;
@@ -143,30 +161,54 @@ impl Gateway {
             return;
         };
         nickname.clone_into(&mut session.nickname);
-        if let Phase::Out {
-            timer: Some(timer), ..
-        } = std::mem::replace(&mut session.phase, Phase::Joined)
-        {
-            self.timers.cancel(timer);
-        }
+        let Phase::Out { timer, told, .. } = std::mem::replace(&mut session.phase, Phase::Joined) else {
+            return;
+        };
         tracing::info!(session = key.0, room = %session.room, "back in the room");
         let room = session.room.clone();
+        if let Some(timer) = timer {
+            self.timers.cancel(timer);
+        }
+        if told {
+            self.tell_of_room(key, BACK, now);
+        }
+        if let Some(session) = self
+            .sessions
+            .get_mut(key)
+            .filter(|session| !session.held.is_empty())
+        {
+            let timer = self.timers.start(now + GATHERING, Timer::Held(key));
+            if let Some(former) = session.held_timer.replace(timer) {
+                self.timers.cancel(former);
+            }
+        }
         self.relisted(&room, now);
     }
 
-    /// Once all are back, whoever the room did not list is gone. Not before: who is still on his way would seem to leave.
+    /// Once all are back, whoever the room did not list is gone, and what is held is said. Not before: who is still on his way would
+    /// seem to leave, and not hear it.
     pub(super) fn relisted(&mut self, room: &BareJid, now: Instant) {
         let complete = self
             .sessions
             .in_room(room)
             .all(|(_, session)| matches!(session.phase, Phase::Joined));
-        if complete
-            && self
-                .rooms
-                .get_mut(room)
-                .is_some_and(|room| room.roster.drop_unseen())
+        if !complete {
+            return;
+        }
+        if self
+            .rooms
+            .get_mut(room)
+            .is_some_and(|room| room.roster.drop_unseen())
         {
             self.room_changed(room, now);
+        }
+        let holding = self.sessions.in_room(room);
+        let holding: Vec<SessionKey> = holding
+            .filter(|(_, session)| !session.held.is_empty())
+            .map(|(key, _)| key)
+            .collect();
+        for key in holding {
+            self.say_held(key);
         }
     }
 

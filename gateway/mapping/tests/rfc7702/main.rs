@@ -6,6 +6,7 @@
     reason = "a test fails by panicking"
 )]
 
+mod outage;
 mod section_6_1_enter;
 mod section_6_2_presence;
 mod section_6_3_messages;
@@ -14,6 +15,7 @@ mod section_6_5_invite;
 mod section_6_6_exit;
 mod section_6_reentry;
 mod stage;
+mod trust;
 
 pub(crate) const ROOM: &str = "capulet@rooms.example.com";
 pub(crate) const ROOM_URI: &str = "sip:capulet@rooms.example.com";

@@ -164,6 +164,44 @@ pub mod octets {
     }
 }
 
+/// `#[serde(with = …)]` for what is on or off.
+pub mod switch {
+    use super::*;
+
+    struct Switch;
+
+    impl de::Visitor<'_> for Switch {
+        type Value = bool;
+
+        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            f.write_str("true or false")
+        }
+        fn visit_bool<E: de::Error>(self, value: bool) -> Result<bool, E> {
+            Ok(value)
+        }
+        fn visit_str<E: de::Error>(self, text: &str) -> Result<bool, E> {
+            text.trim()
+                .parse()
+                .map_err(|_| E::custom(format!("`{text}` is neither true nor false")))
+        }
+    }
+
+    /// Reads.
+    ///
+    /// # Errors
+    /// When it is neither `true` nor `false`.
+    pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<bool, D::Error> {
+        deserializer.deserialize_any(Switch)
+    }
+    /// Writes.
+    ///
+    /// # Errors
+    /// The serializer's.
+    pub fn serialize<S: Serializer>(value: &bool, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_bool(*value)
+    }
+}
+
 /// `#[serde(with = …)]` for a whole number.
 pub mod count {
     use super::*;

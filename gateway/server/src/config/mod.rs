@@ -119,6 +119,10 @@ pub struct CoreConfig {
     pub answer: mapping::AnswerRule,
     /// History stanzas asked for.
     pub history: u32,
+    /// What else than plain texts SIP users are shown.
+    pub texts: mapping::Texts,
+    /// What SIP users see of a room that is out of reach.
+    pub outage: mapping::Outage,
     /// Bounds.
     pub limits: mapping::Limits,
 }
@@ -156,6 +160,8 @@ impl Config {
             msrp: advertised(self.msrp.advertise.as_ref(), msrp),
             answer: self.core.answer,
             history: self.core.history,
+            texts: self.core.texts.clone(),
+            outage: self.core.outage,
             limits: self.core.limits.clone(),
         }
     }

@@ -2,7 +2,7 @@
 
 use std::{fmt, path::PathBuf, time::Duration};
 
-use mapping::{AddressForm, AnswerRule};
+use mapping::{AddressForm, AnswerRule, OutageRule};
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
 use super::human;
@@ -22,6 +22,12 @@ pub struct Settings {
     pub msrp: MsrpSettings,
     /// How SIP users enter rooms.
     pub entering: EnteringSettings,
+    /// What else than plain texts SIP users are shown.
+    #[serde(with = "Texts")]
+    pub texts: mapping::Texts,
+    /// What SIP users see of a room that is out of reach.
+    #[serde(with = "Outage")]
+    pub outage: mapping::Outage,
     /// Host look-ups.
     pub dns: DnsSettings,
     /// The log.
@@ -378,14 +384,21 @@ enum Form {
 }
 
 #[derive(Serialize, Deserialize)]
+#[serde(remote = "OutageRule", rename_all = "kebab-case")]
+enum HeldOrNot {
+    Refuse,
+    Hold,
+}
+
+#[derive(Serialize, Deserialize)]
 #[serde(remote = "AnswerRule", rename_all = "kebab-case")]
 enum Answer {
     WhenAdmitted,
     AtOnce,
 }
 
-/// Lists the keys of a machine's limits: name, type, how it is written. Defaults are the machine's.
-macro_rules! limits {
+/// Lists the keys of a machine's settings: name, type, how it is written. Defaults are the machine's.
+macro_rules! of_a_machine {
     ($path:literal as $name:ident: $remote:ty { $($field:ident: $kind:ty = $with:literal,)* }) => {
         #[derive(Serialize, Deserialize)]
         #[serde(remote = $path, default, deny_unknown_fields)]
@@ -401,7 +414,27 @@ macro_rules! limits {
     };
 }
 
-limits! {
+of_a_machine! {
+    "mapping::Texts" as Texts: mapping::Texts {
+        actions: bool = "human::switch",
+        corrections: bool = "human::switch",
+        replies: bool = "human::switch",
+        reactions: bool = "human::switch",
+        retractions: bool = "human::switch",
+        links: bool = "human::switch",
+        encrypted: bool = "human::switch",
+        languages: Vec<String> = "list",
+    }
+}
+
+of_a_machine! {
+    "mapping::Outage" as Outage: mapping::Outage {
+        tell: bool = "human::switch",
+        messages: OutageRule = "HeldOrNot",
+    }
+}
+
+of_a_machine! {
     "mapping::Limits" as MappingLimits: mapping::Limits {
         admission: Duration = "human::duration",
         media: Duration = "human::duration",
@@ -416,7 +449,7 @@ limits! {
     }
 }
 
-limits! {
+of_a_machine! {
     "sip::Limits" as SipLimits: sip::Limits {
         message: usize = "human::octets",
         head: usize = "human::octets",
@@ -430,7 +463,7 @@ limits! {
     }
 }
 
-limits! {
+of_a_machine! {
     "msrp::Limits" as MsrpLimits: msrp::Limits {
         start_line: usize = "human::octets",
         header_line: usize = "human::octets",
@@ -449,7 +482,7 @@ limits! {
     }
 }
 
-limits! {
+of_a_machine! {
     "xmpp::Limits" as XmppLimits: xmpp::Limits {
         depth: usize = "human::count",
         attribute: usize = "human::octets",
@@ -483,4 +516,15 @@ fn one_or_more<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<String>
         }
     }
     deserializer.deserialize_any(OneOrMore)
+}
+
+/// `#[serde(with = …)]` for what [`one_or_more`] reads.
+mod list {
+    use serde::{Serialize, Serializer};
+
+    pub(super) use super::one_or_more as deserialize;
+
+    pub(super) fn serialize<S: Serializer>(list: &[String], serializer: S) -> Result<S::Ok, S::Error> {
+        list.serialize(serializer)
+    }
 }

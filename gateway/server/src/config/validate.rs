@@ -61,6 +61,8 @@ pub(super) fn config(settings: &Settings, sources: &Sources, faults: &mut Vec<Fa
             rooms: rooms?,
             answer: settings.entering.answer,
             history: settings.entering.history,
+            texts: settings.texts.clone(),
+            outage: settings.outage,
             limits: settings.limits.mapping.clone(),
         },
         lookup: LookupConfig {

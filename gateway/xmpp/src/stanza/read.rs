@@ -4,6 +4,7 @@ use jid::{DomainRef, Jid};
 use minidom::Element;
 use xmpp_parsers::ns;
 
+use super::extras::extras;
 use super::muc::{jid, muc_user};
 use super::{
     Condition, Delay, Iq, IqKind, Message, MessageKind, Payload, Presence, PresenceKind, Stanza, StanzaError,
@@ -115,6 +116,7 @@ fn message(element: &Element, (from, to): (Jid, Jid)) -> Stanza {
             .filter_map(|child| Some((jid(child, "by")?, child.attr("id")?.to_owned())))
             .collect(),
         error: (kind == MessageKind::Error).then(|| read_error(element)),
+        extras: extras(element),
         from,
         to,
     }))

@@ -9,7 +9,8 @@ use std::{
 
 use bytes::{Bytes, BytesMut};
 use mapping::{
-    AddressForm, AnswerRule, Command, Component, Config, ConnectionId, Gateway, Limits, RoomDomain,
+    AddressForm, AnswerRule, Command, Component, Config, ConnectionId, Gateway, Limits, Outage, RoomDomain,
+    Texts,
 };
 use msrp::{
     MessageTag, OutgoingMessage, SessionId, SessionParameters, Status,
@@ -38,6 +39,8 @@ pub(crate) struct Stage {
     /// While false, the link is down: what is sent comes back unsent.
     pub(crate) link_up: bool,
     switch: BTreeMap<ConnectionId, Wire>,
+    /// How many the users have sent.
+    messages: u64,
 }
 
 /// One MSRP connection: the switch's end, and whose it is.
@@ -78,6 +81,11 @@ pub(crate) fn config() -> Config {
         msrp: ("127.0.0.2".to_owned(), 2855),
         answer: AnswerRule::WhenAdmitted,
         history: 0,
+        texts: Texts::default(),
+        outage: Outage {
+            tell: false,
+            ..Outage::default()
+        },
         limits: Limits::default(),
     }
 }
@@ -107,6 +115,7 @@ impl Stage {
             to_rooms: Vec::new(),
             link_up: false,
             switch: BTreeMap::new(),
+            messages: 0,
         };
         stage.run();
         stage
@@ -300,7 +309,8 @@ impl Stage {
     }
 
     pub(crate) fn send_raw(&mut self, user: usize, content_type: &'static str, body: Bytes) -> MessageTag {
-        let tag = MessageTag(self.users[user].msrp_events.len() as u64 + 5000);
+        self.messages += 1;
+        let tag = MessageTag(self.messages + 5000);
         let sender = &mut self.users[user];
         let session = session_id(&sender.path);
         let message = OutgoingMessage {

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use xmpp::{
     BareJid, FullJid, Jid,
     stanza::{
-        Condition, Message, MessageKind, MucItem, MucUser, Outgoing, Presence, PresenceKind, Stanza,
+        Condition, Extras, Message, MessageKind, MucItem, MucUser, Outgoing, Presence, PresenceKind, Stanza,
         StanzaError,
     },
 };
@@ -17,6 +17,8 @@ pub(crate) struct Muc {
     pub(crate) mute: bool,
     /// What entering gets instead of being admitted.
     pub(crate) refuse: Option<Condition>,
+    /// Who is told to try again later, by his nickname.
+    pub(crate) turned_away: Option<String>,
 }
 
 #[derive(Default)]
@@ -143,6 +145,9 @@ impl Muc {
         let refused = |condition| vec![error(&room, &nickname, &from, id, condition)];
         if let Some(condition) = self.refuse {
             return refused(condition);
+        }
+        if self.turned_away.as_ref() == Some(&nickname) {
+            return refused(Condition::ResourceConstraint);
         }
         let state = self.rooms.entry(room.clone()).or_default();
         let address = Jid::from(from.clone());
@@ -368,5 +373,6 @@ pub(crate) fn empty_message(room: &BareJid, to: &FullJid, id: &str, kind: Messag
         delay: None,
         stanza_ids: Vec::new(),
         error: None,
+        extras: Extras::default(),
     }
 }

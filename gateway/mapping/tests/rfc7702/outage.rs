@@ -1,0 +1,220 @@
+//! What users are told, and what becomes of what they say, while their room is out of reach.
+
+use std::time::Duration;
+
+use mapping::{Config, Outage, OutageRule};
+use msrp::{MessageTag, Status};
+use xmpp::stanza::Outgoing;
+
+use crate::{
+    ROOM, ROOM_URI,
+    stage::{Stage, config},
+};
+
+const SOON: Duration = Duration::from_secs(3);
+
+fn with(outage: Outage) -> Config {
+    Config { outage, ..config() }
+}
+
+fn holding() -> Config {
+    with(Outage {
+        tell: false,
+        messages: OutageRule::Hold,
+    })
+}
+
+fn with_two(config: Config) -> (Stage, usize, usize) {
+    let mut stage = Stage::new(config);
+    stage.muc.native_enters(ROOM, "Juliet");
+    let romeo = stage.user("romeo");
+    stage.enter(romeo, ROOM_URI, "Romeo");
+    let mercutio = stage.user("mercutio");
+    stage.enter(mercutio, ROOM_URI, "Mercutio");
+    (stage, romeo, mercutio)
+}
+
+fn texts(stage: &Stage, user: usize) -> Vec<String> {
+    let heard = stage.heard(user).into_iter();
+    heard.map(|(_, _, text)| text).collect()
+}
+
+fn outcome(stage: &Stage, user: usize, tag: MessageTag) -> Option<Result<(), u16>> {
+    stage
+        .outcome(user, tag)
+        .map(|outcome| outcome.map_err(Status::code))
+}
+
+fn said(stage: &Stage, text: &str) -> usize {
+    let groupchats = stage
+        .to_rooms
+        .iter()
+        .filter(|stanza| matches!(stanza, Outgoing::Groupchat { body, .. } if body == text));
+    groupchats.count()
+}
+
+#[test]
+fn users_are_told_by_the_room_once_each_time() {
+    let (mut stage, romeo, mercutio) = with_two(with(Outage::default()));
+    for outages in 1..=2 {
+        stage.link(false);
+        // The server comes and goes before anybody is back.
+        stage.muc.mute = true;
+        stage.link(true);
+        stage.link(false);
+        stage.muc.mute = false;
+        assert_eq!(stage.heard(romeo).len(), 2 * outages - 1);
+        stage.link(true);
+        stage.pass(SOON);
+        for user in [romeo, mercutio] {
+            let heard = stage.heard(user);
+            assert_eq!(heard.len(), 2 * outages);
+            assert!(
+                heard
+                    .iter()
+                    .all(|(from, to, _)| from == ROOM_URI && to == ROOM_URI)
+            );
+            let last: Vec<_> = heard
+                .iter()
+                .rev()
+                .take(2)
+                .map(|(_, _, text)| text.as_str())
+                .collect();
+            assert_eq!(
+                last,
+                [
+                    "(the room is back)",
+                    "(the room is out of reach for now; this call stays up until it is back)"
+                ]
+            );
+        }
+    }
+}
+
+#[test]
+fn users_are_told_nothing_where_that_is_off() {
+    let (mut stage, romeo, _) = with_two(with(Outage {
+        tell: false,
+        ..Outage::default()
+    }));
+    stage.link(false);
+    stage.link(true);
+    stage.pass(SOON);
+    assert_eq!(texts(&stage, romeo), Vec::<String>::new());
+}
+
+#[test]
+fn held_messages_are_sent_once_and_in_order_when_the_room_is_back() {
+    let (mut stage, romeo, mercutio) = with_two(holding());
+    stage.link(false);
+    let tags = ["one", "two", "three"].map(|text| stage.say(romeo, text));
+    assert_eq!(tags.map(|tag| outcome(&stage, romeo, tag)), [None; 3]);
+    // Away again before he is back: they go on waiting.
+    stage.muc.mute = true;
+    stage.link(true);
+    stage.link(false);
+    stage.muc.mute = false;
+    assert_eq!(tags.map(|tag| outcome(&stage, romeo, tag)), [None; 3]);
+    stage.link(true);
+    stage.pass(SOON);
+    let last = stage.say(romeo, "four");
+    assert_eq!(tags.map(|tag| outcome(&stage, romeo, tag)), [Some(Ok(())); 3]);
+    assert_eq!(outcome(&stage, romeo, last), Some(Ok(())));
+    assert_eq!(texts(&stage, mercutio), ["one", "two", "three", "four"]);
+    assert_eq!(texts(&stage, romeo), Vec::<String>::new());
+}
+
+#[test]
+fn what_is_held_waits_until_those_who_shall_hear_it_are_back_but_not_for_ever() {
+    let (mut stage, romeo, mercutio) = with_two(holding());
+    stage.link(false);
+    let tag = stage.say(romeo, "one");
+    let absent = stage
+        .muc
+        .rooms
+        .get_mut(&ROOM.parse::<xmpp::BareJid>().unwrap())
+        .unwrap();
+    absent.occupants.retain(|(nickname, _)| nickname != "Mercutio");
+    stage.muc.turned_away = Some("Mercutio".to_owned());
+    stage.link(true);
+    stage.pass(SOON);
+    assert_eq!(said(&stage, "one"), 0, "Mercutio is not back");
+    let behind = stage.say(romeo, "two");
+    assert_eq!(said(&stage, "two"), 0, "what is held goes first");
+    stage.pass(SOON);
+    for tag in [tag, behind] {
+        assert_eq!(outcome(&stage, romeo, tag), Some(Ok(())));
+    }
+    assert_eq!(texts(&stage, mercutio), Vec::<String>::new());
+    let tag = stage.say(romeo, "three");
+    assert_eq!(outcome(&stage, romeo, tag), Some(Ok(())), "said at once");
+}
+
+#[test]
+fn what_was_sent_before_the_outage_is_answered_at_once_and_never_sent_again() {
+    let (mut stage, romeo, _) = with_two(holding());
+    stage.muc.mute = true;
+    let tag = stage.say(romeo, "in flight");
+    stage.link(false);
+    assert_eq!(outcome(&stage, romeo, tag), Some(Err(408)));
+    stage.muc.mute = false;
+    stage.link(true);
+    stage.pass(SOON);
+    assert_eq!(said(&stage, "in flight"), 1);
+}
+
+#[test]
+fn a_message_held_too_long_is_refused_and_never_sent() {
+    let (mut stage, romeo, mercutio) = with_two(holding());
+    stage.link(false);
+    let tag = stage.say(romeo, "too late");
+    let reflection = config().limits.reflection;
+    stage.pass(reflection - Duration::from_millis(1));
+    assert_eq!(outcome(&stage, romeo, tag), None);
+    stage.pass(Duration::from_millis(1));
+    assert_eq!(outcome(&stage, romeo, tag), Some(Err(408)));
+    stage.link(true);
+    stage.pass(SOON);
+    assert_eq!(said(&stage, "too late"), 0);
+    assert_eq!(texts(&stage, mercutio), Vec::<String>::new());
+}
+
+#[test]
+fn no_more_is_held_than_the_session_queue_has_room_for() {
+    for (queue, taken) in [((2, 1000), 2), ((9, 9), 1), ((9, 10), 2), ((9, 11), 2)] {
+        let mut config = holding();
+        config.limits.session_queue = queue;
+        let (mut stage, romeo, _) = with_two(config);
+        stage.link(false);
+        let tags = ["12345", "67890", "abcde"].map(|text| stage.say(romeo, text));
+        let waiting = tags.map(|tag| outcome(&stage, romeo, tag).is_none());
+        assert_eq!(waiting.iter().filter(|waits| **waits).count(), taken, "{queue:?}");
+        assert!(waiting.is_sorted_by(|a, b| a >= b), "the first ones are held");
+    }
+}
+
+#[test]
+fn private_messages_are_not_held() {
+    let (mut stage, romeo, _) = with_two(holding());
+    stage.link(false);
+    let juliet = format!("{ROOM_URI};gr=Juliet");
+    let tag = stage.send(romeo, "sip:romeo@example.org", &[&juliet], "psst");
+    assert!(matches!(outcome(&stage, romeo, tag), Some(Err(_))));
+}
+
+#[test]
+fn who_hangs_up_or_is_not_taken_back_gets_an_answer_to_what_is_held_and_leaves_nothing_behind() {
+    let (mut stage, romeo, mercutio) = with_two(holding());
+    stage.link(false);
+    let tag = stage.say(romeo, "held");
+    stage.say(mercutio, "held too");
+    stage.cut(mercutio);
+    stage.muc.rooms.clear();
+    stage.muc.refuse = Some(xmpp::stanza::Condition::Forbidden);
+    stage.link(true);
+    stage.pass(SOON);
+    assert!(matches!(outcome(&stage, romeo, tag), Some(Err(_))));
+    assert_eq!((said(&stage, "held"), said(&stage, "held too")), (0, 0));
+    stage.pass(Duration::from_secs(60));
+    assert_eq!(stage.gateway.census(), (0, 0, 0, 0));
+}
