@@ -49,12 +49,12 @@ pub use self::{
 };
 use self::{
     authentication::Identity,
-    client::{ClientId, Clients, Failure, Found, Purpose},
+    client::{ClientId, Clients, Failure, Purpose},
     dialog::Dialogs,
     invite_usage::{InviteUsage, Offer},
     notifier::Notifier,
     registration::Registration,
-    route::{Hop, apply_route_set, local_address},
+    route::{Found, Hop, apply_route_set, local_address},
     server::{Due, Reply, ServerId, Servers},
     subscriber::Subscribers,
     timers::{Timer, Timers},
