@@ -18,7 +18,7 @@ use crate::{
 };
 
 /// Challenges of one request that are answered: one of a proxy, one of a server, and each once more for a stale nonce.
-const ANSWERS_MAX: u8 = 4;
+pub(super) const ANSWERS_MAX: u8 = 4;
 
 /// A user's password in one realm, and the only server that may ask for it.
 #[derive(Debug, Clone, PartialEq, Eq)]

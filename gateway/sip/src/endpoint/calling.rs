@@ -95,7 +95,9 @@ impl Endpoint {
             self.invite_accepted(client, id, response, flow, now);
             return;
         }
-        let Some(calling) = self.calling_mut(id) else {
+        let told = !response.status.is_provisional()
+            || self.acknowledge_provisional(client, id, response, flow, now);
+        let Some(calling) = self.calling_mut(id).filter(|_| told) else {
             return;
         };
         let given_up = calling.given_up.is_some();
@@ -158,10 +160,14 @@ impl Endpoint {
         };
         let cseq: Option<CSeq> = invite.headers.get("CSeq").and_then(|value| value.parse().ok());
         let contact = invite.headers.get("Contact").unwrap_or_default();
-        let (Some(dialog), Some(cseq)) = (Dialog::from_response(invite, response, flow, contact), cseq)
+        let (Some(mut dialog), Some(cseq)) = (Dialog::from_response(invite, response, flow, contact), cseq)
         else {
             return self.unusable_answer(id);
         };
+        // Our PRACKs have used numbers of this dialog.
+        if let Some(early) = self.invites.get(&id).and_then(|usage| usage.early.get(tag)) {
+            dialog.skip_cseq(early.last_cseq().saturating_sub(dialog.last_cseq()));
+        }
         let (mut ack, hop) = dialog.ack(cseq.number);
         ack.headers.0.extend(answers_in(invite));
         self.sign(&mut ack);

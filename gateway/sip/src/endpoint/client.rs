@@ -2,7 +2,6 @@
 
 use std::{
     collections::{BTreeMap, VecDeque},
-    net::SocketAddr,
     time::Instant,
 };
 
@@ -14,14 +13,11 @@ use super::{
     command::{DialogId, SubscriptionId},
     compose::{self, ack_to_failure, cancel_of, with_via},
     flow::{Flow, Resolve, ResolveId, Target, TransmitId, Transport},
-    route::{Hop, local_address},
+    route::{Found, Hop, local_address},
     timers::Timer,
     transaction::{Expiry, InviteClient, NonInviteClient, Sends, Step, Timing},
 };
-use crate::{
-    locate::{Candidate, TARGETS_MAX},
-    message::{CSeq, Header, MAGIC_COOKIE, Method, Request, Response, StatusCode, Via},
-};
+use crate::message::{CSeq, Header, MAGIC_COOKIE, Method, Request, Response, StatusCode, Via};
 
 /// A request larger than this goes over a congestion-controlled transport (RFC 3261 §18.1.1).
 const UDP_REQUEST_MAX: usize = 1300;
@@ -684,34 +680,5 @@ impl Endpoint {
         }
         let cseq: CSeq = response.headers.get("CSeq")?.parse().ok()?;
         self.clients.by_branch.get(&(via.branch?, cseq.method)).copied()
-    }
-}
-
-/// What a look-up found, best first.
-pub(super) enum Found {
-    /// Addresses for the transport asked for.
-    Addresses(Vec<SocketAddr>),
-    /// Addresses with the transports that the zone chose.
-    Candidates(Vec<Candidate>),
-}
-
-impl Found {
-    fn targets(&self, hop: &Hop) -> Vec<Target> {
-        let mut targets: Vec<Target> = match self {
-            Self::Addresses(addresses) => addresses
-                .iter()
-                .map(|address| hop.target(hop.transport, *address))
-                .collect(),
-            Self::Candidates(candidates) => candidates
-                .iter()
-                .filter(|found| found.transport == hop.transport || hop.choice.contains(&found.transport))
-                .map(|found| hop.target(found.transport, found.address))
-                .collect(),
-        };
-        targets.truncate(TARGETS_MAX);
-        if targets.is_empty() {
-            targets.extend(hop.fallback_target());
-        }
-        targets
     }
 }

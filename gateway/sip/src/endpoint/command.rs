@@ -125,7 +125,8 @@ pub struct ReferParameters {
 /// What the owner wants.
 #[derive(Debug)]
 pub enum Command {
-    /// A provisional response to a pending INVITE, retransmitted when the INVITE is.
+    /// A provisional response to a pending INVITE, retransmitted when the INVITE is; until its PRACK if the INVITE requires that
+    /// (RFC 3262; then [`super::event::Event::Cancelled`] after 64·T1 without one).
     Ring {
         /// Which.
         dialog: DialogId,

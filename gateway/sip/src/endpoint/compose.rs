@@ -9,11 +9,11 @@ use crate::message::{
     Header, Headers, Message, Method, NameAddr, Parameterized, Request, Response, StatusCode, Uri,
 };
 
-/// Methods we act on (RFC 3261 §20.5). PRACK is not among them: we never send a reliable provisional response.
+/// Methods we act on (RFC 3261 §20.5).
 pub(super) const ALLOW: &str =
-    "INVITE, ACK, CANCEL, BYE, OPTIONS, SUBSCRIBE, NOTIFY, REFER, UPDATE, MESSAGE, INFO";
+    "INVITE, ACK, CANCEL, BYE, OPTIONS, SUBSCRIBE, NOTIFY, REFER, UPDATE, PRACK, MESSAGE, INFO";
 /// Option tags we understand in Require.
-pub(super) const SUPPORTED: [&str; 2] = ["norefersub", "timer"];
+pub(super) const SUPPORTED: [&str; 3] = ["norefersub", "timer", "100rel"];
 /// Event packages that may be subscribed to or are implied by REFER.
 pub(super) const ALLOW_EVENTS: &str = "conference, refer";
 /// Bodies an INVITE or UPDATE may carry.

@@ -189,6 +189,16 @@ impl Dialog {
         self.compose(method, cseq)
     }
 
+    /// The sequence number of the last request of ours.
+    pub(super) fn last_cseq(&self) -> u32 {
+        self.local_cseq
+    }
+
+    /// Leaves sequence numbers out.
+    pub(super) fn skip_cseq(&mut self, numbers: u32) {
+        self.local_cseq = self.local_cseq.saturating_add(numbers);
+    }
+
     /// Takes the sequence number of the next request of ours.
     pub(super) fn next_cseq(&mut self) -> u32 {
         self.local_cseq = self.local_cseq.saturating_add(1);

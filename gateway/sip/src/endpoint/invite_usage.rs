@@ -17,6 +17,7 @@ use super::{
     event::{EndCause, Event},
     flow::Target,
     received::Received,
+    reliable::{Early, Reliable},
     server::{Due, Reply, ServerId},
     session_timer::{Asked, SessionTimer},
     timers::Timer,
@@ -46,6 +47,10 @@ pub(super) struct InviteUsage {
     pub(super) session: Option<SessionTimer>,
     /// The peer takes UPDATE.
     pub(super) peer_updates: bool,
+    /// The peer's INVITE requires that provisional responses are reliable.
+    pub(super) reliable: Option<Reliable>,
+    /// Dialogs opened by reliable provisional responses to our INVITE, by the peer's tag.
+    pub(super) early: BTreeMap<String, Early>,
     /// Our session description, which a re-INVITE that refreshes repeats.
     pub(super) described: Option<Body>,
 }
@@ -84,6 +89,8 @@ impl InviteUsage {
             asked: None,
             session: None,
             peer_updates: false,
+            reliable: None,
+            early: BTreeMap::new(),
             described: None,
         }
     }
@@ -99,6 +106,8 @@ impl InviteUsage {
             asked: None,
             session: None,
             peer_updates: false,
+            reliable: None,
+            early: BTreeMap::new(),
             described: Some(described),
         }
     }
@@ -138,6 +147,7 @@ impl Endpoint {
         let mut usage = InviteUsage::incoming(key, server);
         usage.peer_updates = allows_update(&received.request.headers);
         usage.asked = Some(Asked::read(&received.request.headers));
+        usage.reliable = self.reliability(received);
         self.invites.insert(id, usage);
         self.servers
             .set_due(server, Due::Invite(id, received.body().is_some()));
@@ -288,8 +298,11 @@ impl Endpoint {
             return;
         };
         if let (Phase::Incoming, Some(server)) = (&usage.phase, usage.pending) {
-            let contact = self.invite_contact(id);
             let status = status.0.clamp(180, 199);
+            if usage.reliable.is_some() {
+                return self.ring_reliably(id, StatusCode(status), server, now);
+            }
+            let contact = self.invite_contact(id);
             self.reply(
                 server,
                 Reply::new(status).opening_dialog().with("Contact", contact),
@@ -333,6 +346,7 @@ impl Endpoint {
             reply = reply.opening_dialog().with("Allow-Events", compose::ALLOW_EVENTS);
         }
         self.reply(server, reply, now);
+        self.end_provisional(id);
         self.answered(id);
         let Some(usage) = self.invites.get_mut(&id) else {
             return;
@@ -488,6 +502,7 @@ impl Endpoint {
         };
         self.timers.set(Timer::Unanswered(id), None);
         self.timers.set(Timer::Session(id), None);
+        self.timers.set(Timer::Provisional(id), None);
         for cseq in usage.unacknowledged.into_keys() {
             self.timers.set(Timer::Unacknowledged(id, cseq), None);
         }
@@ -538,7 +553,7 @@ impl Endpoint {
         }
     }
 
-    fn invite_contact(&self, id: DialogId) -> String {
+    pub(super) fn invite_contact(&self, id: DialogId) -> String {
         let key = self.invites.get(&id).and_then(|usage| usage.dialog);
         key.map(|key| self.contact_of(key)).unwrap_or_default()
     }

@@ -3,7 +3,8 @@
 //! From the wire inwards: [`received`] and [`compose`] read and write headers; [`transaction`] holds the machines of RFC 3261 §17,
 //! [`client`] and [`server`] their messages and addresses; [`dialog`] and [`route`] say where requests go; [`uas`] receives requests and
 //! hands them to the usages [`invite_usage`] and [`calling`], [`notifier`], [`subscriber`] and [`refer`]. [`authentication`] answers challenges to requests of
-//! ours, [`registration`] keeps a trunk registered, [`session_timer`] refreshes sessions.
+//! ours, [`registration`] keeps a trunk registered, [`session_timer`] refreshes sessions, [`reliable`]
+//! provisional responses are acknowledged.
 
 mod authentication;
 mod calling;
@@ -19,6 +20,7 @@ mod notifier;
 mod received;
 mod refer;
 mod registration;
+mod reliable;
 mod route;
 mod server;
 mod session_timer;
@@ -49,12 +51,12 @@ pub use self::{
 };
 use self::{
     authentication::Identity,
-    client::{ClientId, Clients, Failure, Found, Purpose},
+    client::{ClientId, Clients, Failure, Purpose},
     dialog::Dialogs,
     invite_usage::{InviteUsage, Offer},
     notifier::Notifier,
     registration::Registration,
-    route::{Hop, apply_route_set, local_address},
+    route::{Found, Hop, apply_route_set, local_address},
     server::{Due, Reply, ServerId, Servers},
     subscriber::Subscribers,
     timers::{Timer, Timers},
@@ -239,6 +241,7 @@ impl Endpoint {
                 Timer::Notifier(id) => self.handle_notifier_timeout(id, now),
                 Timer::Subscriber(id) => self.handle_subscriber_timeout(id, now),
                 Timer::Session(id) => self.handle_session_timeout(id, now),
+                Timer::Provisional(id) => self.handle_provisional_timeout(id, now),
                 Timer::Registration => self.handle_registration_timeout(now),
             }
         }

@@ -6,7 +6,10 @@ use super::{
     config::{Config, LocalAddress},
     flow::{Flow, Target, Transport},
 };
-use crate::message::{NameAddr, Request, Uri};
+use crate::{
+    locate::{Candidate, TARGETS_MAX},
+    message::{NameAddr, Request, Uri},
+};
 
 /// Where a request goes next, before its host is looked up.
 #[derive(Debug, Clone)]
@@ -114,6 +117,36 @@ impl Hop {
             flow: known.flow.id,
             peer: known.flow.peer,
         })
+    }
+}
+
+/// What a look-up found, best first.
+pub(super) enum Found {
+    /// Addresses for the transport asked for.
+    Addresses(Vec<SocketAddr>),
+    /// Addresses with the transports that the zone chose.
+    Candidates(Vec<Candidate>),
+}
+
+impl Found {
+    /// At most as many as are tried for one request.
+    pub(super) fn targets(&self, hop: &Hop) -> Vec<Target> {
+        let mut targets: Vec<Target> = match self {
+            Self::Addresses(addresses) => addresses
+                .iter()
+                .map(|address| hop.target(hop.transport, *address))
+                .collect(),
+            Self::Candidates(candidates) => candidates
+                .iter()
+                .filter(|found| found.transport == hop.transport || hop.choice.contains(&found.transport))
+                .map(|found| hop.target(found.transport, found.address))
+                .collect(),
+        };
+        targets.truncate(TARGETS_MAX);
+        if targets.is_empty() {
+            targets.extend(hop.fallback_target());
+        }
+        targets
     }
 }
 

@@ -81,8 +81,7 @@ impl Endpoint {
         if NOT_ALLOWED.contains(method) {
             return Some(Reply::new(405).with("Allow", compose::ALLOW));
         }
-        let is_known =
-            *method == Method::PRACK || compose::ALLOW.split(", ").any(|known| known == method.as_str());
+        let is_known = compose::ALLOW.split(", ").any(|known| known == method.as_str());
         if !is_known {
             return Some(Reply::new(501).with("Allow", compose::ALLOW));
         }
@@ -134,6 +133,7 @@ impl Endpoint {
         match (received.method(), invite) {
             (&Method::INVITE, Some(invite)) => self.handle_reinvite(received, invite, id, now),
             (&Method::UPDATE, Some(invite)) => self.handle_update(received, invite, id, now),
+            (&Method::PRACK, Some(invite)) => self.handle_prack(received, invite, id, now),
             (&Method::BYE, _) => self.handle_bye(received, key, id, now),
             (&Method::SUBSCRIBE, invite) => {
                 self.handle_subscribe_in_dialog(received, key, invite, id, now);
