@@ -4,6 +4,8 @@
 pub mod binaries;
 pub mod conversation;
 pub mod inbox;
+pub mod msrp_checker;
+pub mod msrp_tap;
 pub mod peers;
 pub mod ports;
 pub mod process;

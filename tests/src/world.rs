@@ -98,10 +98,11 @@ impl World {
     }
 }
 
-/// Runs a test in a fresh world with Prosody; a failure carries the servers' logs.
+/// Runs a test in a fresh world with Prosody; a failure carries the servers' logs. All MSRP that the gateway writes has to be
+/// sound.
 ///
 /// # Errors
-/// What the test returns, or a server that does not start.
+/// What the test returns, unsound MSRP, or a server that does not start.
 pub fn in_a_world(test: impl FnOnce(&mut World) -> Result<()>) -> Result<()> {
     in_a_world_with(XmppServerKind::default(), test)
 }
@@ -113,6 +114,8 @@ pub fn in_a_world(test: impl FnOnce(&mut World) -> Result<()>) -> Result<()> {
 pub fn in_a_world_with(server: XmppServerKind, test: impl FnOnce(&mut World) -> Result<()>) -> Result<()> {
     let mut world = World::start_with(server, Vec::new())?;
     let outcome = test(&mut world);
+    let sound = world.gateway.check_msrp();
+    let outcome = outcome.and(sound);
     outcome.with_context(|| world.logs())
 }
 

@@ -63,6 +63,26 @@ fn several_cpim_recipients_or_a_foreign_cpim_sender_get_403() -> Result<()> {
     })
 }
 
+/// In the other tests too, all that the gateway writes is judged at the end; here is something to judge.
+#[test]
+fn what_the_gateway_writes_in_answers_and_chunks_is_sound() -> Result<()> {
+    in_a_world(|world| {
+        let (mut juliet, mut tybalt) = enter(world)?;
+        assert_eq!(tybalt.nickname("JuliC")?.status(), Some(425));
+        assert_eq!(tybalt.nickname("Prince of Cats")?.status(), Some(200));
+        assert_eq!(tybalt.nickname("open\\")?.status(), Some(424));
+        let long = "y".repeat(20_000);
+        juliet.say(ROOM, &long)?;
+        let first = tybalt.hear("yyyy")?;
+        assert_eq!(first.flag, '+', "20000 octets in one chunk");
+        juliet.say(ROOM, "peace")?;
+        tybalt.hear("peace")?;
+        let written = world.gateway.msrp_written();
+        ensure!(written > long.len(), "only {written} octets were recorded");
+        world.gateway.check_msrp()
+    })
+}
+
 /// An XMPP user, and a SIP user by hand.
 fn enter(world: &World) -> Result<(XmppUser, RawParticipant)> {
     let mut juliet = world.xmpp_user("juliet")?;

@@ -1,6 +1,6 @@
 //! The XMPP server goes, comes back, is absent, or refuses us.
 
-use std::{thread, time::Duration};
+use std::{net::SocketAddr, thread, time::Duration};
 
 use gateway_tests::{
     Result, ensure, on_each_xmpp_server,
@@ -9,6 +9,7 @@ use gateway_tests::{
         XmppServerKind,
         sip_chat::{field, is_message},
     },
+    ports::free_port,
     raw_msrp::offer,
     raw_sip::{RawSip, Request},
     world::{ROOM, ROOM_URI, World, in_a_world_with},
@@ -116,7 +117,8 @@ fn after_a_crash_of_the_gateway_nobody_is_left_behind_in_the_room(server: XmppSe
         juliet.enter(ROOM, "JuliC")?;
         let _romeo = world.sip_user("romeo", "Romeo")?;
         juliet.see(ROOM, "Romeo", None)?;
-        let (sip, msrp) = (world.gateway.sip_address(), world.gateway.msrp_address());
+        let sip = world.gateway.sip_address();
+        let msrp = SocketAddr::from(([127, 0, 0, 1], free_port()?));
         let settings = GatewaySettings::for_server(&world.xmpp);
         world.gateway.process().kill()?;
         world.gateway = Gateway::start_on(sip, msrp, &settings)?;

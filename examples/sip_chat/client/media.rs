@@ -163,6 +163,11 @@ impl Client {
                 let status = Status::NO_SESSION;
                 self.command_media(Command::RefuseBind { session, status }, now);
             }
+            // One user's typing fills no queue, and the client asks no relay.
+            MsrpEvent::Congested { .. }
+            | MsrpEvent::Eased { .. }
+            | MsrpEvent::Authorized { .. }
+            | MsrpEvent::Unauthorized { .. } => {}
             MsrpEvent::Reported { status, .. } => self.progress(format!("the switch reports {status}")),
             MsrpEvent::Lost { cause, .. } => self.on_lost(cause, now),
             MsrpEvent::Faulted(fault) => {
@@ -379,6 +384,7 @@ impl Client {
             date_time: Some(self.wall_clock(now)),
             other: Vec::new(),
             content_type: "text/plain;charset=utf-8".to_owned(),
+            content_headers: Vec::new(),
             content: text.to_owned().into(),
         }
         .to_bytes()

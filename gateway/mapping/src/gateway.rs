@@ -160,8 +160,14 @@ impl Gateway {
                 self.connection_over(connection, now);
             }
             Event::Closed => self.connection_over(connection, now),
-            // The gateway opens no session and asks for no report.
-            Event::Opened { .. } | Event::NicknameAnswered { .. } | Event::Reported { .. } => {}
+            // What passes the connection's budget comes back as `Failed`.
+            Event::Congested { .. } | Event::Eased { .. } => {}
+            // The gateway opens no session, asks for no report and is behind no relay.
+            Event::Opened { .. }
+            | Event::NicknameAnswered { .. }
+            | Event::Reported { .. }
+            | Event::Authorized { .. }
+            | Event::Unauthorized { .. } => {}
         }
     }
 

@@ -1,6 +1,6 @@
 //! Who is in a room, as its authority says, and what has changed since the subscribers were told.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use sip::conference::{Document, EndpointStatus, State, User};
 
@@ -34,8 +34,8 @@ struct Entry {
 #[derive(Debug)]
 pub(crate) struct Roster {
     occupants: BTreeMap<String, Entry>,
-    /// Comparison key → nickname.
-    keys: BTreeMap<String, String>,
+    /// Comparison key → nicknames: a room may admit several that are the same under RFC 8266.
+    keys: BTreeMap<String, BTreeSet<String>>,
     subject: Option<String>,
     changed: BTreeMap<String, Option<Departure>>,
     subject_changed: bool,
@@ -69,7 +69,10 @@ impl Roster {
             if self.occupants.len() >= self.limit {
                 return false;
             }
-            self.keys.insert(comparison_key(nickname), nickname.to_owned());
+            self.keys
+                .entry(comparison_key(nickname))
+                .or_default()
+                .insert(nickname.to_owned());
             self.occupants.insert(
                 nickname.to_owned(),
                 Entry {
@@ -88,8 +91,11 @@ impl Roster {
             return false;
         }
         let key = comparison_key(nickname);
-        if self.keys.get(&key).is_some_and(|holder| holder == nickname) {
-            self.keys.remove(&key);
+        if let Some(same) = self.keys.get_mut(&key) {
+            same.remove(nickname);
+            if same.is_empty() {
+                self.keys.remove(&key);
+            }
         }
         self.changed.insert(nickname.to_owned(), Some(how));
         true
@@ -118,9 +124,11 @@ impl Roster {
         self.occupants.contains_key(nickname)
     }
 
-    /// Who holds a nickname that is the same as this one under RFC 8266.
-    pub(crate) fn holder(&self, nickname: &str) -> Option<&str> {
-        self.keys.get(&comparison_key(nickname)).map(String::as_str)
+    /// Whether somebody else than the holder of `own` has a nickname that is the same as this one under RFC 8266.
+    pub(crate) fn is_taken(&self, nickname: &str, own: &str) -> bool {
+        self.keys
+            .get(&comparison_key(nickname))
+            .is_some_and(|same| same.iter().any(|holder| holder != own))
     }
 
     /// The room will be listed anew: whoever is not seen until [`Self::drop_unseen`] has gone meanwhile.

@@ -17,6 +17,8 @@ pub struct Limits {
     pub open_messages: usize,
     /// Octets held per session for incomplete incoming messages, and for frames that wait for [`crate::Command::Bind`]. Default 1 MiB.
     pub reassembly: usize,
+    /// The same for all sessions of the connection together; what passes it is answered 413. Default 8 MiB.
+    pub incoming: usize,
     /// Sessions on one connection, those asked for included; a request for a further one is answered 481. Default 1024.
     pub sessions: usize,
     /// Octets queued for sending over the whole connection, each message counted with 256 more; beyond it `Send` fails with
@@ -42,6 +44,7 @@ impl Default for Limits {
             message: 64 * 1024,
             open_messages: 8,
             reassembly: 1024 * 1024,
+            incoming: 8 * 1024 * 1024,
             sessions: 1024,
             outgoing: 1024 * 1024,
             unanswered: 256,

@@ -1,4 +1,4 @@
-//! Response and report status codes (RFC 4975 §10, RFC 7701 §10.3).
+//! Response and report status codes (RFC 4975 §10, RFC 4976 §10.3, RFC 7701 §10.3).
 
 use std::fmt;
 
@@ -14,6 +14,8 @@ impl Status {
     pub const OK: Self = Self::new(200, "OK");
     /// 400: malformed request.
     pub const BAD_REQUEST: Self = Self::new(400, "Bad Request");
+    /// 401: a relay wants credentials (RFC 4976 §5.1).
+    pub const UNAUTHORIZED: Self = Self::new(401, "Unauthorized");
     /// 403: the action is not allowed.
     pub const FORBIDDEN: Self = Self::new(403, "Forbidden");
     /// 404: no such recipient in the room (RFC 7701 §6.2).
@@ -24,7 +26,7 @@ impl Status {
     pub const STOP_SENDING: Self = Self::new(413, "Stop Sending Message");
     /// 415: media type not understood, or no message/cpim wrapper (RFC 7701 §6.3).
     pub const UNSUPPORTED_MEDIA: Self = Self::new(415, "Unsupported Media Type");
-    /// 423: a parameter is out of bounds.
+    /// 423: a parameter is out of bounds; of a relay, the lifetime asked for (RFC 4976 §4.6).
     pub const OUT_OF_BOUNDS: Self = Self::new(423, "Parameter Out Of Bounds");
     /// 424: malformed nickname (RFC 7701 §7.1).
     pub const MALFORMED_NICKNAME: Self = Self::new(424, "Malformed Nickname");
@@ -52,9 +54,10 @@ impl Status {
     /// The status that a peer's three-digit code stands for, with the comment of the table above; an unlisted one has none.
     #[must_use]
     pub fn from_code(code: u16) -> Self {
-        const LISTED: [Status; 14] = [
+        const LISTED: [Status; 15] = [
             Status::OK,
             Status::BAD_REQUEST,
+            Status::UNAUTHORIZED,
             Status::FORBIDDEN,
             Status::NOT_FOUND,
             Status::TIMEOUT,

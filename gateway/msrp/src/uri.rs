@@ -22,11 +22,33 @@ pub struct Uri {
     text: Box<str>,
     secure: bool,
     /// Where the host stands in `text`, without brackets.
-    host: Range<usize>,
-    address: Option<IpAddr>,
+    host: Span,
     port: Option<u16>,
     session: Option<SessionId>,
-    transport: Range<usize>,
+    transport: Span,
+}
+
+/// A stretch of a text, in half the room of a [`Range`]: every session keeps several.
+#[derive(Debug, Clone, Copy)]
+struct Span {
+    start: u32,
+    end: u32,
+}
+
+impl Span {
+    fn of(self, text: &str) -> &str {
+        text.get(self.start as usize..self.end as usize)
+            .unwrap_or_default()
+    }
+}
+
+impl From<Range<usize>> for Span {
+    /// No line of a frame comes near 4 GiB; a stretch beyond that is empty.
+    fn from(range: Range<usize>) -> Self {
+        let [start, end] =
+            [range.start, range.end].map(|position| u32::try_from(position).unwrap_or(u32::MAX));
+        Self { start, end }
+    }
 }
 
 impl Uri {
@@ -38,9 +60,8 @@ impl Uri {
             .strip_prefix('[')
             .and_then(|host| host.strip_suffix(']'))
             .unwrap_or(host);
-        let address = bare.parse().ok();
         let mut text = String::from(if secure { "msrps://" } else { "msrp://" });
-        let bracketed = matches!(address, Some(IpAddr::V6(_)));
+        let bracketed = bare.parse::<Ipv6Addr>().is_ok();
         if bracketed {
             text.push('[');
         }
@@ -60,11 +81,10 @@ impl Uri {
         Self {
             text: text.into(),
             secure,
-            host,
-            address,
+            host: host.into(),
             port: Some(port),
             session: Some(session.clone()),
-            transport,
+            transport: transport.into(),
         }
     }
     /// Whether the scheme is `msrps`.
@@ -75,12 +95,12 @@ impl Uri {
     /// The host without brackets.
     #[must_use]
     pub fn host(&self) -> &str {
-        self.text.get(self.host.clone()).unwrap_or_default()
+        self.host.of(&self.text)
     }
     /// The host as an address, if it is one.
     #[must_use]
     pub fn address(&self) -> Option<IpAddr> {
-        self.address
+        self.host().parse().ok()
     }
     /// The port, if one is written.
     #[must_use]
@@ -95,7 +115,7 @@ impl Uri {
     /// The transport parameter as written; `tcp` in all that RFC 4975 defines.
     #[must_use]
     pub fn transport(&self) -> &str {
-        self.text.get(self.transport.clone()).unwrap_or_default()
+        self.transport.of(&self.text)
     }
     /// As written.
     #[must_use]
@@ -106,7 +126,10 @@ impl Uri {
 
 impl PartialEq for Uri {
     fn eq(&self, other: &Self) -> bool {
-        let same_host = match (self.address, other.address) {
+        if self.text == other.text {
+            return true;
+        }
+        let same_host = match (self.address(), other.address()) {
             (Some(ours), Some(theirs)) => ours == theirs,
             (None, None) => same_name(self.host(), other.host()),
             _ => false,
@@ -148,16 +171,15 @@ impl FromStr for Uri {
             return Err(UriFault("RFC 3986 §3.2.1: userinfo"));
         }
         let host_at = at(rest) + authority.len() - host_port.len();
-        let Authority { host, address, port } = host_and_port(host_port, host_at)?;
+        let Authority { host, port } = host_and_port(host_port, host_at)?;
         let transport = transport(parameters)?;
         Ok(Self {
             text: s.into(),
             secure,
-            host,
-            address,
+            host: host.into(),
             port,
             session,
-            transport: parameters_at..parameters_at + transport,
+            transport: (parameters_at..parameters_at + transport).into(),
         })
     }
 }
@@ -173,13 +195,19 @@ pub struct Path(Arc<[Uri]>);
 
 #[expect(
     clippy::expect_used,
-    reason = "never empty: `single` and `from_str`, the only constructors, see to it"
+    reason = "never empty: `single`, `of` and `from_str`, the only constructors, see to it"
 )]
 impl Path {
     /// A path of one hop.
     #[must_use]
     pub fn single(uri: Uri) -> Self {
         Self(Arc::new([uri]))
+    }
+    /// A path of these hops in their order; `None` if there are none.
+    #[must_use]
+    pub fn of(hops: impl IntoIterator<Item = Uri>) -> Option<Self> {
+        let hops: Arc<[Uri]> = hops.into_iter().collect();
+        (!hops.is_empty()).then_some(Self(hops))
     }
     /// The first hop: where a connection is opened to.
     #[must_use]
@@ -221,7 +249,8 @@ impl FromStr for Path {
 
 fn scheme(text: &str) -> Result<(bool, &str), UriFault> {
     let fault = UriFault("RFC 4975 §9: the scheme is neither msrp nor msrps");
-    let (scheme, rest) = text.split_once("://").ok_or(fault.clone())?;
+    let (scheme, rest) = text.split_once(':').ok_or(fault.clone())?;
+    let rest = rest.strip_prefix("//").ok_or(fault.clone())?;
     if scheme.eq_ignore_ascii_case("msrp") {
         Ok((false, rest))
     } else if scheme.eq_ignore_ascii_case("msrps") {
@@ -235,7 +264,6 @@ fn scheme(text: &str) -> Result<(bool, &str), UriFault> {
 struct Authority {
     /// Where the host stands in the whole text, without brackets.
     host: Range<usize>,
-    address: Option<IpAddr>,
     port: Option<u16>,
 }
 
@@ -245,9 +273,9 @@ fn host_and_port(text: &str, at: usize) -> Result<Authority, UriFault> {
         let (host, after) = bracketed
             .split_once(']')
             .ok_or(UriFault("RFC 3986 §3.2.2: `[` without `]`"))?;
-        let address: Ipv6Addr = host
-            .parse()
-            .map_err(|_| UriFault("RFC 3986 §3.2.2: no IPv6 address"))?;
+        if host.parse::<Ipv6Addr>().is_err() {
+            return Err(UriFault("RFC 3986 §3.2.2: no IPv6 address"));
+        }
         let port = match after.strip_prefix(':') {
             Some(digits) => Some(port(digits)?),
             None if after.is_empty() => None,
@@ -255,7 +283,6 @@ fn host_and_port(text: &str, at: usize) -> Result<Authority, UriFault> {
         };
         return Ok(Authority {
             host: at + 1..at + 1 + host.len(),
-            address: Some(address.into()),
             port,
         });
     }
@@ -268,7 +295,6 @@ fn host_and_port(text: &str, at: usize) -> Result<Authority, UriFault> {
     }
     Ok(Authority {
         host: at..at + host.len(),
-        address: host.parse().ok(),
         port,
     })
 }
@@ -293,12 +319,16 @@ fn transport(parameters: &str) -> Result<usize, UriFault> {
 }
 
 fn is_unreserved(octet: u8) -> bool {
-    octet.is_ascii_alphanumeric() || b"-._~".contains(&octet)
+    octet.is_ascii_alphanumeric() || matches!(octet, b'-' | b'.' | b'_' | b'~')
 }
 
 /// RFC 3986 `reg-name`, without `;`, which begins the parameters here.
 fn is_name_octet(octet: u8) -> bool {
-    is_unreserved(octet) || b"%!$&'()*+,=".contains(&octet)
+    is_unreserved(octet)
+        || matches!(
+            octet,
+            b'%' | b'!' | b'$' | b'&' | b'\'' | b'(' | b')' | b'*' | b'+' | b',' | b'='
+        )
 }
 
 fn push_host(text: &mut String, host: &str) {

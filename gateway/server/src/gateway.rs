@@ -158,7 +158,7 @@ impl Bound {
     /// Starts every task.
     fn spawn(self) -> Tasks {
         let started = (Instant::now(), jiff::Timestamp::now());
-        let lookup = Lookup::new(&self.config.lookup);
+        let lookup = Lookup::new(&self.config.lookup, self.seeds.seed(Purpose::Lookup));
         let (sip_commands, sip_commands_out) = mpsc::channel(COMMANDS);
         let (xmpp_commands, xmpp_commands_out) = mpsc::channel(COMMANDS);
         let (sip_events_in, sip_events) = mpsc::channel(EVENTS);

@@ -1,8 +1,13 @@
-//! Host look-ups: addresses and, for SIP, the SRV records that name them.
+//! Host look-ups: addresses and, for SIP, the NAPTR and SRV records that lead to them (RFC 3263).
+//!
+//! The resolver caches what it is told, also that a name has no records, and follows aliases to a depth of eight. What the name
+//! servers said last is remembered beyond that, for the time when they say nothing.
+
+mod remembered;
 
 use std::{
     net::{IpAddr, SocketAddr},
-    sync::Arc,
+    sync::{Arc, Mutex, PoisonError},
     time::Duration,
 };
 
@@ -10,17 +15,30 @@ use hickory_resolver::{
     TokioResolver,
     config::{ConnectionConfig, NameServerConfig, ResolverConfig},
     net::runtime::TokioRuntimeProvider,
-    proto::rr::{RData, rdata::SRV},
+    proto::rr::{RData, RecordType},
 };
-use sip::Transport;
-use tokio::sync::Semaphore;
+use rand_chacha::{
+    ChaCha12Rng,
+    rand_core::{Rng as _, SeedableRng as _},
+};
+use sip::locate::{Answer, Candidate, Naptr, Query, Question, SERVICES_MAX, Search, Service, TARGETS_MAX};
+use tokio::{
+    sync::Semaphore,
+    task::JoinSet,
+    time::{Instant, timeout, timeout_at},
+};
 
-/// Most targets tried for one name.
-const TARGETS: usize = 16;
+use self::remembered::Remembered;
+
 /// Most look-ups under way at a time; further ones wait, within their deadline.
 const CONCURRENT: usize = 64;
 /// How long one query may take, and how often it is asked.
 const QUERY: (Duration, usize) = (Duration::from_secs(2), 2);
+/// How long name servers may be silent before an earlier answer stands in for them (RFC 8767 §5); half the deadline at most.
+const REPLACEMENT: Duration = Duration::from_millis(1800);
+/// How long an answer is cached at most, and how long the word that there is none (RFC 2308 §5).
+const POSITIVE_MAX: Duration = Duration::from_secs(24 * 60 * 60);
+const NEGATIVE_MAX: Duration = Duration::from_secs(5 * 60);
 
 /// Where to ask.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -29,6 +47,8 @@ pub struct LookupConfig {
     pub servers: Vec<SocketAddr>,
     /// How long one look-up may take in all.
     pub deadline: Duration,
+    /// How long an answer may stand in for name servers that give none (RFC 8767); zero: never.
+    pub stale: Duration,
 }
 
 /// A resolver shared by all tasks. Every look-up ends within the configured deadline.
@@ -37,17 +57,22 @@ pub struct Lookup {
     resolver: Result<TokioResolver, Arc<str>>,
     deadline: Duration,
     permits: Arc<Semaphore>,
+    remembered: Remembered,
+    /// Draws the weights of SRV records.
+    random: Arc<Mutex<ChaCha12Rng>>,
 }
 
 impl Lookup {
     /// Reads the system's resolver configuration unless name servers are given. Where that fails, numeric addresses still work and
     /// every look-up of a name fails with the cause.
     #[must_use]
-    pub fn new(config: &LookupConfig) -> Self {
+    pub fn new(config: &LookupConfig, seed: [u8; 32]) -> Self {
         Self {
             resolver: build(&config.servers).map_err(Arc::from),
             deadline: config.deadline,
             permits: Arc::new(Semaphore::new(CONCURRENT)),
+            remembered: Remembered::new(config.stale),
+            random: Arc::new(Mutex::new(ChaCha12Rng::from_seed(seed))),
         }
     }
 
@@ -62,42 +87,91 @@ impl Lookup {
         self.within_deadline(host, self.query_addresses(host)).await
     }
 
-    /// Where a SIP request for `host` may go, best first (RFC 3263 §4.2): with a port the host's addresses; without one the targets of
-    /// its SRV records in order of priority, then weight, and where it has none the host's addresses with the transport's port.
+    /// Where a SIP request may go, best first (RFC 3263). At the deadline, what is known by then.
     ///
     /// # Errors
     /// A text with the cause, for the log.
-    pub async fn sip_targets(
-        &self,
-        host: &str,
-        port: Option<u16>,
-        transport: Transport,
-    ) -> Result<Vec<SocketAddr>, String> {
-        let (service, default_port) = match transport {
-            Transport::Udp => ("_sip._udp", 5060),
-            Transport::Tcp => ("_sip._tcp", 5060),
-            Transport::Tls => ("_sips._tcp", 5061),
-        };
-        if let Ok(address) = host.parse::<IpAddr>() {
-            return Ok(vec![SocketAddr::new(address, port.unwrap_or(default_port))]);
-        }
-        // Fully qualified: a peer's domain never gets a search domain of ours appended.
-        let name = format!("{}.", host.trim_end_matches('.'));
-        self.within_deadline(host, async {
-            if port.is_none() {
-                let targets = self.query_services(&format!("{service}.{name}")).await?;
-                if !targets.is_empty() {
-                    return self.addresses_of(targets).await;
-                }
+    pub async fn sip_servers(&self, question: Question) -> Result<Vec<Candidate>, String> {
+        let host = question.host.clone();
+        let mut search = Search::new(question, self.next_seed());
+        // The permits of the single queries are waited for within the deadline, too.
+        let deadline = Instant::now() + self.deadline;
+        let mut answers = JoinSet::new();
+        loop {
+            while let Some((id, query)) = search.poll_query() {
+                let lookup = self.clone();
+                answers.spawn(async move { (id, lookup.ask(query).await) });
             }
-            let port = port.unwrap_or(default_port);
-            let addresses = self.query_addresses(&name).await?;
-            Ok(addresses
-                .into_iter()
-                .map(|address| SocketAddr::new(address, port))
-                .collect())
+            if let Some(outcome) = search.outcome() {
+                return outcome
+                    .clone()
+                    .map_err(|cause| format!("cannot look up {host}: {cause}"));
+            }
+            match timeout_at(deadline, answers.join_next()).await {
+                Ok(Some(Ok((id, answer)))) => search.handle_answer(id, answer),
+                Ok(Some(Err(_)) | None) | Err(_) => search.give_up(),
+            }
+        }
+    }
+
+    /// One query, from the resolver's cache, the name servers or, where these fail, from what they said before (RFC 8767).
+    async fn ask(&self, query: Query) -> Answer {
+        if let Some(answer) = self.remembered.during_failure(&query, Instant::now()) {
+            return answer;
+        }
+        let Ok(_permit) = self.permits.acquire().await else {
+            return Answer::Failed;
+        };
+        let answered = if self.remembered.knows(&query, Instant::now()) {
+            let patience = REPLACEMENT.min(self.deadline / 2);
+            match timeout(patience, self.query(&query)).await {
+                Ok(answered) => answered,
+                Err(_) => Err(format!("silent for {patience:?}")),
+            }
+        } else {
+            self.query(&query).await
+        };
+        match answered {
+            Ok(answer) => {
+                self.remembered.store(query, &answer, Instant::now());
+                answer
+            }
+            Err(cause) => {
+                tracing::debug!(?query, %cause, "name servers gave no answer");
+                self.remembered.after_failure(&query, Instant::now())
+            }
+        }
+    }
+
+    async fn query(&self, query: &Query) -> Result<Answer, String> {
+        let resolver = self.resolver.as_ref().map_err(ToString::to_string)?;
+        let answer = match query {
+            Query::Naptr(name) => resolver.lookup(name.as_str(), RecordType::NAPTR).await,
+            Query::Services(name) => resolver.srv_lookup(name.as_str()).await,
+            Query::Addresses(name) => match resolver.lookup_ip(name.as_str()).await {
+                Ok(answer) => return Ok(Answer::Addresses(answer.iter().take(TARGETS_MAX).collect())),
+                Err(error) => Err(error),
+            },
+        };
+        let answer = match answer {
+            Ok(answer) => answer,
+            Err(error) if error.is_no_records_found() || error.is_nx_domain() => return Ok(Answer::Absent),
+            Err(error) => return Err(error.to_string()),
+        };
+        let records = answer.answers().iter().map(|record| &record.data);
+        Ok(match query {
+            Query::Naptr(_) => Answer::Naptr(records.filter_map(naptr).take(SERVICES_MAX).collect()),
+            Query::Services(_) | Query::Addresses(_) => {
+                Answer::Services(records.filter_map(service).take(SERVICES_MAX).collect())
+            }
         })
-        .await
+    }
+
+    fn next_seed(&self) -> [u8; 32] {
+        let mut seed = [0; 32];
+        let mut random = self.random.lock().unwrap_or_else(PoisonError::into_inner);
+        random.fill_bytes(&mut seed);
+        seed
     }
 
     async fn within_deadline<T>(
@@ -113,7 +187,7 @@ impl Lookup {
                 .map_err(|closed| closed.to_string())?;
             query.await
         };
-        match tokio::time::timeout(self.deadline, limited).await {
+        match timeout(self.deadline, limited).await {
             Ok(Ok(answer)) => Ok(answer),
             Ok(Err(cause)) => Err(format!("cannot look up {host}: {cause}")),
             Err(_) => Err(format!("cannot look up {host}: no answer in {:?}", self.deadline)),
@@ -126,59 +200,35 @@ impl Lookup {
             .lookup_ip(name)
             .await
             .map_err(|error| error.to_string())?;
-        Ok(answer.iter().take(TARGETS).collect())
+        Ok(answer.iter().take(TARGETS_MAX).collect())
     }
+}
 
-    /// SRV targets in order; empty where the name has no such records.
-    async fn query_services(&self, name: &str) -> Result<Vec<SRV>, String> {
-        let resolver = self.resolver.as_ref().map_err(ToString::to_string)?;
-        let answer = match resolver.srv_lookup(name).await {
-            Ok(answer) => answer,
-            Err(error) if error.is_no_records_found() || error.is_nx_domain() => return Ok(Vec::new()),
-            Err(error) => return Err(error.to_string()),
-        };
-        let mut targets: Vec<SRV> = answer
-            .answers()
-            .iter()
-            .filter_map(|record| match &record.data {
-                RData::SRV(service) => Some(service.clone()),
-                _ => None,
-            })
-            .collect();
-        targets.sort_by_key(|service| (service.priority, std::cmp::Reverse(service.weight)));
-        targets.truncate(TARGETS);
-        Ok(targets)
-    }
+fn naptr(data: &RData) -> Option<Naptr> {
+    let RData::NAPTR(record) = data else {
+        return None;
+    };
+    let text = |octets: &[u8]| String::from_utf8_lossy(octets).into_owned();
+    Some(Naptr {
+        order: record.order,
+        preference: record.preference,
+        flags: text(&record.flags),
+        services: text(&record.services),
+        regexp: text(&record.regexp),
+        replacement: record.replacement.to_ascii(),
+    })
+}
 
-    /// The addresses of SRV targets in their order; a target that cannot be looked up is passed over.
-    async fn addresses_of(&self, targets: Vec<SRV>) -> Result<Vec<SocketAddr>, String> {
-        let mut addresses = Vec::new();
-        let mut last_failure = None;
-        for service in targets {
-            // RFC 2782: a target of "." says that the service is decidedly not available.
-            if service.target.is_root() {
-                continue;
-            }
-            match self.query_addresses(&service.target.to_utf8()).await {
-                Ok(found) => {
-                    addresses.extend(
-                        found
-                            .into_iter()
-                            .map(|address| SocketAddr::new(address, service.port)),
-                    );
-                }
-                Err(cause) => last_failure = Some(cause),
-            }
-            if addresses.len() >= TARGETS {
-                break;
-            }
-        }
-        addresses.truncate(TARGETS);
-        match (addresses.is_empty(), last_failure) {
-            (true, Some(cause)) => Err(cause),
-            _ => Ok(addresses),
-        }
-    }
+fn service(data: &RData) -> Option<Service> {
+    let RData::SRV(record) = data else {
+        return None;
+    };
+    Some(Service {
+        priority: record.priority,
+        weight: record.weight,
+        port: record.port,
+        target: record.target.to_ascii(),
+    })
 }
 
 fn build(servers: &[SocketAddr]) -> Result<TokioResolver, String> {
@@ -189,7 +239,11 @@ fn build(servers: &[SocketAddr]) -> Result<TokioResolver, String> {
         let config = ResolverConfig::from_parts(None, Vec::new(), servers);
         TokioResolver::builder_with_config(config, TokioRuntimeProvider::default())
     };
-    (builder.options_mut().timeout, builder.options_mut().attempts) = QUERY;
+    let options = builder.options_mut();
+    (options.timeout, options.attempts) = QUERY;
+    // A zone cannot make us keep its word for ever, nor its silence.
+    options.positive_max_ttl = Some(POSITIVE_MAX);
+    options.negative_max_ttl = Some(NEGATIVE_MAX);
     builder.build().map_err(|error| error.to_string())
 }
 

@@ -20,6 +20,8 @@ pub enum Purpose {
     Sip,
     /// The component link.
     Link,
+    /// The choice among SRV records of equal priority.
+    Lookup,
     /// An MSRP connection, by its number.
     Connection(u64),
 }
@@ -48,6 +50,7 @@ impl Seeds {
             Purpose::Mapping => 0,
             Purpose::Sip => 1,
             Purpose::Link => 2,
+            Purpose::Lookup => 3,
             Purpose::Connection(number) => number.wrapping_add(16),
         };
         let mut rng = ChaCha12Rng::from_seed(self.master);
@@ -69,6 +72,7 @@ mod tests {
             Purpose::Mapping,
             Purpose::Sip,
             Purpose::Link,
+            Purpose::Lookup,
             Purpose::Connection(0),
             Purpose::Connection(1),
         ]
@@ -76,7 +80,7 @@ mod tests {
         for (i, one) in all.iter().enumerate() {
             assert!(all[i + 1..].iter().all(|other| other != one));
         }
-        assert_eq!(seeds.seed(Purpose::Connection(1)), all[4]);
+        assert_eq!(seeds.seed(Purpose::Connection(1)), all[5]);
         assert_ne!(Seeds::from_master([8; 32]).seed(Purpose::Mapping), all[0]);
     }
 }

@@ -1,9 +1,11 @@
-//! A pure SIP endpoint (RFC 3261): messages, transactions, dialogs, the INVITE and event usages, SDP and conference documents.
+//! A pure SIP endpoint (RFC 3261): messages, transactions, dialogs, the INVITE and event usages, SDP, conference documents and the
+//! choice of servers.
 //!
 //! No socket, no clock, no task: [`Endpoint`] takes messages, commands and the time, and gives messages, events and the next
 //! deadline. Stream bytes are cut into messages by [`message::StreamDecoder`], one per connection.
 
 pub mod conference;
+pub mod locate;
 pub mod message;
 pub mod sdp;
 

@@ -1,5 +1,6 @@
 //! The project's chores, run as `cargo xtask CHORE`.
 
+mod bench;
 mod compose;
 mod demo;
 mod packages;
@@ -31,6 +32,11 @@ enum Chore {
     Test,
     /// The demo's conversation through deploy/docker-compose.yml on a Docker engine of our own
     ComposeTest,
+    /// What a crate costs, beside its targets
+    Bench {
+        #[command(subcommand)]
+        subject: BenchSubject,
+    },
     /// Licences, sources and known vulnerabilities of the dependencies (needs cargo-deny and the network)
     Deny,
     /// The servers from Debian that demo and tests talk to
@@ -38,6 +44,12 @@ enum Chore {
         #[command(subcommand)]
         action: PeersAction,
     },
+}
+
+#[derive(Debug, Subcommand)]
+enum BenchSubject {
+    /// Frames, long messages, CPIM, fan-out and memory of gateway/msrp (counts instructions if valgrind is there)
+    Msrp,
 }
 
 #[derive(Debug, Subcommand)]
@@ -59,6 +71,9 @@ fn main() -> ExitCode {
         Chore::Demo { keep } => demo::run(keep),
         Chore::Test => test::run(),
         Chore::ComposeTest => compose::run(),
+        Chore::Bench {
+            subject: BenchSubject::Msrp,
+        } => bench::msrp(),
         Chore::Deny => steps::deny(),
         Chore::Peers {
             action: PeersAction::Install { compose },

@@ -11,6 +11,7 @@ use super::{XmppServer, deployed, on_free_ports};
 use crate::{
     Context, Result, bail,
     binaries::Binaries,
+    msrp_tap::MsrpTap,
     ports::free_port,
     process::{Launch, Process},
     scratch::Scratch,
@@ -41,12 +42,15 @@ impl GatewaySettings {
     }
 }
 
-/// A running gateway.
+/// A running gateway. MSRP clients reach it through a tap; a test in which it writes unsound MSRP fails, at the latest when the
+/// gateway is dropped.
 #[derive(Debug)]
 pub struct Gateway {
     process: Process,
     sip: SocketAddr,
-    msrp: SocketAddr,
+    msrp: MsrpTap,
+    /// Whether the fault that the tap found has been told.
+    judged: bool,
     _scratch: Scratch,
 }
 
@@ -65,6 +69,7 @@ impl Gateway {
     /// # Errors
     /// It does not build or start.
     pub fn start_on(sip: SocketAddr, msrp: SocketAddr, settings: &GatewaySettings) -> Result<Self> {
+        let tap = MsrpTap::start(msrp)?;
         let scratch = Scratch::new("gateway")?;
         let config = scratch.path().join("gateway.toml");
         fs::copy(deployed("gateway.toml"), &config).context("deploy/gateway.toml")?;
@@ -79,14 +84,15 @@ impl Gateway {
         .environment("GATEWAY__SIP__LISTEN", format!("[\"udp:{sip}\", \"tcp:{sip}\"]"))
         .environment("GATEWAY__SIP__ADVERTISE", sip.ip().to_string())
         .environment("GATEWAY__MSRP__LISTEN", msrp.to_string())
-        .environment("GATEWAY__MSRP__ADVERTISE", msrp.to_string());
+        .environment("GATEWAY__MSRP__ADVERTISE", tap.address().to_string());
         for (name, value) in &settings.overrides {
             launch = launch.environment(name, value);
         }
         let mut gateway = Self {
             process: launch.start()?,
             sip,
-            msrp,
+            msrp: tap,
+            judged: false,
             _scratch: scratch,
         };
         gateway.wait_until_it_listens()?;
@@ -99,10 +105,25 @@ impl Gateway {
         self.sip
     }
 
-    /// Where it takes MSRP connections.
+    /// Where it takes MSRP connections: at the tap.
     #[must_use]
     pub fn msrp_address(&self) -> SocketAddr {
-        self.msrp
+        self.msrp.address()
+    }
+
+    /// Octets of MSRP that it has written to those who connected to it.
+    #[must_use]
+    pub fn msrp_written(&self) -> usize {
+        self.msrp.written()
+    }
+
+    /// Judges all MSRP that it has written to those who connected to it.
+    ///
+    /// # Errors
+    /// It broke a rule.
+    pub fn check_msrp(&mut self) -> Result<()> {
+        self.judged = true;
+        self.msrp.check()
     }
 
     /// The process.
@@ -139,5 +160,20 @@ impl Gateway {
             thread::sleep(Duration::from_millis(10));
         }
         bail!("the gateway does not listen at {}\n{}", self.sip, self.log_tail())
+    }
+}
+
+impl Drop for Gateway {
+    #[expect(
+        clippy::panic,
+        reason = "the test must fail, and a drop has no other way to say so"
+    )]
+    fn drop(&mut self) {
+        if !self.judged
+            && !thread::panicking()
+            && let Err(fault) = self.check_msrp()
+        {
+            panic!("{fault:#}");
+        }
     }
 }

@@ -1,4 +1,4 @@
-//! Kamailio with `deploy/kamailio.cfg`: registrar and proxy of the SIP users.
+//! Kamailio, with `deploy/kamailio.cfg` as registrar and proxy of the SIP users, or as an MSRP relay.
 
 use std::{
     fs,
@@ -17,7 +17,13 @@ use crate::{
 
 const START: Duration = Duration::from_secs(20);
 
-/// A running Kamailio that serves `example.org` and sends `rooms.example.com` to the gateway.
+/// What an MSRP relay of [`Kamailio::start_msrp_relay`] wants to know of its users: every one of them has this password.
+pub const RELAY_PASSWORD: &str = "secret";
+
+/// The MSRP relay.
+const MSRP_RELAY: &str = include_str!("kamailio_msrp_relay.cfg");
+
+/// A running Kamailio.
 #[derive(Debug)]
 pub struct Kamailio {
     process: Process,
@@ -26,21 +32,32 @@ pub struct Kamailio {
 }
 
 impl Kamailio {
-    /// Starts it on a free port of 127.0.0.1, UDP and TCP. `gateway` is where the gateway listens for SIP over TCP.
+    /// Starts it on a free port of 127.0.0.1, UDP and TCP, to serve `example.org` and to send `rooms.example.com` to the gateway.
+    /// `gateway` is where that listens for SIP over TCP.
     ///
     /// # Errors
     /// It is not installed, or does not start.
     pub fn start(gateway: SocketAddr) -> Result<Self> {
-        on_free_ports(|| Self::start_on(SocketAddr::from(([127, 0, 0, 1], free_port()?)), gateway))
+        let config = fs::read_to_string(deployed("kamailio.cfg")).context("deploy/kamailio.cfg")?;
+        let define = format!("GATEWAY_URI=\"sip:{gateway};transport=tcp\"");
+        on_free_ports(|| Self::start_on(free_address()?, &config, &["-A".to_owned(), define.clone()]))
     }
 
-    fn start_on(address: SocketAddr, gateway: SocketAddr) -> Result<Self> {
+    /// Starts it as an MSRP relay with digest authentication and without TLS.
+    ///
+    /// # Errors
+    /// It is not installed, or does not start.
+    pub fn start_msrp_relay() -> Result<Self> {
+        on_free_ports(|| Self::start_on(free_address()?, MSRP_RELAY, &[]))
+    }
+
+    fn start_on(address: SocketAddr, settings: &str, definitions: &[String]) -> Result<Self> {
         let program = server_program("kamailio")?;
         let user = User::for_server("kamailio")?;
         let scratch = Scratch::new("kamailio")?;
         let directory = scratch.directory("run", user.as_ref())?;
         let config = scratch.path().join("kamailio.cfg");
-        fs::copy(deployed("kamailio.cfg"), &config).context("deploy/kamailio.cfg")?;
+        fs::write(&config, settings)?;
         let process = Launch::new("Kamailio", program, scratch.path().join("kamailio.log"))
             .arguments([
                 "-f".into(),
@@ -57,10 +74,7 @@ impl Kamailio {
                 "-l".to_owned(),
                 format!("tcp:{address}"),
             ])
-            .arguments([
-                "-A".to_owned(),
-                format!("GATEWAY_URI=\"sip:{gateway};transport=tcp\""),
-            ])
+            .arguments(definitions.iter().cloned())
             .user(user)
             .start()?;
         let mut kamailio = Self {
@@ -72,7 +86,7 @@ impl Kamailio {
         Ok(kamailio)
     }
 
-    /// Where SIP users connect, by UDP or TCP.
+    /// Where SIP users connect, by UDP or TCP; MSRP users by TCP.
     #[must_use]
     pub fn address(&self) -> SocketAddr {
         self.address
@@ -129,6 +143,10 @@ impl Kamailio {
         }
         bail!("Kamailio does not answer OPTIONS\n{}", self.process.log_tail())
     }
+}
+
+fn free_address() -> Result<SocketAddr> {
+    Ok(SocketAddr::from(([127, 0, 0, 1], free_port()?)))
 }
 
 fn options(to: SocketAddr, from: SocketAddr) -> String {

@@ -382,6 +382,7 @@ impl World {
             date_time,
             other: Vec::new(),
             content_type: content_type.to_owned(),
+            content_headers: Vec::new(),
             content: content.to_owned().into(),
         };
         self.deliver_raw("message/cpim", &cpim.to_bytes())

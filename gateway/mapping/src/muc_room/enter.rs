@@ -172,14 +172,11 @@ impl Gateway {
                 0 => session.nickname.clone(),
                 _ => session.provisional.variant(attempt).as_str().to_owned(),
             };
-            let free = self.rooms.get(&session.room).is_none_or(|room| {
-                room.roster
-                    .holder(&nickname)
-                    .is_none_or(|holder| holder == session.nickname)
-            }) && !self
-                .sessions
-                .in_room(&session.room)
-                .any(|(other, s)| other != key && s.nickname == nickname);
+            let free = self
+                .rooms
+                .get(&session.room)
+                .is_none_or(|room| !room.roster.is_taken(&nickname, &session.nickname))
+                && !self.another_wants(key, &session.room, &nickname);
             free.then_some((attempt, nickname))
         });
         let Some((tried, nickname)) = chosen else {

@@ -389,6 +389,7 @@ impl Gateway {
             date_time: Some(stamp),
             other: Vec::new(),
             content_type: PLAIN.to_owned(),
+            content_headers: Vec::new(),
             content: text.into(),
         };
         let outgoing = self.outgoing(&cpim);
@@ -447,6 +448,7 @@ impl Gateway {
             date_time: Some(self.wall(now)),
             other: Vec::new(),
             content_type: PLAIN.to_owned(),
+            content_headers: Vec::new(),
             content: text.into(),
         })
     }

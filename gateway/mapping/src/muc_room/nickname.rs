@@ -7,7 +7,7 @@ use xmpp::stanza::{Condition, Outgoing};
 
 use crate::{
     ConnectionId, Gateway,
-    nickname::Nickname,
+    nickname::{Nickname, comparison_key},
     refusal::{Refusal, nickname_status},
     session::{Phase, Renaming, SessionKey},
     timers::Timer,
@@ -52,14 +52,32 @@ impl Gateway {
             return Ok(None);
         }
         // RFC 7701 §7.1 compares by RFC 8266; the room, by resourceprep, would let `romeo` stand beside `Romeo`.
-        let holder = self
+        let taken = self
             .rooms
             .get(&session.room)
-            .and_then(|room| room.roster.holder(nickname.as_str()));
-        if holder.is_some_and(|holder| holder != session.nickname) {
+            .is_some_and(|room| room.roster.is_taken(nickname.as_str(), &session.nickname));
+        if taken || self.another_wants(key, &session.room, nickname.as_str()) {
             return Err(Status::NICKNAME_IN_USE);
         }
         Ok(Some(nickname))
+    }
+
+    /// Whether another user of ours in the room has this nickname, or has asked for one that is the same under RFC 8266 and that the
+    /// room has not shown yet: it would admit both. What it has shown is in the roster.
+    pub(super) fn another_wants(&self, key: SessionKey, room: &xmpp::BareJid, nickname: &str) -> bool {
+        let wanted = comparison_key(nickname);
+        let mut others = self.sessions.in_room(room).filter(|(other, _)| *other != key);
+        others.any(|(_, other)| {
+            let asks = match &other.phase {
+                Phase::Entering { .. } => true,
+                Phase::Out { asked, .. } => asked.is_some(),
+                Phase::Joined => false,
+            };
+            let entering = asks.then_some(other.nickname.as_str());
+            let renaming = other.renaming.as_ref().map(|renaming| renaming.nickname.as_str());
+            let mut unseen = entering.into_iter().chain(renaming);
+            other.nickname == nickname || unseen.any(|name| comparison_key(name) == wanted)
+        })
     }
 
     /// F52.

@@ -1,6 +1,7 @@
 use std::time::Duration;
 
 use msrp::Status;
+use xmpp::stanza::Outgoing;
 
 use crate::{
     ROOM, ROOM_URI,
@@ -64,6 +65,51 @@ fn rfc8266_nicknames_that_look_the_same_are_the_same() {
         Some(Status::OK),
         "his own in other letters is free for him"
     );
+}
+
+#[test]
+fn rfc8266_two_users_on_their_way_in_do_not_get_the_same_nickname() {
+    let mut stage = Stage::new(config());
+    let (one, other) = (stage.user("one"), stage.user("other"));
+    stage.muc.mute = true;
+    stage.invite(one, ROOM_URI, Some("Romeo"));
+    stage.invite(other, ROOM_URI, Some("romeo"));
+    let asked: Vec<_> = stage
+        .to_rooms
+        .iter()
+        .filter_map(|stanza| match stanza {
+            Outgoing::Enter { to, .. } => Some(to.resource().as_str()),
+            _ => None,
+        })
+        .collect();
+    assert_eq!(asked, ["Romeo", "romeo (2)"]);
+}
+
+#[test]
+fn rfc8266_two_users_who_ask_at_once_do_not_get_the_same_nickname() {
+    let (mut stage, romeo) = with_romeo();
+    let other = stage.user("other");
+    stage.enter(other, ROOM_URI, "Other");
+    stage.muc.mute = true;
+    stage.nickname(romeo, "Montecchi");
+    stage.nickname(other, "montecchi");
+    assert_eq!(stage.nickname_outcome(romeo), None, "the room is to decide");
+    assert_eq!(stage.nickname_outcome(other), Some(Status::NICKNAME_IN_USE));
+}
+
+#[test]
+fn rfc8266_a_nickname_stays_taken_when_one_of_two_holders_leaves() {
+    let (mut stage, romeo) = with_romeo();
+    let other = stage.user("other");
+    stage.enter(other, ROOM_URI, "Other");
+    // The room admits what RFC 8266 does not tell apart.
+    let told = stage.muc.native_enters(ROOM, "ROMEO");
+    stage.stanzas(told);
+    let told = stage.muc.leaves(ROOM, "ROMEO", &[], None);
+    stage.stanzas(told);
+    stage.nickname(other, "romeo");
+    assert_eq!(stage.nickname_outcome(other), Some(Status::NICKNAME_IN_USE));
+    assert_eq!(stage.nickname_outcome(romeo), None);
 }
 
 #[test]

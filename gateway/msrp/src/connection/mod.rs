@@ -9,19 +9,26 @@ use bytes::{Buf, BytesMut};
 
 use crate::{
     Limits, SessionId, Status,
-    frame::{Decoder, Fault, Frame, Kind, Method},
+    frame::{Decoder, Fault, Frame, Headers, Kind, Method, TransactionId},
 };
 
+mod authorization;
+mod congestion;
+mod numbered;
 mod outbox;
 mod reassembly;
+mod reports;
 mod session;
+mod transactions;
 mod vocabulary;
 mod wire;
 
+use authorization::Authorization;
+use outbox::Place;
 use session::Session;
 pub use vocabulary::{
     AnswerDue, Command, Event, FailureReport, IncomingMessage, LostCause, MessageTag, OutgoingMessage,
-    SessionParameters,
+    SessionParameters, Turns,
 };
 use wire::{Asked, Deadline, Origin, Wire};
 
@@ -91,6 +98,10 @@ pub struct Connection {
     turns: VecDeque<SessionId>,
     /// When events arose that the owner was not told to expect.
     unannounced: Option<Instant>,
+    /// Paths through relays, by the session that they are for.
+    authorizations: BTreeMap<SessionId, Authorization>,
+    /// Whether more waits for the peer than the lower mark allows, after it passed the upper one.
+    congested: bool,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -134,6 +145,8 @@ impl Connection {
             ended: Ended::default(),
             turns: VecDeque::new(),
             unannounced: None,
+            authorizations: BTreeMap::new(),
+            congested: false,
         }
     }
 
@@ -156,6 +169,7 @@ impl Connection {
                 });
             }
         }
+        self.watch_congestion();
         self.close_if_drained();
     }
 
@@ -175,17 +189,14 @@ impl Connection {
             Command::Bind(parameters) => self.bind(parameters, now),
             Command::RefuseBind { session, status } => self.refuse(&session, status),
             Command::Open(parameters) => self.open(parameters, now),
-            Command::Send { session, message } => match self.bound(&session) {
-                Ok((bound, wire)) => {
-                    bound.send(message, wire);
-                    self.take_turn(&session);
+            Command::Send { session, message } => self.send(session, message, Place::Last),
+            Command::Interject { session, message } => self.send(session, message, Place::Interjected),
+            Command::Arrange { session, turns } => {
+                if let Ok((bound, _)) = self.bound(&session) {
+                    bound.arrange(turns);
                 }
-                Err(status) => self.wire.emit(Event::Failed {
-                    session,
-                    tag: message.tag,
-                    status,
-                }),
-            },
+            }
+            Command::Authorize(parameters) => self.authorize(parameters, now),
             Command::Nickname {
                 session,
                 tag,
@@ -209,7 +220,10 @@ impl Connection {
                     bound.report(message, octets, status, wire);
                 }
             }
-            Command::Unbind(session) => self.end_session(&session, Status::NO_SESSION),
+            Command::Unbind(session) => {
+                self.end_authorization(&session);
+                self.end_session(&session, Status::NO_SESSION);
+            }
             Command::Close => {
                 if self.phase == Phase::Open {
                     self.phase = Phase::Closing;
@@ -217,6 +231,7 @@ impl Connection {
                 }
             }
         }
+        self.watch_congestion();
     }
 
     /// The instant that `poll_timeout` named has come.
@@ -224,7 +239,8 @@ impl Connection {
         self.unannounced = None;
         while let Some(deadline) = self.wire.take_due(now) {
             match deadline {
-                Deadline::Transaction(transaction) => self.answered(&transaction, None),
+                Deadline::Transaction(transaction) => self.answered(&transaction, None, now),
+                Deadline::Renewal(id) => self.renewal_due(&id, now),
                 Deadline::Reception(id) => {
                     if let Ok((bound, wire)) = self.bound(&id) {
                         bound.reception_timed_out(wire, now);
@@ -232,6 +248,7 @@ impl Connection {
                 }
             }
         }
+        self.watch_congestion();
         self.close_if_drained();
     }
 
@@ -250,15 +267,18 @@ impl Connection {
             let Some(Entry::Bound(session)) = self.sessions.get_mut(&id) else {
                 continue;
             };
-            session.in_turn = false;
             if session.is_ready(&self.wire) {
                 session.write_chunk(&mut self.wire, out, now);
-                self.take_turn(&id);
+            }
+            session.in_turn = session.is_ready(&self.wire);
+            if session.in_turn {
+                self.turns.push_back(id);
             }
         }
         if self.wire.control.is_empty() && self.wire.control.capacity() > KEPT {
             self.wire.control = BytesMut::new();
         }
+        self.watch_congestion();
         self.close_if_drained();
         if self.wire.events.len() > events {
             self.unannounced = Some(now);
@@ -303,11 +323,12 @@ impl Connection {
             Kind::Response(status) => {
                 // RFC 4975 §10 defines no provisional responses.
                 if status.code() >= 200 {
-                    self.answered(&frame.transaction, Some(*status));
+                    self.answered(&frame.transaction, Some((*status, &frame.headers)), now);
                 }
             }
             Kind::Request(Method::Report) => self.reported(&frame),
-            Kind::Request(Method::Other(_)) => self.answer(&frame, Status::UNKNOWN_METHOD),
+            // AUTH is for relays.
+            Kind::Request(Method::Auth | Method::Other(_)) => self.answer(&frame, Status::UNKNOWN_METHOD),
             Kind::Request(method @ (Method::Send | Method::Nickname)) => {
                 let method = method.clone();
                 self.requested(frame, &method, now);
@@ -328,8 +349,12 @@ impl Connection {
             Some(Entry::Bound(session)) => {
                 session.handle_request(frame, method, &mut self.wire, now);
             }
-            Some(Entry::Waiting(waiting)) if waiting.octets + weight <= self.wire.limits.reassembly => {
+            Some(Entry::Waiting(waiting))
+                if waiting.octets + weight <= self.wire.limits.reassembly
+                    && self.wire.incoming + weight <= self.wire.limits.incoming =>
+            {
                 waiting.octets += weight;
+                self.wire.incoming += weight;
                 waiting.frames.push(frame);
             }
             Some(Entry::Waiting(_)) => self.answer(&frame, Status::STOP_SENDING),
@@ -344,11 +369,15 @@ impl Connection {
         if self.phase != Phase::Open || self.sessions.len() >= self.wire.limits.sessions {
             return self.answer(&frame, Status::NO_SESSION);
         }
+        let octets = frame.weight();
+        if self.wire.incoming + octets > self.wire.limits.incoming {
+            return self.answer(&frame, Status::STOP_SENDING);
+        }
+        self.wire.incoming += octets;
         self.wire.emit(Event::BindRequested {
             session: id.clone(),
             from: frame.from.clone(),
         });
-        let octets = frame.weight();
         self.sessions.insert(
             id,
             Entry::Waiting(Waiting {
@@ -384,10 +413,14 @@ impl Connection {
     }
 
     /// A response, or `None` when its time is over.
-    fn answered(&mut self, transaction: &crate::frame::TransactionId, response: Option<Status>) {
+    fn answered(&mut self, transaction: &TransactionId, response: Option<(Status, &Headers)>, now: Instant) {
         let Some(settled) = self.wire.settle(transaction) else {
             return;
         };
+        if matches!(settled.asked, Asked::Authorization) {
+            return self.relay_answered(&settled, response, now);
+        }
+        let response = response.map(|(status, _)| status);
         let id = settled.session;
         let Some(Entry::Bound(session)) = self.sessions.get_mut(&id) else {
             return;
@@ -412,6 +445,7 @@ impl Connection {
                     self.take_turn(&id);
                 }
             }
+            Asked::Authorization => {}
             Asked::PartialChunk { .. } if silent => {}
             Asked::PartialChunk {
                 message,
@@ -441,6 +475,7 @@ impl Connection {
             Some(Entry::Bound(session)) => session.replace(parameters),
             Some(Entry::Waiting(waiting)) => {
                 let frames = std::mem::take(&mut waiting.frames);
+                self.wire.incoming = self.wire.incoming.saturating_sub(waiting.octets);
                 self.establish(&id, parameters);
                 for frame in frames {
                     self.handle_frame(frame, now);
@@ -469,6 +504,21 @@ impl Connection {
     fn refuse(&mut self, id: &SessionId, status: Status) {
         if matches!(self.sessions.get(id), Some(Entry::Waiting(_))) {
             self.end_session(id, status);
+        }
+    }
+
+    fn send(&mut self, id: SessionId, message: OutgoingMessage, place: Place) {
+        match self.bound(&id) {
+            Ok((bound, wire)) => {
+                bound.send(message, place, wire);
+                self.take_turn(&id);
+                self.tell_congestion(&id);
+            }
+            Err(status) => self.wire.emit(Event::Failed {
+                session: id,
+                tag: message.tag,
+                status,
+            }),
         }
     }
 
@@ -510,6 +560,7 @@ impl Connection {
                     .add(id.clone(), Status::NO_SESSION, self.wire.limits.sessions);
             }
             Some(Entry::Waiting(waiting)) => {
+                self.wire.incoming = self.wire.incoming.saturating_sub(waiting.octets);
                 for frame in waiting.frames {
                     self.wire.answer(&Origin::of(&frame), frame.to.last(), status);
                 }
@@ -533,6 +584,7 @@ impl Connection {
             self.wire.emit(Event::Lost { session: id, cause });
         }
         self.turns.clear();
+        self.authorizations.clear();
         self.wire.end();
     }
 
@@ -546,6 +598,7 @@ impl Connection {
             }
         }
         self.turns.clear();
+        self.authorizations.clear();
         self.wire.end();
         self.wire.emit(Event::Closed);
         self.phase = Phase::Ended;

@@ -1,9 +1,6 @@
 //! Outgoing messages of one session, cut into chunks (RFC 4975 §7.1.1).
 
-use std::{
-    collections::{BTreeMap, VecDeque},
-    time::Instant,
-};
+use std::{collections::VecDeque, time::Instant};
 
 use bytes::{Bytes, BytesMut};
 
@@ -13,7 +10,9 @@ use crate::{
 };
 
 use super::{
-    Event, FailureReport, OutgoingMessage,
+    Event, FailureReport, OutgoingMessage, Turns,
+    numbered::Numbered,
+    reports::duties,
     wire::{Asked, Wire},
 };
 
@@ -26,9 +25,13 @@ const UNINTERRUPTED: usize = 2048;
 /// Outgoing messages of one session.
 #[derive(Default)]
 pub(super) struct Outbox {
-    messages: BTreeMap<u64, Outgoing>,
-    /// Messages with octets left to send, in order.
+    messages: Numbered<Outgoing>,
+    /// Messages with octets left to send, the next one first.
     unsent: VecDeque<u64>,
+    /// Those among them that go before the others.
+    interjected: VecDeque<u64>,
+    /// How the messages share the turns of the session.
+    pub(super) turns: Turns,
     /// Chunks sent with Failure-Report `yes` and not answered.
     unanswered: usize,
     /// Chunks sent with Failure-Report `partial` whose failure would still be heard.
@@ -41,6 +44,15 @@ struct Outgoing {
     sent: usize,
     /// Chunks without an answer.
     unanswered: usize,
+    /// Whether nothing is left to send.
+    complete: bool,
+}
+
+/// Where a message goes in the queue of its session.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Place {
+    Last,
+    Interjected,
 }
 
 impl Outgoing {
@@ -60,11 +72,17 @@ pub(super) struct Sender<'a> {
 
 impl Outbox {
     /// Queues a message; gives its tag back if [`crate::Limits::outgoing`] is reached.
-    pub(super) fn queue(&mut self, message: OutgoingMessage, wire: &mut Wire) -> Result<(), MessageTag> {
+    pub(super) fn queue(
+        &mut self,
+        message: OutgoingMessage,
+        place: Place,
+        wire: &mut Wire,
+    ) -> Result<(), MessageTag> {
         let outgoing = Outgoing {
             message,
             sent: 0,
             unanswered: 0,
+            complete: false,
         };
         if wire.queued + wire.control.len() + outgoing.weight() > wire.limits.outgoing {
             return Err(outgoing.message.tag);
@@ -72,15 +90,40 @@ impl Outbox {
         wire.queued += outgoing.weight();
         let number = wire.next_serial();
         self.messages.insert(number, outgoing);
-        self.unsent.push_back(number);
+        match place {
+            Place::Last => self.unsent.push_back(number),
+            Place::Interjected => self.interjected.push_back(number),
+        }
         Ok(())
+    }
+
+    /// The message that the next chunk is of.
+    fn next(&self) -> Option<u64> {
+        self.interjected.front().or(self.unsent.front()).copied()
+    }
+
+    /// Takes a message out of its queue.
+    fn unqueue(&mut self, number: u64) {
+        for queue in [&mut self.interjected, &mut self.unsent] {
+            if queue.front() == Some(&number) {
+                queue.pop_front();
+                if queue.is_empty() {
+                    *queue = VecDeque::new();
+                }
+                return;
+            }
+        }
+        // Only when messages take turns can one that has begun stand elsewhere.
+        self.interjected.retain(|queued| *queued != number);
+        self.unsent.retain(|queued| *queued != number);
     }
 
     /// Whether a chunk can be sent now.
     pub(super) fn is_ready(&self, wire: &Wire) -> bool {
-        let next = self.unsent.front().and_then(|number| self.messages.get(number));
+        let next = self.next().and_then(|number| self.messages.get(&number));
         next.is_some_and(|outgoing| {
-            outgoing.message.failure_report != FailureReport::Yes || self.unanswered < wire.limits.unanswered
+            !duties(outgoing.message.failure_report).silence_is_failure
+                || self.unanswered < wire.limits.unanswered
         })
     }
 
@@ -92,7 +135,7 @@ impl Outbox {
         out: &mut BytesMut,
         now: Instant,
     ) {
-        let Some(&number) = self.unsent.front() else {
+        let Some(number) = self.next() else {
             return;
         };
         let Some(outgoing) = self.messages.get_mut(&number) else {
@@ -102,7 +145,18 @@ impl Outbox {
         let total = message.body.len();
         let end = total.min(outgoing.sent + wire.limits.chunk_out.max(UNINTERRUPTED));
         let body = message.body.get(outgoing.sent..end).unwrap_or_default();
-        let transaction = wire.fresh_transaction(body);
+        let asked = match message.failure_report {
+            FailureReport::Yes => Some(Asked::Chunk { message: number }),
+            FailureReport::Partial => Some(Asked::PartialChunk {
+                message: number,
+                id: message.id,
+            }),
+            FailureReport::No => None,
+        };
+        let transaction = match asked {
+            Some(asked) => wire.expect(sender.session, sender.generation, asked, body, now),
+            None => wire.expect_nothing(body),
+        };
         let mut writer = Writer::request(out, transaction, "SEND", sender.remote, sender.local);
         writer.header("Message-ID", message.id.as_str());
         if message.success_report {
@@ -126,18 +180,10 @@ impl Outbox {
 
         wire.queued = wire.queued.saturating_sub(body.len());
         outgoing.sent = end;
-        let id = message.id;
         match message.failure_report {
             FailureReport::Yes => {
                 outgoing.unanswered += 1;
                 self.unanswered += 1;
-                wire.expect(
-                    transaction,
-                    sender.session,
-                    sender.generation,
-                    Asked::Chunk { message: number },
-                    now,
-                );
             }
             FailureReport::Partial => {
                 if self.partial.len() >= wire.limits.unanswered
@@ -146,13 +192,13 @@ impl Outbox {
                     wire.settle(&oldest);
                 }
                 self.partial.push_back(transaction);
-                let asked = Asked::PartialChunk { message: number, id };
-                wire.expect(transaction, sender.session, sender.generation, asked, now);
             }
             FailureReport::No => {}
         }
         if end == total {
             self.all_sent(number, sender.session, wire);
+        } else if self.turns == Turns::ChunkByChunk && self.unsent.front() == Some(&number) {
+            self.unsent.rotate_left(1);
         }
     }
 
@@ -177,9 +223,8 @@ impl Outbox {
         let Some(outgoing) = self.messages.remove(&number) else {
             return false;
         };
-        // Only the message in front can have been sent in part.
-        if self.unsent.front() == Some(&number) {
-            self.unsent.pop_front();
+        if !outgoing.complete {
+            self.unqueue(number);
             wire.queued = wire.queued.saturating_sub(outgoing.weight());
         }
         wire.emit(Event::Failed {
@@ -200,7 +245,8 @@ impl Outbox {
 
     /// Fails every message, in order.
     pub(super) fn fail_all(&mut self, status: Status, session: &SessionId, wire: &mut Wire) {
-        for number in std::mem::take(&mut self.unsent) {
+        let unsent = std::mem::take(&mut self.unsent);
+        for number in unsent.into_iter().chain(std::mem::take(&mut self.interjected)) {
             let weight = self.messages.get(&number).map_or(0, Outgoing::weight);
             wire.queued = wire.queued.saturating_sub(weight);
         }
@@ -217,9 +263,10 @@ impl Outbox {
     }
 
     fn all_sent(&mut self, number: u64, session: &SessionId, wire: &mut Wire) {
-        self.unsent.pop_front();
+        self.unqueue(number);
         if let Some(outgoing) = self.messages.get_mut(&number) {
             outgoing.message.body = Bytes::new();
+            outgoing.complete = true;
         }
         wire.queued = wire.queued.saturating_sub(MESSAGE_OVERHEAD);
         self.settle_if_done(number, session, wire);
@@ -229,8 +276,7 @@ impl Outbox {
         let done = self
             .messages
             .get(&number)
-            .is_some_and(|outgoing| outgoing.unanswered == 0)
-            && self.unsent.front() != Some(&number);
+            .is_some_and(|outgoing| outgoing.complete && outgoing.unanswered == 0);
         if done && let Some(outgoing) = self.messages.remove(&number) {
             wire.emit(Event::Delivered {
                 session: session.clone(),

@@ -1,6 +1,6 @@
 //! Incoming messages put together from their chunks (RFC 4975 §7.3.1).
 
-use std::{collections::BTreeMap, time::Instant};
+use std::time::Instant;
 
 use bytes::{Bytes, BytesMut};
 
@@ -31,7 +31,8 @@ pub(super) struct Chunk {
 /// The incomplete incoming messages of one session.
 #[derive(Default)]
 pub(super) struct Reassembly {
-    open: BTreeMap<MessageId, Partial>,
+    /// The one that was continued last comes last; they are few ([`Limits::open_messages`]).
+    open: Vec<(MessageId, Partial)>,
     octets: usize,
 }
 
@@ -74,10 +75,8 @@ impl Reassembly {
         let [first, end] = [first, end].map(|position| usize::try_from(position).unwrap_or(usize::MAX));
         let id = chunk.id;
         self.place(chunk, first, end, limits, expires)?;
-        if !self.open.get(&id).is_some_and(Partial::is_complete) {
-            return Ok(None);
-        }
-        Ok(self.remove(&id).map(|partial| partial.into_message(id)))
+        let complete = self.take_away(|known, partial| *known == id && partial.is_complete());
+        Ok(complete.map(|(id, partial)| partial.into_message(id)))
     }
 
     fn place(
@@ -88,10 +87,12 @@ impl Reassembly {
         limits: &Limits,
         expires: Instant,
     ) -> Result<(), Status> {
-        if !self.open.contains_key(&chunk.id) && self.open.len() >= limits.open_messages {
+        let known = self
+            .take(|known, _| *known == chunk.id)
+            .map(|(_, partial)| partial);
+        if known.is_none() && self.open.len() >= limits.open_messages {
             return Err(Status::STOP_SENDING);
         }
-        let known = self.remove(&chunk.id);
         let mut partial = known.unwrap_or_else(|| Partial::new(&chunk, expires));
         let beyond = match (chunk.flag, partial.length) {
             (Flag::Complete, Some(length)) => end != length,
@@ -123,29 +124,41 @@ impl Reassembly {
     }
 
     pub(super) fn contains(&self, id: &MessageId) -> bool {
-        self.open.contains_key(id)
+        self.open.iter().any(|(known, _)| known == id)
     }
 
     pub(super) fn remove(&mut self, id: &MessageId) -> Option<Partial> {
-        let partial = self.open.remove(id)?;
-        self.octets = self.octets.saturating_sub(partial.weight());
-        Some(partial)
+        self.take_away(|known, _| known == id).map(|(_, partial)| partial)
     }
 
     /// Takes one message whose time has come.
     pub(super) fn take_expired(&mut self, now: Instant) -> Option<(MessageId, Partial)> {
-        let (id, _) = self.open.iter().find(|(_, partial)| partial.expires <= now)?;
-        let id = *id;
-        self.remove(&id).map(|partial| (id, partial))
+        self.take_away(|_, partial| partial.expires <= now)
     }
 
     pub(super) fn next_expiry(&self) -> Option<Instant> {
-        self.open.values().map(|partial| partial.expires).min()
+        self.open.iter().map(|(_, partial)| partial.expires).min()
+    }
+
+    fn take(&mut self, wanted: impl Fn(&MessageId, &Partial) -> bool) -> Option<(MessageId, Partial)> {
+        let place = self.open.iter().position(|(id, partial)| wanted(id, partial))?;
+        let taken = self.open.remove(place);
+        self.octets = self.octets.saturating_sub(taken.1.weight());
+        Some(taken)
+    }
+
+    /// Takes one that does not come back: an idle session holds no memory for messages.
+    fn take_away(&mut self, wanted: impl Fn(&MessageId, &Partial) -> bool) -> Option<(MessageId, Partial)> {
+        let taken = self.take(wanted);
+        if self.open.is_empty() {
+            self.open = Vec::new();
+        }
+        taken
     }
 
     fn keep(&mut self, id: MessageId, partial: Partial) {
         self.octets += partial.weight();
-        self.open.insert(id, partial);
+        self.open.push((id, partial));
     }
 }
 

@@ -10,12 +10,15 @@ use bytes::{Bytes, BytesMut};
 use crate::{
     MessageId, MessageTag, Path, SessionId, Status,
     frame::{ByteRange, Content, Flag, Frame, Method, TransactionId, Writer, is_nickname},
+    relay::request_path,
 };
 
 use super::{
-    AnswerDue, Event, FailureReport, IncomingMessage, OutgoingMessage, SessionParameters,
-    outbox::{Outbox, Sender},
+    AnswerDue, Event, IncomingMessage, OutgoingMessage, SessionParameters, Turns,
+    numbered::Numbered,
+    outbox::{Outbox, Place, Sender},
     reassembly::{Chunk, Partial, Reassembly},
+    reports::{duties, is_success_reported},
     wire::{Asked, Deadline, DeadlineKey, Origin, Wire, later},
 };
 
@@ -33,24 +36,37 @@ pub(super) struct Session {
     id: SessionId,
     /// Tells it from an earlier session of the same id.
     pub(super) generation: u64,
+    /// Our own URI alone: the To-Path of what comes, the From-Path of what goes.
     local: Path,
+    /// The To-Path of requests: through our relays, if there are any, to the peer.
     remote: Path,
-    dues: BTreeMap<u64, Due>,
+    dues: Numbered<Due>,
     accepted: VecDeque<MessageId>,
     reassembly: Reassembly,
+    /// Octets of the reassembly that are in [`Wire::incoming`].
+    counted: usize,
     /// Armed while an incoming message is incomplete.
     reception: Option<DeadlineKey>,
     nicknames: BTreeMap<TransactionId, MessageTag>,
     outbox: Outbox,
     /// Whether the session is in the connection's round of senders.
     pub(super) in_turn: bool,
+    /// Whether the owner knows of the congestion.
+    pub(super) congested: bool,
 }
 
 /// A request that the owner must answer.
 struct Due {
-    /// Where it came from, first the request itself, then its duplicates.
-    origins: Vec<Origin>,
+    origin: Origin,
+    /// Where the same message came from again.
+    duplicates: Vec<Origin>,
     message: Option<DueMessage>,
+}
+
+impl Due {
+    fn origins(&self) -> impl Iterator<Item = &Origin> {
+        std::iter::once(&self.origin).chain(&self.duplicates)
+    }
 }
 
 /// Of a SEND.
@@ -65,21 +81,23 @@ impl Session {
         Self {
             id,
             generation: wire.next_serial(),
-            local: Path::single(parameters.local.last().clone()),
-            remote: parameters.remote,
-            dues: BTreeMap::new(),
+            remote: request_path(&parameters.local, &parameters.remote),
+            local: last_hop(parameters.local),
+            dues: Numbered::default(),
             accepted: VecDeque::new(),
             reassembly: Reassembly::default(),
+            counted: 0,
             reception: None,
             nicknames: BTreeMap::new(),
             outbox: Outbox::default(),
             in_turn: false,
+            congested: false,
         }
     }
 
     pub(super) fn replace(&mut self, parameters: SessionParameters) {
-        self.local = Path::single(parameters.local.last().clone());
-        self.remote = parameters.remote;
+        self.remote = request_path(&parameters.local, &parameters.remote);
+        self.local = last_hop(parameters.local);
     }
 
     /// A SEND or NICKNAME.
@@ -102,7 +120,7 @@ impl Session {
 
     /// Binds the session by a bodiless SEND (RFC 4975 §5.4).
     pub(super) fn open(&mut self, wire: &mut Wire, now: Instant) {
-        let transaction = wire.fresh_transaction(&[]);
+        let transaction = wire.expect(&self.id, self.generation, Asked::Open, &[], now);
         let id = wire.fresh_message_id();
         let mut writer = Writer::request(&mut wire.control, transaction, "SEND", &self.remote, &self.local);
         writer.header("Message-ID", id.as_str());
@@ -112,17 +130,20 @@ impl Session {
             total: Some(0),
         });
         writer.end(Flag::Complete);
-        wire.expect(transaction, &self.id, self.generation, Asked::Open, now);
     }
 
-    pub(super) fn send(&mut self, message: OutgoingMessage, wire: &mut Wire) {
-        if let Err(tag) = self.outbox.queue(message, wire) {
+    pub(super) fn send(&mut self, message: OutgoingMessage, place: Place, wire: &mut Wire) {
+        if let Err(tag) = self.outbox.queue(message, place, wire) {
             wire.emit(Event::Failed {
                 session: self.id.clone(),
                 tag,
                 status: Status::CONGESTED,
             });
         }
+    }
+
+    pub(super) fn arrange(&mut self, turns: Turns) {
+        self.outbox.turns = turns;
     }
 
     pub(super) fn nickname(&mut self, tag: MessageTag, nickname: &str, wire: &mut Wire, now: Instant) {
@@ -142,7 +163,7 @@ impl Session {
             });
             return;
         }
-        let transaction = wire.fresh_transaction(&[]);
+        let transaction = wire.expect(&self.id, self.generation, Asked::Nickname, &[], now);
         let mut writer = Writer::request(
             &mut wire.control,
             transaction,
@@ -153,7 +174,6 @@ impl Session {
         writer.nickname(nickname);
         writer.end(Flag::Complete);
         self.nicknames.insert(transaction, tag);
-        wire.expect(transaction, &self.id, self.generation, Asked::Nickname, now);
     }
 
     /// The owner's answer to a request.
@@ -161,17 +181,15 @@ impl Session {
         let Some(due) = self.dues.remove(&number) else {
             return;
         };
-        for origin in &due.origins {
+        for origin in due.origins() {
             wire.answer(origin, self.local.last(), status);
         }
         let Some(message) = due.message else { return };
         if status.is_success() {
             self.remember(message.id);
-            if message.success_report
-                && let Some(origin) = due.origins.first()
-            {
-                self.report_success(origin, message.id, message.octets, wire);
-            }
+        }
+        if is_success_reported(message.success_report, status) {
+            self.report_success(&due.origin, message.id, message.octets, wire);
         }
     }
 
@@ -260,10 +278,11 @@ impl Session {
     /// Settles everything of the session that ends: what we asked for fails with `status`.
     pub(super) fn end(mut self, status: Status, wire: &mut Wire) {
         for due in std::mem::take(&mut self.dues).into_values() {
-            for origin in &due.origins {
+            for origin in due.origins() {
                 wire.answer(origin, self.local.last(), Status::NO_SESSION);
             }
         }
+        wire.incoming = wire.incoming.saturating_sub(self.counted);
         self.outbox.fail_all(status, &self.id, wire);
         for tag in std::mem::take(&mut self.nicknames).into_values() {
             wire.emit(Event::NicknameAnswered {
@@ -342,6 +361,10 @@ impl Session {
         let expires = later(now, wire.limits.chunk_reception);
         match self.reassembly.add(chunk, &wire.limits, expires) {
             Ok(Some(message)) => self.received(message, origin, wire),
+            Ok(None) if self.incoming(wire) > wire.limits.incoming => {
+                self.reassembly.remove(&id);
+                Some(Status::STOP_SENDING)
+            }
             Ok(None) => Some(Status::OK),
             Err(status) => Some(status),
         }
@@ -391,10 +414,10 @@ impl Session {
         }
         let is_same = |due: &&mut Due| due.message.as_ref().is_some_and(|message| message.id == id);
         let due = self.dues.values_mut().find(is_same)?;
-        if due.origins.len() >= DUPLICATES {
+        if due.duplicates.len() + 1 >= DUPLICATES {
             return Some(Some(Status::STOP_SENDING));
         }
-        due.origins.push(origin.clone());
+        due.duplicates.push(origin.clone());
         Some(None)
     }
 
@@ -403,7 +426,8 @@ impl Session {
         self.dues.insert(
             number,
             Due {
-                origins: vec![origin.clone()],
+                origin: origin.clone(),
+                duplicates: Vec::new(),
                 message,
             },
         );
@@ -426,7 +450,7 @@ impl Session {
 
     /// RFC 4975 §7.1.4: chunks were answered 200, so the failure of their message is a REPORT.
     fn report_given_up(&self, id: MessageId, partial: &Partial, wire: &mut Wire) {
-        if partial.failure_report == FailureReport::Yes {
+        if duties(partial.failure_report).reports_failure {
             let end = Some(partial.contiguous() as u64);
             let range = ByteRange {
                 start: 1,
@@ -437,8 +461,15 @@ impl Session {
         }
     }
 
-    /// Keeps one deadline armed while some incoming message is incomplete.
+    /// What all sessions of the connection hold, with what has been added here since it was counted.
+    fn incoming(&self, wire: &Wire) -> usize {
+        wire.incoming.saturating_sub(self.counted) + self.reassembly.octets()
+    }
+
+    /// Keeps the connection's count true, and one deadline armed while some incoming message is incomplete.
     fn watch_reception(&mut self, wire: &mut Wire) {
+        wire.incoming = self.incoming(wire);
+        self.counted = self.reassembly.octets();
         let next = self.reassembly.next_expiry();
         match (&self.reception, next) {
             (Some(key), Some(instant)) if key.0 <= instant => {}
@@ -450,6 +481,14 @@ impl Session {
                 self.reception = next.map(|instant| wire.arm(instant, Deadline::Reception(self.id.clone())));
             }
         }
+    }
+}
+
+/// The path of the last hop alone.
+fn last_hop(path: Path) -> Path {
+    match path.hops() {
+        [_] => path,
+        _ => Path::single(path.last().clone()),
     }
 }
 
@@ -489,25 +528,5 @@ fn chunk(id: MessageId, frame: Frame, body: Bytes, range: Option<ByteRange>, ori
         failure_report: frame.failure_report(),
         content_type: frame.headers.content_type.unwrap_or_default(),
         origin: origin.clone(),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::{Uri, connection::Entry};
-
-    /// The session, its place in the connection, two paths and their texts, and the ids it remembers: no more than 1 KiB.
-    #[test]
-    fn an_idle_session_takes_at_most_a_kibibyte() {
-        let place = size_of::<(SessionId, Entry)>() * 12 / 6;
-        let path = size_of::<[usize; 2]>() + size_of::<Uri>() + 70 + 45;
-        let remembered = REMEMBERED * size_of::<MessageId>();
-        let total = size_of::<Session>() + place + 2 * path + remembered;
-        assert!(
-            total <= 1024,
-            "{total}: {} {place} {path} {remembered}",
-            size_of::<Session>()
-        );
     }
 }

@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 
-use crate::{MessageId, Path, SessionId, Status, frame};
+use crate::{MessageId, Path, SessionId, Status, frame, relay};
 
 /// The caller's own number for a message or nickname request; given back in the event that settles it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -27,9 +27,10 @@ impl AnswerDue {
 /// The two ends of a session, as negotiated in SDP.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SessionParameters {
-    /// Our `path`; the last hop carries our session-id.
+    /// Our `path`; the last hop carries our session-id. Hops before it are relays of ours, the outermost first, as
+    /// [`relay::Grant::offered_path`] gives them: requests go through them.
     pub local: Path,
-    /// The peer's `path`.
+    /// The peer's `path`, with the relays of the peer.
     pub remote: Path,
 }
 
@@ -78,6 +79,16 @@ pub struct IncomingMessage {
     pub failure_report: FailureReport,
 }
 
+/// How the messages of one session share its turns; sessions take turns with each other in any case.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Turns {
+    /// One after the other: they arrive in the order in which they were sent.
+    #[default]
+    InOrder,
+    /// Chunk by chunk in turn, so that a short message overtakes a long one.
+    ChunkByChunk,
+}
+
 /// What the owner wants.
 #[derive(Debug)]
 pub enum Command {
@@ -102,6 +113,25 @@ pub enum Command {
         /// What.
         message: OutgoingMessage,
     },
+    /// Sends a message before all others of its session that have octets left to send, at the next border of a chunk: for what
+    /// should not wait behind a long message, such as isComposing or a notice of congestion. Several keep their order.
+    Interject {
+        /// In which session.
+        session: SessionId,
+        /// What.
+        message: OutgoingMessage,
+    },
+    /// How the messages of a session share its turns from now on; [`Turns::InOrder`] before that.
+    Arrange {
+        /// Which session.
+        session: SessionId,
+        /// How.
+        turns: Turns,
+    },
+    /// Asks relays for a path to a session of ours, on the connection to the first of them (RFC 4976 §5.1): answered by
+    /// [`Event::Authorized`] or [`Event::Unauthorized`], and renewed until [`Command::Unbind`] or the end of the connection. The
+    /// session-id is that of [`relay::Parameters::local`]; asking for the same again starts anew.
+    Authorize(relay::Parameters),
     /// Asks for a nickname (RFC 7701 §7.1); empty gives the present one back.
     Nickname {
         /// In which session.
@@ -130,7 +160,7 @@ pub enum Command {
         /// What became of it.
         status: Status,
     },
-    /// Ends a session on our side. What is queued for it is dropped: each message [`Event::Failed`] and each nickname request
+    /// Ends a session on our side, and its [`Command::Authorize`]. What is queued for it is dropped: each message [`Event::Failed`] and each nickname request
     /// [`Event::NicknameAnswered`] with [`Status::NO_SESSION`]. Requests that still wait for their answer, and later frames, get 481.
     Unbind(SessionId),
     /// Sends what is queued, then [`Event::Closed`]. Messages that are unanswered by then fail with [`Status::CONNECTION_LOST`], and
@@ -208,6 +238,31 @@ pub enum Event {
         message: MessageId,
         /// What was reported.
         status: Status,
+    },
+    /// More than 80 % of [`crate::Limits::outgoing`] waits on the connection: the peer, or the way to it, is slow. The owner should
+    /// send less (RFC 7701 §6.4). Told to each session that exists then, and to a later one when it sends.
+    Congested {
+        /// Which session.
+        session: SessionId,
+    },
+    /// After [`Event::Congested`]: less than 40 % waits.
+    Eased {
+        /// Which session.
+        session: SessionId,
+    },
+    /// The relays have given a path, or renewed it: if it differs from the one before, the peer needs a new offer.
+    Authorized {
+        /// The session of [`relay::Parameters::local`].
+        session: SessionId,
+        /// The path.
+        grant: relay::Grant,
+    },
+    /// A relay gives no path, or does not renew it; a path that was granted before holds until it expires.
+    Unauthorized {
+        /// The session of [`relay::Parameters::local`].
+        session: SessionId,
+        /// Why.
+        refusal: relay::Refusal,
     },
     /// The session cannot go on over this connection. Its messages and nickname requests have been settled; nothing more comes
     /// about it.

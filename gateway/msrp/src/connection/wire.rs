@@ -2,19 +2,30 @@
 
 use std::{
     collections::{BTreeMap, VecDeque},
+    sync::LazyLock,
     time::{Duration, Instant},
 };
 
 use bytes::BytesMut;
 use memchr::memmem;
-use rand_chacha::{ChaCha12Rng, rand_core::SeedableRng};
+use rand_chacha::{
+    ChaCha12Rng,
+    rand_core::{Rng, SeedableRng},
+};
 
 use crate::{
     Limits, MessageId, Path, SessionId, Status, Uri,
     frame::{ByteRange, Flag, Frame, Kind, Method, TransactionId, Writer},
 };
 
-use super::{Event, FailureReport};
+use super::{
+    Event, FailureReport,
+    reports::is_answered,
+    transactions::{Transaction, Transactions},
+};
+
+/// What every end-line has before its transaction id; a body without it needs no closer look.
+static HYPHENS: LazyLock<memmem::Finder<'static>> = LazyLock::new(|| memmem::Finder::new(b"-------"));
 
 /// What the sessions of one connection share.
 pub(super) struct Wire {
@@ -24,8 +35,11 @@ pub(super) struct Wire {
     pub(super) events: VecDeque<Event>,
     /// Octets of messages that wait for `poll_transmit`.
     pub(super) queued: usize,
+    /// Octets held of what the peer sent to all sessions, as [`Limits::incoming`] counts them.
+    pub(super) incoming: usize,
     rng: ChaCha12Rng,
-    transactions: BTreeMap<TransactionId, Transaction>,
+    transactions: Transactions,
+    /// All but those of transactions.
     deadlines: BTreeMap<DeadlineKey, Deadline>,
     serial: u64,
 }
@@ -39,15 +53,8 @@ pub(super) enum Deadline {
     Transaction(TransactionId),
     /// The next chunk of some incoming message of a session.
     Reception(SessionId),
-}
-
-/// A request of ours that waits for its response.
-pub(super) struct Transaction {
-    pub(super) session: SessionId,
-    /// Tells a session from an earlier one of the same id.
-    pub(super) generation: u64,
-    pub(super) asked: Asked,
-    deadline: DeadlineKey,
+    /// The renewal of the path through relays.
+    Renewal(SessionId),
 }
 
 /// What a request of ours asked for.
@@ -61,6 +68,8 @@ pub(super) enum Asked {
     Chunk { message: u64 },
     /// The same, with Failure-Report `partial`: silence is success.
     PartialChunk { message: u64, id: MessageId },
+    /// A path through a relay.
+    Authorization,
 }
 
 /// Where a request came from and what response it wants.
@@ -90,8 +99,9 @@ impl Wire {
             control: BytesMut::new(),
             events: VecDeque::new(),
             queued: 0,
+            incoming: 0,
             rng: ChaCha12Rng::from_seed(seed),
-            transactions: BTreeMap::new(),
+            transactions: Transactions::default(),
             deadlines: BTreeMap::new(),
             serial: 0,
         }
@@ -109,12 +119,7 @@ impl Wire {
 
     /// Answers a request, if RFC 4975 §7.1.4 and §7.2 want an answer.
     pub(super) fn answer(&mut self, origin: &Origin, local: &Uri, status: Status) {
-        let wanted = match origin.send {
-            None | Some(FailureReport::Yes) => true,
-            Some(FailureReport::Partial) => !status.is_success(),
-            Some(FailureReport::No) => false,
-        };
-        if !wanted {
+        if origin.send.is_some_and(|report| !is_answered(report, status)) {
             return;
         }
         // RFC 4975 §7.2: responses to SEND go to the previous hop, all others the whole way.
@@ -139,7 +144,7 @@ impl Wire {
         range: ByteRange,
         status: Status,
     ) {
-        let transaction = self.fresh_transaction(&[]);
+        let transaction = self.expect_nothing(&[]);
         let mut writer = Writer::request(&mut self.control, transaction, "REPORT", to, local);
         writer.header("Message-ID", id.as_str());
         writer.byte_range(range);
@@ -147,46 +152,46 @@ impl Wire {
         writer.end(Flag::Complete);
     }
 
-    /// A transaction id that no open transaction has and that does not occur in `body`, so that no end-line can.
-    pub(super) fn fresh_transaction(&mut self, body: &[u8]) -> TransactionId {
-        loop {
-            let transaction = TransactionId::random(&mut self.rng);
-            let in_body = memmem::find(body, transaction.as_str().as_bytes()).is_some();
-            if !in_body && !self.transactions.contains_key(&transaction) {
-                return transaction;
-            }
-        }
-    }
-
     pub(super) fn fresh_message_id(&mut self) -> MessageId {
         MessageId::random(&mut self.rng)
     }
 
-    /// Waits for the response to a request, [`Limits::transaction`] long.
+    /// A seed for a machine of its own.
+    pub(super) fn fresh_seed(&mut self) -> [u8; 32] {
+        let mut seed = [0; 32];
+        self.rng.fill_bytes(&mut seed);
+        seed
+    }
+
+    /// Opens a transaction: a request with this body under the id that is returned, to be answered within
+    /// [`Limits::transaction`].
     pub(super) fn expect(
         &mut self,
-        transaction: TransactionId,
         session: &SessionId,
         generation: u64,
         asked: Asked,
+        body: &[u8],
         now: Instant,
-    ) {
-        let instant = later(now, self.limits.transaction);
-        let deadline = self.arm(instant, Deadline::Transaction(transaction));
-        let expected = Transaction {
+    ) -> TransactionId {
+        let id = outside(body, || self.transactions.next_id(&mut self.rng));
+        let transaction = Transaction {
             session: session.clone(),
             generation,
             asked,
-            deadline,
         };
-        self.transactions.insert(transaction, expected);
+        self.transactions
+            .open(id, transaction, later(now, self.limits.transaction));
+        id
+    }
+
+    /// An id for a request with this body that gets no response.
+    pub(super) fn expect_nothing(&mut self, body: &[u8]) -> TransactionId {
+        outside(body, || TransactionId::random(&mut self.rng))
     }
 
     /// Ends the wait for a response.
     pub(super) fn settle(&mut self, transaction: &TransactionId) -> Option<Transaction> {
-        let settled = self.transactions.remove(transaction)?;
-        self.deadlines.remove(&settled.deadline);
-        Some(settled)
+        self.transactions.settle(transaction)
     }
 
     pub(super) fn arm(&mut self, instant: Instant, deadline: Deadline) -> DeadlineKey {
@@ -200,23 +205,42 @@ impl Wire {
     }
 
     pub(super) fn next_deadline(&self) -> Option<Instant> {
-        self.deadlines.first_key_value().map(|((instant, _), _)| *instant)
+        let other = self.deadlines.first_key_value().map(|((instant, _), _)| *instant);
+        [self.transactions.next_deadline(), other]
+            .into_iter()
+            .flatten()
+            .min()
     }
 
     /// Takes the first deadline that has come.
     pub(super) fn take_due(&mut self, now: Instant) -> Option<Deadline> {
-        let (key, _) = self.deadlines.first_key_value()?;
-        if key.0 > now {
+        let next = self.next_deadline()?;
+        if next > now {
             return None;
+        }
+        if self.transactions.next_deadline() == Some(next) {
+            return self.transactions.take_deadline().map(Deadline::Transaction);
         }
         self.deadlines.pop_first().map(|(_, deadline)| deadline)
     }
 
     /// Forgets every transaction and deadline: the connection has ended.
     pub(super) fn end(&mut self) {
-        self.transactions = BTreeMap::new();
+        self.transactions = Transactions::default();
         self.deadlines = BTreeMap::new();
         self.queued = 0;
+        self.incoming = 0;
+    }
+}
+
+/// An id that does not occur in `body`, so that no end-line can.
+fn outside(body: &[u8], mut draw: impl FnMut() -> TransactionId) -> TransactionId {
+    let has_hyphens = HYPHENS.find(body).is_some();
+    loop {
+        let id = draw();
+        if !has_hyphens || memmem::find(body, id.as_str().as_bytes()).is_none() {
+            return id;
+        }
     }
 }
 
@@ -224,4 +248,26 @@ impl Wire {
 pub(super) fn later(now: Instant, after: Duration) -> Instant {
     now.checked_add(after)
         .unwrap_or(now + Duration::from_secs(86_400))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// RFC 4975 §7.1: the end-line must not occur in the body.
+    #[test]
+    fn rfc4975_7_1_an_id_that_occurs_in_the_body_is_not_taken() {
+        let [first, second] = ["0123456789abcdef", "fedcba9876543210"].map(|id| id.parse().unwrap());
+        for (body, taken) in [
+            ("x\r\n-------0123456789abcdef$\r\n", second),
+            ("-------0123456789abcdef$", second),
+            ("-------fedcba9876543210$", first),
+            ("-------", first),
+            ("", first),
+        ] {
+            let mut ids = [first, second].into_iter();
+            let id = outside(body.as_bytes(), || ids.next().unwrap());
+            assert_eq!(id, taken, "{body}");
+        }
+    }
 }

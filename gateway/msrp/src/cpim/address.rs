@@ -92,9 +92,9 @@ fn uri(text: &str) -> Result<String, CpimFault> {
                 .bytes()
                 .all(|octet| octet.is_ascii_alphanumeric() || b"+-.".contains(&octet))
     });
-    let sound = text
-        .chars()
-        .all(|character| !character.is_whitespace() && !character.is_control());
+    let sound = text.chars().all(|character| {
+        character.is_ascii_graphic() || !(character.is_whitespace() || character.is_control())
+    });
     if has_scheme && sound && !text.contains(['<', '>', '"']) {
         Ok(text.to_owned())
     } else {

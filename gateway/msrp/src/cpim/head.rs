@@ -1,9 +1,10 @@
 //! Message headers and the headers of the content.
 
-use bytes::Bytes;
 use memchr::memchr;
 
-use super::{Address, CORE_NAMESPACE, Cpim, CpimFault, DEFAULT_CONTENT_TYPE, escape::unescape};
+use crate::frame::has_control;
+
+use super::{Address, CORE_NAMESPACE, Cpim, CpimFault, escape::unescape};
 
 /// Message headers at most.
 const HEADERS: usize = 64;
@@ -13,18 +14,12 @@ const HEADERS: usize = 64;
 pub(super) struct ContentHeaders {
     pub(super) content_type: Option<String>,
     pub(super) transfer_encoding: String,
+    pub(super) other: Vec<(String, String)>,
 }
 
 /// Reads the message headers up to the blank line; gives what follows it.
 pub(super) fn message_headers(body: &[u8]) -> Result<(Cpim, &[u8]), CpimFault> {
-    let mut cpim = Cpim {
-        from: None,
-        to: Vec::new(),
-        date_time: None,
-        other: Vec::new(),
-        content_type: DEFAULT_CONTENT_TYPE.to_owned(),
-        content: Bytes::new(),
-    };
+    let mut cpim = Cpim::default();
     let mut names = Names::default();
     let mut rest = body;
     for _ in 0..=HEADERS {
@@ -56,7 +51,7 @@ pub(super) fn content_headers(rest: &[u8]) -> (ContentHeaders, &[u8]) {
                 (ContentHeaders::default(), rest)
             };
         }
-        let Ok(text) = std::str::from_utf8(line) else {
+        let Some(text) = std::str::from_utf8(line).ok().filter(|text| is_printable(text)) else {
             return (ContentHeaders::default(), rest);
         };
         match (&mut folded, text.split_once(':')) {
@@ -163,6 +158,8 @@ impl ContentHeaders {
             self.content_type = Some(value.trim().to_owned());
         } else if name.eq_ignore_ascii_case("Content-Transfer-Encoding") {
             self.transfer_encoding = value.trim().to_owned();
+        } else if !is_about_writing(&name) && self.other.len() < HEADERS {
+            self.other.push((name, value.trim().to_owned()));
         }
     }
 }
@@ -179,10 +176,7 @@ struct Header<'a> {
 fn header(line: &[u8]) -> Result<Header<'_>, CpimFault> {
     let text =
         std::str::from_utf8(line).map_err(|_| CpimFault("RFC 3862 §2.2: a message header is no UTF-8"))?;
-    if text
-        .chars()
-        .any(|character| character.is_ascii_control() && character != '\t')
-    {
+    if !is_printable(text) {
         return Err(CpimFault("RFC 3862 §2.2: control character in a message header"));
     }
     let (name, rest) = text
@@ -200,8 +194,13 @@ fn header(line: &[u8]) -> Result<Header<'_>, CpimFault> {
     Ok(Header {
         name,
         parameters,
-        value: value.trim_start_matches(' '),
+        // One space separates (§3); a further one belongs to the value.
+        value: value.strip_prefix(' ').unwrap_or(value),
     })
+}
+
+fn is_printable(text: &str) -> bool {
+    !has_control(text.as_bytes())
 }
 
 fn bare_name(name: &str) -> &str {
@@ -214,7 +213,14 @@ fn is_name(name: &str) -> bool {
     !name.is_empty() && name.bytes().all(is_name_octet)
 }
 
-fn is_mime_name(name: &str) -> bool {
+/// Headers of the content that are true of one way to write it alone.
+pub(super) fn is_about_writing(name: &str) -> bool {
+    ["Content-Type", "Content-Transfer-Encoding", "Content-Length"]
+        .into_iter()
+        .any(|listed| name.eq_ignore_ascii_case(listed))
+}
+
+pub(super) fn is_mime_name(name: &str) -> bool {
     !name.is_empty()
         && name
             .bytes()

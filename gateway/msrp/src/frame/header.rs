@@ -75,10 +75,59 @@ impl ReportStatus {
     }
 }
 
+/// The name of a header line.
+#[derive(Clone, Copy)]
+pub(super) enum Name<'a> {
+    ToPath,
+    FromPath,
+    MessageId,
+    SuccessReport,
+    FailureReport,
+    ByteRange,
+    Status,
+    UseNickname,
+    ContentType,
+    Other(&'a str),
+}
+
+/// The names that have a meaning here, as they are mostly written.
+const KNOWN: [(&[u8], Name<'static>); 9] = [
+    (b"To-Path", Name::ToPath),
+    (b"From-Path", Name::FromPath),
+    (b"Message-ID", Name::MessageId),
+    (b"Success-Report", Name::SuccessReport),
+    (b"Failure-Report", Name::FailureReport),
+    (b"Byte-Range", Name::ByteRange),
+    (b"Status", Name::Status),
+    (b"Use-Nickname", Name::UseNickname),
+    (b"Content-Type", Name::ContentType),
+];
+
+impl<'a> Name<'a> {
+    /// Reads `hname` of RFC 4975 §9.
+    pub(super) fn of(name: &'a [u8]) -> Option<Self> {
+        let as_written = KNOWN.iter().find(|(known, _)| *known == name);
+        let known = as_written.or_else(|| KNOWN.iter().find(|(known, _)| known.eq_ignore_ascii_case(name)));
+        match known {
+            Some((_, known)) => Some(*known),
+            None => other_name(name).map(Self::Other),
+        }
+    }
+}
+
+fn other_name(name: &[u8]) -> Option<&str> {
+    let is_token = |octet: &u8| octet.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`{|}~".contains(octet);
+    if name.first()?.is_ascii_alphabetic() && name.iter().all(is_token) {
+        std::str::from_utf8(name).ok()
+    } else {
+        None
+    }
+}
+
 impl Headers {
     /// Takes one header line that is neither To-Path nor From-Path.
-    pub(super) fn take(&mut self, name: &str, value: &[u8]) {
-        if name.eq_ignore_ascii_case("Use-Nickname") {
+    pub(super) fn take(&mut self, name: Name<'_>, value: &[u8]) {
+        if let Name::UseNickname = name {
             let read = nickname::unquote(value).ok_or(MalformedNickname);
             // A second one makes the request ambiguous.
             self.use_nickname = Some(if self.use_nickname.is_some() {
@@ -97,27 +146,35 @@ impl Headers {
         }
     }
 
-    fn take_text(&mut self, name: &str, text: &str) -> Result<(), &'static str> {
-        if name.eq_ignore_ascii_case("Message-ID") {
-            let id = text.parse().map_err(|_| "RFC 4975 §9: Message-ID")?;
-            once(&mut self.message_id, id)
-        } else if name.eq_ignore_ascii_case("Success-Report") {
-            let report = success_report(text).ok_or("RFC 4975 §9: Success-Report")?;
-            once(&mut self.success_report, report)
-        } else if name.eq_ignore_ascii_case("Failure-Report") {
-            let report = failure_report(text).ok_or("RFC 4975 §9: Failure-Report")?;
-            once(&mut self.failure_report, report)
-        } else if name.eq_ignore_ascii_case("Byte-Range") {
-            let range = byte_range(text).ok_or("RFC 4975 §9: Byte-Range")?;
-            once(&mut self.byte_range, range)
-        } else if name.eq_ignore_ascii_case("Status") {
-            let status = report_status(text).ok_or("RFC 4975 §9: Status")?;
-            once(&mut self.status, status)
-        } else if name.eq_ignore_ascii_case("Content-Type") {
-            once(&mut self.content_type, text.to_owned())
-        } else {
-            self.other.push((name.to_owned(), text.to_owned()));
-            Ok(())
+    fn take_text(&mut self, name: Name<'_>, text: &str) -> Result<(), &'static str> {
+        match name {
+            Name::MessageId => {
+                let id = text.parse().map_err(|_| "RFC 4975 §9: Message-ID")?;
+                once(&mut self.message_id, id)
+            }
+            Name::SuccessReport => {
+                let report = success_report(text).ok_or("RFC 4975 §9: Success-Report")?;
+                once(&mut self.success_report, report)
+            }
+            Name::FailureReport => {
+                let report = failure_report(text).ok_or("RFC 4975 §9: Failure-Report")?;
+                once(&mut self.failure_report, report)
+            }
+            Name::ByteRange => {
+                let range = byte_range(text).ok_or("RFC 4975 §9: Byte-Range")?;
+                once(&mut self.byte_range, range)
+            }
+            Name::Status => {
+                let status = report_status(text).ok_or("RFC 4975 §9: Status")?;
+                once(&mut self.status, status)
+            }
+            Name::ContentType => once(&mut self.content_type, text.to_owned()),
+            Name::Other(name) => {
+                self.other.push((name.to_owned(), text.to_owned()));
+                Ok(())
+            }
+            // Taken before.
+            Name::ToPath | Name::FromPath | Name::UseNickname => Ok(()),
         }
     }
 
@@ -142,14 +199,22 @@ fn once<T>(field: &mut Option<T>, value: T) -> Result<(), &'static str> {
     Ok(())
 }
 
+/// Whether there is a control character other than HTAB.
+pub(crate) fn has_control(text: &[u8]) -> bool {
+    // To the end in any case: the compiler then compares many octets at once.
+    text.iter().fold(false, |found, &octet| found | is_control(octet))
+}
+
+pub(super) fn is_control(octet: u8) -> bool {
+    (octet < b' ' && octet != b'\t') | (octet == 0x7f)
+}
+
 /// `utf8text` of RFC 4975 §9.
 fn header_text(value: &[u8]) -> Option<&str> {
-    let sound = |&octet: &u8| octet == b'\t' || (octet >= b' ' && octet != 0x7f);
-    value
-        .iter()
-        .all(sound)
-        .then(|| std::str::from_utf8(value).ok())
-        .flatten()
+    if has_control(value) {
+        return None;
+    }
+    std::str::from_utf8(value).ok()
 }
 
 fn success_report(text: &str) -> Option<bool> {
@@ -167,26 +232,37 @@ fn failure_report(text: &str) -> Option<FailureReport> {
 }
 
 fn byte_range(text: &str) -> Option<ByteRange> {
-    let (range, total) = text.split_once('/')?;
-    let (start, end) = range.split_once('-')?;
-    let open = |text: &str| {
-        if text == "*" {
-            Some(None)
-        } else {
-            number(text).map(Some)
-        }
-    };
-    Some(ByteRange {
-        start: number(start)?,
-        end: open(end)?,
-        total: open(total)?,
-    })
+    let (start, rest) = leading_number(text.as_bytes())?;
+    let (end, rest) = open_number(rest.strip_prefix(b"-")?)?;
+    let (total, rest) = open_number(rest.strip_prefix(b"/")?)?;
+    rest.is_empty().then_some(ByteRange { start, end, total })
+}
+
+/// A number or `*`, and what follows.
+fn open_number(text: &[u8]) -> Option<(Option<u64>, &[u8])> {
+    match text {
+        [b'*', rest @ ..] => Some((None, rest)),
+        _ => leading_number(text).map(|(number, rest)| (Some(number), rest)),
+    }
+}
+
+/// `1*DIGIT` that fits 64 bits, and what follows.
+fn leading_number(text: &[u8]) -> Option<(u64, &[u8])> {
+    let mut number = 0_u64;
+    let mut rest = text;
+    while let [digit @ b'0'..=b'9', after @ ..] = rest {
+        number = number.checked_mul(10)?.checked_add(u64::from(digit - b'0'))?;
+        rest = after;
+    }
+    (rest.len() < text.len()).then_some((number, rest))
 }
 
 /// `1*DIGIT` that fits 64 bits.
-fn number(text: &str) -> Option<u64> {
-    let digits = !text.is_empty() && text.bytes().all(|octet| octet.is_ascii_digit());
-    if digits { text.parse().ok() } else { None }
+pub(crate) fn number(text: &str) -> Option<u64> {
+    match leading_number(text.as_bytes())? {
+        (number, []) => Some(number),
+        _ => None,
+    }
 }
 
 fn report_status(text: &str) -> Option<ReportStatus> {

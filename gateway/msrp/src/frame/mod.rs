@@ -1,4 +1,4 @@
-//! Frames on the wire: an incremental decoder and an encoder (RFC 4975 §9, RFC 7701 §7.1).
+//! Frames on the wire: an incremental decoder and an encoder (RFC 4975 §9, RFC 4976 §7, RFC 7701 §7.1).
 
 use bytes::{Bytes, BytesMut};
 
@@ -6,12 +6,15 @@ use crate::{Path, Status, connection::FailureReport};
 
 mod decoder;
 mod header;
+mod input;
 mod nickname;
+mod relay;
 mod writer;
 
 pub use crate::ident::TransactionId;
 pub use decoder::Decoder;
 pub use header::{ByteRange, Headers, ReportStatus};
+pub(crate) use header::{has_control, number};
 pub use nickname::{NICKNAME_LIMIT, is_nickname};
 pub(crate) use writer::Writer;
 
@@ -52,6 +55,8 @@ pub enum Method {
     Report,
     /// RFC 7701 §7.1.
     Nickname,
+    /// RFC 4976 §4.1.
+    Auth,
     /// Any other, in upper-case letters.
     Other(String),
 }
@@ -64,6 +69,7 @@ impl Method {
             Self::Send => "SEND",
             Self::Report => "REPORT",
             Self::Nickname => "NICKNAME",
+            Self::Auth => "AUTH",
             Self::Other(name) => name,
         }
     }
@@ -145,7 +151,7 @@ impl Frame {
             writer.nickname(nickname);
         }
         for (name, value) in &headers.other {
-            writer.header(name, value);
+            writer.other_header(name, value);
         }
         match &self.content {
             Content::Body(body) => {

@@ -6,7 +6,10 @@ use bytes::{BufMut, BytesMut};
 
 use crate::{Path, Status, Uri};
 
-use super::{ByteRange, Flag, TransactionId};
+use super::{
+    ByteRange, Flag, TransactionId,
+    header::{has_control, is_control},
+};
 
 /// A frame being written: a start line, headers, then [`Writer::body`] or [`Writer::end`].
 pub(crate) struct Writer<'a> {
@@ -38,15 +41,25 @@ impl<'a> Writer<'a> {
     ) -> Self {
         let mut writer = Self { out, transaction };
         let [hundreds, tens, ones] = [status.code() / 100, status.code() / 10, status.code()];
-        let code = [hundreds, tens, ones].map(|digits| char::from(b'0' + (digits % 10) as u8));
-        writer.start(code.iter().collect::<String>().as_str(), status.comment());
+        let code = [hundreds, tens, ones].map(|digits| b'0' + (digits % 10) as u8);
+        writer.start(std::str::from_utf8(&code).unwrap_or_default(), status.comment());
         writer.path("To-Path: ", to);
         writer.path("From-Path: ", std::slice::from_ref(from));
         writer
     }
 
-    pub(crate) fn header(&mut self, name: &str, value: &str) {
+    pub(crate) fn header(&mut self, name: &'static str, value: &str) {
+        self.out.put_slice(name.as_bytes());
+        self.value(value);
+    }
+
+    /// A header whose name is not one of ours.
+    pub(crate) fn other_header(&mut self, name: &str, value: &str) {
         put_text(self.out, name);
+        self.value(value);
+    }
+
+    fn value(&mut self, value: &str) {
         self.out.put_slice(b": ");
         put_text(self.out, value);
         self.out.put_slice(b"\r\n");
@@ -61,7 +74,13 @@ impl<'a> Writer<'a> {
     }
 
     pub(crate) fn byte_range(&mut self, range: ByteRange) {
-        self.display("Byte-Range", format_args!("{range}"));
+        self.out.put_slice(b"Byte-Range: ");
+        self.number(range.start);
+        self.out.put_u8(b'-');
+        self.open_number(range.end);
+        self.out.put_u8(b'/');
+        self.open_number(range.total);
+        self.out.put_slice(b"\r\n");
     }
 
     /// Use-Nickname, quoted (RFC 7701 §7.1).
@@ -107,6 +126,27 @@ impl<'a> Writer<'a> {
         self.out.put_slice(b"\r\n");
     }
 
+    fn open_number(&mut self, number: Option<u64>) {
+        match number {
+            Some(number) => self.number(number),
+            None => self.out.put_u8(b'*'),
+        }
+    }
+
+    fn number(&mut self, mut number: u64) {
+        let mut digits = [b'0'; 20];
+        let mut length = 0;
+        for place in digits.iter_mut().rev() {
+            *place = b'0' + (number % 10) as u8;
+            number /= 10;
+            length += 1;
+            if number == 0 {
+                break;
+            }
+        }
+        self.out.put_slice(digits.get(20 - length..).unwrap_or_default());
+    }
+
     fn path(&mut self, name: &str, hops: &[Uri]) {
         self.out.put_slice(name.as_bytes());
         for (index, hop) in hops.iter().enumerate() {
@@ -121,13 +161,12 @@ impl<'a> Writer<'a> {
 
 /// The last guard against header injection: whatever was put together above, no control character reaches a head line.
 fn put_text(out: &mut BytesMut, text: &str) {
-    let is_control = |octet: &u8| (*octet < b' ' && *octet != b'\t') || *octet == 0x7f;
-    if !text.as_bytes().iter().any(is_control) {
+    if !has_control(text.as_bytes()) {
         out.put_slice(text.as_bytes());
         return;
     }
     for octet in text.bytes() {
-        out.put_u8(if is_control(&octet) { b'?' } else { octet });
+        out.put_u8(if is_control(octet) { b'?' } else { octet });
     }
 }
 

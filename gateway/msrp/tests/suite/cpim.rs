@@ -53,6 +53,65 @@ fn rfc3862_5_1_the_example_of_a_message() {
 }
 
 #[test]
+fn rfc3862_4_5_subjects_have_languages() {
+    let cpim = parse(
+        "Subject: the weather\r\nSubject:;lang=fr beau temps\r\nNS: c <urn:ietf:params:cpim-headers:>\r\n\
+         c.Subject:;x=1;LANG=de-AT sch\u{f6}nes Wetter\r\nNS: <urn:other>\r\nSubject: of another namespace\r\n\r\n\r\nx",
+    );
+    let subjects: Vec<_> = cpim.subjects().collect();
+    assert_eq!(
+        subjects,
+        [
+            (None, "the weather"),
+            (Some("fr"), "beau temps"),
+            (Some("de-AT"), "sch\u{f6}nes Wetter")
+        ]
+    );
+}
+
+#[test]
+fn rfc3862_4_7_required_headers() {
+    let known = [("mid:features@x", "Vital"), ("urn:y", "Other")];
+    for (headers, unknown) in [
+        ("Subject: x", None),
+        ("NS: F <mid:features@x>\r\nRequire: F.Vital", None),
+        ("NS: G <mid:features@x>\r\nRequire: G.Vital, Subject, cc,To", None),
+        ("NS: F <mid:features@x>\r\nRequire: F.Other", Some("F.Other")),
+        (
+            "NS: F <urn:y>\r\nNS: F <mid:features@x>\r\nRequire: F.Other",
+            Some("F.Other"),
+        ),
+        ("Require: F.Vital\r\nNS: F <mid:features@x>", Some("F.Vital")),
+        ("Require: Vital", Some("Vital")),
+        ("Require: Subject\r\nRequire: subject", Some("subject")),
+        ("NS: <mid:features@x>\r\nRequire: Vital", None),
+        ("NS: F <mid:features@x>\r\nVital: x\r\nF.Require: nothing", None),
+    ] {
+        let cpim = parse(&format!("{headers}\r\n\r\n\r\nx"));
+        assert_eq!(cpim.not_understood(&known), unknown, "{headers}");
+    }
+}
+
+#[test]
+fn rfc3862_2_the_mime_headers_of_the_content_are_kept() {
+    let cpim = parse(
+        "From: <im:a@b>\r\n\r\nContent-type: text/xml\r\nContent-ID: <1@foo.com>\r\nContent-Length: 5\r\n\
+         Content-Transfer-Encoding: binary\r\nContent-Disposition: attachment;\r\n filename=x\r\n\r\nhello",
+    );
+    assert_eq!(
+        cpim.content_headers,
+        [
+            ("Content-ID".to_owned(), "<1@foo.com>".to_owned()),
+            (
+                "Content-Disposition".to_owned(),
+                "attachment; filename=x".to_owned()
+            )
+        ]
+    );
+    assert_eq!(Cpim::parse(&cpim.to_bytes()), Ok(cpim));
+}
+
+#[test]
 fn addresses_are_read_leniently() {
     for (value, expected) in [
         ("<sip:a@b>", address("", "sip:a@b")),
@@ -278,6 +337,15 @@ fn it_is_written_strictly() {
             ("bad\r\nname".to_owned(), "x".to_owned()),
         ],
         content_type: "text/plain;\r\ncharset=utf-8".to_owned(),
+        content_headers: vec![
+            (
+                "Content-Disposition".to_owned(),
+                "notification\r\nX: y".to_owned(),
+            ),
+            ("Content-ID".to_owned(), "<1234567890@foo.com>".to_owned()),
+            ("Content-Length".to_owned(), "99".to_owned()),
+            ("Bad\r\nName".to_owned(), "x".to_owned()),
+        ],
         content: Bytes::from_static(b"Hello"),
     };
     assert_eq!(
@@ -285,7 +353,8 @@ fn it_is_written_strictly() {
         "From: \"Romeo \\\"M\\\" \\\\\" <sip:romeo@example.org;gr=a%20b%3E%0D%0A>\r\n\
          To: <sip:capulet@rooms.example.com>\r\nDateTime: 2008-10-15T18:02:31.5Z\r\n\
          imdn.Message-ID: a\\r\\nTo: <sip:x@y>\r\nSubject:;lang=en s\r\n\r\n\
-         Content-Type: text/plain;charset=utf-8\r\n\r\nHello",
+         Content-Type: text/plain;charset=utf-8\r\nContent-Disposition: notificationX: y\r\n\
+         Content-ID: <1234567890@foo.com>\r\n\r\nHello",
     );
 }
 
@@ -313,7 +382,7 @@ proptest! {
             .map(|(name, value)| (name, value.trim_start_matches(' ').to_owned()))
             .collect();
         let date_time = second.map(|second| Timestamp::from_second(second).unwrap());
-        let cpim = Cpim { from, to, date_time, other, content_type, content: content.into() };
+        let cpim = Cpim { from, to, date_time, other, content_type, content_headers: Vec::new(), content: content.into() };
         prop_assert_eq!(Cpim::parse(&cpim.to_bytes()), Ok(cpim));
     }
 
@@ -326,6 +395,7 @@ proptest! {
             date_time: None,
             other: vec![("X".to_owned(), value)],
             content_type: "text/plain".to_owned(),
+            content_headers: Vec::new(),
             content: Bytes::from_static(b"content"),
         };
         let bytes = cpim.to_bytes();

@@ -401,7 +401,8 @@ fn frame() -> impl Strategy<Value = Frame> {
         Just(Kind::Request(Method::Send)),
         Just(Kind::Request(Method::Report)),
         Just(Kind::Request(Method::Nickname)),
-        Just(Kind::Request(Method::Other("AUTH".to_owned()))),
+        Just(Kind::Request(Method::Auth)),
+        Just(Kind::Request(Method::Other("PUBLISH".to_owned()))),
         Just(Kind::Response(Status::OK)),
         (0_u16..1000).prop_map(|code| Kind::Response(Status::from_code(code))),
     ];

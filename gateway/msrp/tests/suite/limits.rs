@@ -221,13 +221,16 @@ fn limit_of_outgoing_octets() {
             tag: msrp::MessageTag(3),
             status: Status::CONGESTED,
         };
-        assert_eq!(peer.events(), Vec::from_iter((!accepted).then_some(congested)));
+        let marked = Event::Congested { session: ours() };
+        assert_eq!(peer.events(), [if accepted { marked } else { congested }]);
         assert_eq!(
             peer.connection.outgoing_octets(),
             2 * 1256 + if accepted { 256 + octets } else { 0 }
         );
         peer.hears();
         assert_eq!(peer.connection.outgoing_octets(), 0);
+        let eased = Event::Eased { session: ours() };
+        assert_eq!(peer.events(), Vec::from_iter(accepted.then_some(eased)));
     }
 }
 

@@ -174,6 +174,9 @@ pub struct DnsSettings {
     /// How long one look-up may take in all. Default 8 s.
     #[serde(with = "human::duration")]
     pub deadline: Duration,
+    /// How long an earlier answer may stand in for name servers that give none; zero: never. Default 24 h.
+    #[serde(with = "human::duration")]
+    pub stale: Duration,
 }
 
 impl Default for DnsSettings {
@@ -181,6 +184,7 @@ impl Default for DnsSettings {
         Self {
             servers: Vec::new(),
             deadline: Duration::from_secs(8),
+            stale: Duration::from_secs(24 * 60 * 60),
         }
     }
 }
@@ -419,6 +423,7 @@ of_a_machine! {
         message: usize = "human::octets",
         open_messages: usize = "human::count",
         reassembly: usize = "human::octets",
+        incoming: usize = "human::octets",
         sessions: usize = "human::count",
         outgoing: usize = "human::octets",
         unanswered: usize = "human::count",

@@ -68,6 +68,7 @@ pub(super) fn config(settings: &Settings, sources: &Sources, faults: &mut Vec<Fa
         lookup: LookupConfig {
             servers: servers?,
             deadline: settings.dns.deadline,
+            stale: settings.dns.stale,
         },
         log: settings.log.clone(),
         connections: settings.limits.connections.clone(),

@@ -245,6 +245,10 @@ impl ConnectionTask {
             | Event::NicknameAnswered { .. }
             | Event::Delivered { .. }
             | Event::Failed { .. }
+            | Event::Congested { .. }
+            | Event::Eased { .. }
+            | Event::Authorized { .. }
+            | Event::Unauthorized { .. }
             | Event::Reported { .. } => {}
         }
     }
@@ -272,6 +276,9 @@ impl ConnectionTask {
             Command::Unbind(session) => self.release(&session.clone()),
             Command::RefuseBind { .. }
             | Command::Send { .. }
+            | Command::Interject { .. }
+            | Command::Arrange { .. }
+            | Command::Authorize(_)
             | Command::Report { .. }
             | Command::Nickname { .. }
             | Command::Answer { .. }

@@ -17,14 +17,15 @@ use super::{
     timers::Timer,
     transaction::{Expiry, InviteClient, NonInviteClient, Sends, Step, Timing},
 };
-use crate::message::{CSeq, Header, MAGIC_COOKIE, Method, Request, Response, StatusCode, Via};
+use crate::{
+    locate::{Candidate, TARGETS_MAX},
+    message::{CSeq, Header, MAGIC_COOKIE, Method, Request, Response, StatusCode, Via},
+};
 
 /// A request larger than this goes over a congestion-controlled transport (RFC 3261 §18.1.1).
 const UDP_REQUEST_MAX: usize = 1300;
 /// What [`super::tokens::Tokens::branch`] adds to the magic cookie.
 const BRANCH_LENGTH: usize = 32;
-/// Addresses tried for one request.
-const CANDIDATES_MAX: usize = 16;
 /// Forks of one INVITE that are acknowledged.
 const FORKS_MAX: usize = 16;
 
@@ -373,16 +374,16 @@ impl Endpoint {
         }
     }
 
-    pub(super) fn handle_lookup(&mut self, id: ResolveId, addresses: &[SocketAddr], now: Instant) {
+    pub(super) fn handle_lookup(&mut self, id: ResolveId, found: &Found, now: Instant) {
         match self.clients.lookups.remove(&id) {
-            Some(Lookup::Request(client)) => self.request_located(client, addresses, now),
+            Some(Lookup::Request(client)) => self.request_located(client, found, now),
             Some(Lookup::Ack(client, tag)) => {
                 let ack = self
                     .clients
                     .table
                     .get(&client)
                     .and_then(|client| client.acks.get(&tag));
-                let target = ack.and_then(|ack| locate(&ack.hop, addresses).into_iter().next());
+                let target = ack.and_then(|ack| found.targets(&ack.hop).into_iter().next());
                 if let Some(target) = target {
                     self.dispatch_ack(client, &tag, target);
                 }
@@ -413,12 +414,12 @@ impl Endpoint {
         self.clients.by_branch.remove(&(attempt.branch, method.clone()));
     }
 
-    fn request_located(&mut self, id: ClientId, addresses: &[SocketAddr], now: Instant) {
+    fn request_located(&mut self, id: ClientId, found: &Found, now: Instant) {
         let Some(client) = self.clients.table.get_mut(&id) else {
             return;
         };
         client.lookup = None;
-        client.candidates = locate(&client.hop, addresses).into();
+        client.candidates = found.targets(&client.hop).into();
         if client.candidates.is_empty() {
             self.conclude_client(id, Failure::Unreachable, now);
         } else {
@@ -580,6 +581,7 @@ impl Endpoint {
             host: hop.host.clone(),
             port: hop.port,
             transport: hop.transport,
+            choice: hop.choice.clone(),
         });
         id
     }
@@ -621,15 +623,31 @@ impl Endpoint {
     }
 }
 
-fn locate(hop: &Hop, addresses: &[SocketAddr]) -> Vec<Target> {
-    let found: Vec<Target> = addresses
-        .iter()
-        .take(CANDIDATES_MAX)
-        .map(|address| hop.target(*address))
-        .collect();
-    if found.is_empty() {
-        hop.fallback_target().into_iter().collect()
-    } else {
-        found
+/// What a look-up found, best first.
+pub(super) enum Found {
+    /// Addresses for the transport asked for.
+    Addresses(Vec<SocketAddr>),
+    /// Addresses with the transports that the zone chose.
+    Candidates(Vec<Candidate>),
+}
+
+impl Found {
+    fn targets(&self, hop: &Hop) -> Vec<Target> {
+        let mut targets: Vec<Target> = match self {
+            Self::Addresses(addresses) => addresses
+                .iter()
+                .map(|address| hop.target(hop.transport, *address))
+                .collect(),
+            Self::Candidates(candidates) => candidates
+                .iter()
+                .filter(|found| found.transport == hop.transport || hop.choice.contains(&found.transport))
+                .map(|found| hop.target(found.transport, found.address))
+                .collect(),
+        };
+        targets.truncate(TARGETS_MAX);
+        if targets.is_empty() {
+            targets.extend(hop.fallback_target());
+        }
+        targets
     }
 }

@@ -4,6 +4,8 @@ use std::net::SocketAddr;
 
 use bytes::Bytes;
 
+use crate::locate::Question;
+
 /// A transport protocol.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Transport {
@@ -13,6 +15,17 @@ pub enum Transport {
     Tcp,
     /// TLS over TCP.
     Tls,
+}
+
+impl Transport {
+    /// The port where a URI names none (RFC 3261 §19.1.2).
+    #[must_use]
+    pub fn default_port(self) -> u16 {
+        match self {
+            Self::Udp | Self::Tcp => 5060,
+            Self::Tls => 5061,
+        }
+    }
 }
 
 /// A stream connection of the shell; 0 is never used.
@@ -69,6 +82,21 @@ pub struct Resolve {
     pub host: String,
     /// Port, if the URI has one (then no SRV, RFC 3263 §4.2).
     pub port: Option<u16>,
-    /// Transport.
+    /// Transport, unless the zone chooses another out of `choice`.
     pub transport: Transport,
+    /// The transports that the zone may choose from, the preferred first (RFC 3263 §4.1); empty where it may not.
+    pub choice: Vec<Transport>,
+}
+
+impl Resolve {
+    /// What [`crate::locate::Search`] takes.
+    #[must_use]
+    pub fn question(&self) -> Question {
+        Question {
+            host: self.host.clone(),
+            port: self.port,
+            transport: self.transport,
+            choice: self.choice.clone(),
+        }
+    }
 }

@@ -33,11 +33,10 @@ use std::{
 use bytes::Bytes;
 
 use self::{
-    client::{ClientId, Clients, Failure, Purpose},
+    client::{ClientId, Clients, Failure, Found, Purpose},
     dialog::Dialogs,
     invite_usage::{InviteUsage, Offer},
     notifier::Notifier,
-    received::default_port,
     route::{Hop, apply_route_set, local_address},
     server::{Due, Reply, ServerId, Servers},
     subscriber::Subscribers,
@@ -54,7 +53,10 @@ pub use self::{
     event::{EndCause, Event, Incoming, SubscriptionEnd},
     flow::{Flow, FlowId, Resolve, ResolveId, Target, Transmit, TransmitId, Transport},
 };
-use crate::message::{Headers, Message, Method, NameAddr, Request, Response, Uri, Via};
+use crate::{
+    locate::Candidate,
+    message::{Headers, Message, Method, NameAddr, Request, Response, Uri, Via},
+};
 
 /// Bounds of T1: at zero retransmissions would never pause.
 const T1_MIN: Duration = Duration::from_millis(1);
@@ -156,7 +158,13 @@ impl Endpoint {
 
     /// The answer to [`Endpoint::poll_resolve`]: candidate addresses, best first; empty: there is none. At most 16 are tried.
     pub fn handle_resolved(&mut self, id: ResolveId, addresses: Vec<SocketAddr>, now: Instant) {
-        self.handle_lookup(id, &addresses, now);
+        self.handle_lookup(id, &Found::Addresses(addresses), now);
+    }
+
+    /// As [`Endpoint::handle_resolved`], with the transports that the host's zone chose (RFC 3263 §4.1), as
+    /// [`crate::locate::Search::outcome`] gives them; one outside [`Resolve::choice`] is passed over.
+    pub fn handle_located(&mut self, id: ResolveId, candidates: Vec<Candidate>, now: Instant) {
+        self.handle_lookup(id, &Found::Candidates(candidates), now);
     }
 
     /// A command of the owner. One that names a dialog or subscription already ended is ignored: the event is on its way.
@@ -418,7 +426,7 @@ impl Endpoint {
             .and_then(|via| via.parse::<Via>().ok());
         let port = match (flow.transport, via) {
             (Transport::Udp, Some(via)) if via.rport.is_none() => {
-                via.port.unwrap_or(default_port(flow.transport))
+                via.port.unwrap_or(flow.transport.default_port())
             }
             _ => flow.peer.port(),
         };

@@ -134,7 +134,7 @@ impl Received {
     /// Where responses go (RFC 3261 §18.2.2, RFC 3581 §4). `maddr` is not honoured: it would let a peer aim our responses at others.
     pub(super) fn response_target(&self) -> Target {
         let Flow { transport, peer, id } = self.flow;
-        let default_port = default_port(transport);
+        let default_port = transport.default_port();
         let port = match transport {
             Transport::Udp if self.via.rport.is_some() => peer.port(),
             Transport::Udp | Transport::Tcp | Transport::Tls => self.via.port.unwrap_or(default_port),
@@ -245,13 +245,6 @@ pub(super) fn number_in(headers: &Headers, name: &str) -> Option<u32> {
     let value = headers.get(name)?;
     let end = value.find(|c: char| !c.is_ascii_digit()).unwrap_or(value.len());
     value.get(..end)?.parse().ok()
-}
-
-pub(super) fn default_port(transport: Transport) -> u16 {
-    match transport {
-        Transport::Udp | Transport::Tcp => 5060,
-        Transport::Tls => 5061,
-    }
 }
 
 fn without_tag(address: &NameAddr) -> NameAddr {

@@ -5,7 +5,6 @@ use std::net::{IpAddr, SocketAddr};
 use super::{
     config::{Config, LocalAddress},
     flow::{Flow, Target, Transport},
-    received::default_port,
 };
 use crate::message::{NameAddr, Request, Uri};
 
@@ -15,6 +14,8 @@ pub(super) struct Hop {
     pub(super) transport: Transport,
     pub(super) host: String,
     pub(super) port: Option<u16>,
+    /// Transports that the host's zone may choose from; empty where the transport is settled.
+    pub(super) choice: Vec<Transport>,
     known: Option<KnownPeer>,
 }
 
@@ -36,7 +37,16 @@ impl Hop {
             .first()
             .map_or(Transport::Udp, |local| local.transport);
         let default = if speaks_udp { Transport::Udp } else { first };
-        Self::with_default(uri, default)
+        let hop = Self::with_default(uri, default);
+        let settled = hop.port.is_some() || uri.parameter("transport").is_some() || uri.scheme() == "sips";
+        let mut choice = Vec::new();
+        if !settled {
+            choice.push(hop.transport);
+            choice.extend(config.local.iter().map(|local| local.transport));
+            choice.sort_by_key(|transport| (*transport != hop.transport, *transport));
+            choice.dedup();
+        }
+        Self { choice, ..hop }
     }
 
     /// The hop to `uri` in a dialog whose peer was last heard on `flow`. With `direct`, the peer itself is at the other end of the
@@ -66,6 +76,7 @@ impl Hop {
             transport,
             host: uri.host().to_owned(),
             port: uri.port(),
+            choice: Vec::new(),
             known: None,
         }
     }
@@ -77,17 +88,17 @@ impl Hop {
 
     /// The target, if no look-up is needed.
     pub(super) fn numeric_target(&self) -> Option<Target> {
-        let port = self.port.unwrap_or_else(|| default_port(self.transport));
-        Some(self.target(SocketAddr::new(self.address()?, port)))
+        let port = self.port.unwrap_or_else(|| self.transport.default_port());
+        Some(self.target(self.transport, SocketAddr::new(self.address()?, port)))
     }
 
     /// The target at an address that a look-up found.
-    pub(super) fn target(&self, peer: SocketAddr) -> Target {
+    pub(super) fn target(&self, transport: Transport, peer: SocketAddr) -> Target {
         let flow = self
             .known
             .filter(|known| known.direct || known.flow.peer.ip() == peer.ip());
         Target {
-            transport: self.transport,
+            transport,
             flow: flow.and_then(|known| known.flow.id),
             peer,
         }
@@ -112,7 +123,7 @@ pub(super) fn local_address(config: &Config, transport: Transport) -> LocalAddre
     same.or(config.local.first()).cloned().unwrap_or(LocalAddress {
         transport,
         host: "localhost.invalid".to_owned(),
-        port: default_port(transport),
+        port: transport.default_port(),
     })
 }
 

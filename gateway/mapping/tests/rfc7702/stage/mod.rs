@@ -302,6 +302,7 @@ impl Stage {
             date_time: None,
             other: Vec::new(),
             content_type: "text/plain;charset=utf-8".to_owned(),
+            content_headers: Vec::new(),
             content: Bytes::copy_from_slice(text.as_bytes()),
         };
         self.send_raw(user, "message/cpim", cpim.to_bytes())

@@ -12,6 +12,7 @@ use std::{
 
 use ::sip::{
     Command, Endpoint, Event, Flow, FlowId, Resolve, ResolveId, Target, Transmit, TransmitId, Transport,
+    locate::Candidate,
 };
 use bytes::Bytes;
 use tokio::{
@@ -115,7 +116,7 @@ struct Carrier {
     flows: Flows,
     connecting: BTreeMap<SocketAddr, Waiting>,
     connects: JoinSet<(SocketAddr, Result<TcpStream, String>)>,
-    lookups: JoinSet<(ResolveId, Vec<SocketAddr>)>,
+    lookups: JoinSet<(ResolveId, Vec<Candidate>)>,
     lookup: Lookup,
 }
 
@@ -137,8 +138,8 @@ impl Carrier {
                 Some(notice) = notices.recv(), if hearing => self.handle_notice(notice),
                 () = self.outlet.release() => {}
                 Some(found) = self.lookups.join_next() => {
-                    if let Ok((id, addresses)) = found {
-                        self.endpoint.handle_resolved(id, addresses, Instant::now());
+                    if let Ok((id, candidates)) = found {
+                        self.endpoint.handle_located(id, candidates, Instant::now());
                     }
                 }
                 Some(opened) = self.connects.join_next() => {
@@ -282,14 +283,12 @@ impl Carrier {
     fn look_up(&mut self, question: Resolve) {
         let lookup = self.lookup.clone();
         self.lookups.spawn(async move {
-            let found = lookup
-                .sip_targets(&question.host, question.port, question.transport)
-                .await;
-            let addresses = found.unwrap_or_else(|cause| {
+            let found = lookup.sip_servers(question.question()).await;
+            let candidates = found.unwrap_or_else(|cause| {
                 tracing::info!(%cause, "SIP host not found");
                 Vec::new()
             });
-            (question.id, addresses)
+            (question.id, candidates)
         });
     }
 }

@@ -1,0 +1,6 @@
+//! MSRP under the strict checker.
+
+#[cfg(test)]
+mod checker;
+#[cfg(test)]
+mod conversations;
