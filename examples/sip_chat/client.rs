@@ -18,7 +18,7 @@ use rand_chacha::{
     ChaCha12Rng,
     rand_core::{Rng, SeedableRng},
 };
-use sip::{LocalAddress, SubscriptionId, Uri};
+use sip::{Credentials, LocalAddress, SubscriptionId, Uri};
 
 pub(crate) use event::{Command, EndCause, Event, Outcome, Reference, Refusal};
 use media::Negotiated;
@@ -53,6 +53,8 @@ pub(crate) struct Settings {
     pub(crate) subscribe: bool,
     /// Where requests go first, as a Route with `lr`.
     pub(crate) proxy: Uri,
+    /// What challenges of the proxy are answered with.
+    pub(crate) credentials: Option<Credentials>,
     /// Addresses that SIP peers reach us by. At least one.
     pub(crate) local: Vec<LocalAddress>,
     /// Our address as text, for the session description.
@@ -171,9 +173,11 @@ impl Client {
             limits: sip::Limits::default(),
             t1: Duration::from_millis(500),
         };
+        let mut sip = sip::Endpoint::new(config, endpoint_seed);
+        sip.set_credentials(settings.credentials.clone().into_iter().collect());
         Self {
             session: SessionId::random(&mut rng),
-            sip: sip::Endpoint::new(config, endpoint_seed),
+            sip,
             settings,
             started,
             rng,

@@ -6,7 +6,7 @@
 //! ```
 //!
 //! It calls the room through the proxy, opens the MSRP session that the room's answer names, asks for the nickname, subscribes to the
-//! roster, and then passes on what people write, both ways. It does not register: requests within its dialogs reach it over its
+//! roster, and then passes on what people write, both ways. With `--password-file` it answers the proxy's challenges. It does not register: requests within its dialogs reach it over its
 //! connection to the proxy or at the port it listens on. On a terminal, type `/help`.
 //!
 //! # JSON lines
@@ -69,13 +69,14 @@ mod terminal;
 use std::{
     io::{self, IsTerminal},
     net::IpAddr,
+    path::{Path, PathBuf},
     process::ExitCode,
     time::Instant,
 };
 
 use clap::Parser;
 use jiff::{Timestamp, tz::TimeZone};
-use sip::{LocalAddress, Transport, Uri};
+use sip::{Credentials, LocalAddress, Transport, Uri, digest::Password};
 
 use client::{Client, Outcome, Settings};
 use face::Face;
@@ -93,6 +94,12 @@ struct Arguments {
     /// Where requests go first; the transport is udp (without one) or tcp
     #[arg(long, value_name = "HOST[:PORT][;transport=tcp]", value_parser = proxy)]
     proxy: Proxy,
+    /// A file with the password that the proxy asks for; our address names the user
+    #[arg(long, value_name = "FILE")]
+    password_file: Option<PathBuf>,
+    /// The realm that the password is for [default: the domain of our address]
+    #[arg(long, requires = "password_file")]
+    realm: Option<String>,
     /// The nickname to ask for
     #[arg(long)]
     nickname: Option<String>,
@@ -154,7 +161,12 @@ async fn stay(arguments: Arguments) -> io::Result<Outcome> {
         host: listen.to_string(),
         port: sockets.port(),
     });
+    let credentials = match &arguments.password_file {
+        Some(file) => Some(credentials(file, &arguments.from, arguments.realm, &proxy)?),
+        None => None,
+    };
     let settings = Settings {
+        credentials,
         from: arguments.from,
         // A room that must name us before it has read our wish takes the display name (RFC 7702 §6.1).
         display_name: arguments.display_name.or_else(|| arguments.nickname.clone()),
@@ -169,6 +181,20 @@ async fn stay(arguments: Arguments) -> io::Result<Outcome> {
     getrandom::fill(&mut seed).map_err(io::Error::other)?;
     let client = Client::new(settings, seed, (Instant::now(), Timestamp::now()));
     net::run(client, sockets, face(arguments.jsonl), arguments.verbose).await
+}
+
+/// What challenges of the proxy are answered with, and of nobody else.
+fn credentials(file: &Path, from: &Uri, realm: Option<String>, proxy: &Uri) -> io::Result<Credentials> {
+    let named = |fault: io::Error| io::Error::new(fault.kind(), format!("{}: {fault}", file.display()));
+    let text = std::fs::read_to_string(file).map_err(named)?;
+    let password = text.lines().next().filter(|password| !password.is_empty());
+    let password = password.ok_or_else(|| named(io::Error::other("there is no password in it")))?;
+    Ok(Credentials {
+        realm: realm.unwrap_or_else(|| from.host().to_owned()),
+        username: from.user_decoded().unwrap_or_default(),
+        password: Password::new(password),
+        server: proxy.clone(),
+    })
 }
 
 fn face(jsonl: bool) -> Box<dyn Face> {
@@ -229,6 +255,27 @@ fn proxy(text: &str) -> Result<Proxy, String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_password_is_the_first_line_of_its_file_and_the_realm_our_domain() {
+        let file = std::env::temp_dir().join(format!("sip-chat-password-{}", std::process::id()));
+        let from = address("sip:ro%6deo@example.org").unwrap();
+        let proxy = proxy("127.0.0.1;transport=tcp").unwrap().uri;
+        std::fs::write(&file, "rose\nand more\n").unwrap();
+        let read = credentials(&file, &from, None, &proxy).unwrap();
+        assert_eq!(
+            (read.realm.as_str(), read.username.as_str(), &read.server),
+            ("example.org", "romeo", &proxy)
+        );
+        assert_eq!(read.password, Password::new("rose"));
+        let other = credentials(&file, &from, Some("phones".to_owned()), &proxy).unwrap();
+        assert_eq!(other.realm, "phones");
+        std::fs::write(&file, "\n").unwrap();
+        let empty = credentials(&file, &from, None, &proxy).unwrap_err();
+        assert!(empty.to_string().contains("no password"), "{empty}");
+        std::fs::remove_file(&file).unwrap();
+        assert!(credentials(&file, &from, None, &proxy).is_err());
+    }
 
     #[test]
     fn a_proxy_becomes_a_loose_route() {

@@ -181,11 +181,14 @@ impl Bound {
             stop: mapping_stopped,
             connections: BTreeMap::new(),
         };
+        let mut endpoint = Endpoint::new(
+            self.config.endpoint(&self.sip_addresses),
+            self.seeds.seed(Purpose::Sip),
+        );
+        endpoint.set_credentials(self.config.sip.credentials);
         let sip = SipTask {
-            endpoint: Endpoint::new(
-                self.config.endpoint(&self.sip_addresses),
-                self.seeds.seed(Purpose::Sip),
-            ),
+            endpoint,
+            register: self.config.sip.register,
             limits: self.config.sip.limits.clone(),
             connections: self.config.connections.clone(),
             udp: self.udp,

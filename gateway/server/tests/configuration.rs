@@ -150,6 +150,12 @@ fn the_deployed_file_names_every_key_and_each_key_left_out_at_its_default() {
         ".xmpp.secret_file",
         ".sip.advertise",
         ".sip.outbound_proxy",
+        ".sip.credentials.realm",
+        ".sip.credentials.username",
+        ".sip.credentials.password",
+        ".sip.credentials.password_file",
+        ".sip.register.registrar",
+        ".sip.register.address",
         ".msrp.advertise",
     ];
     for key in without_default {
@@ -523,4 +529,62 @@ fn what_is_printed_is_a_configuration_of_the_same_meaning() {
         toml_edit::ser::to_string_pretty(&again.settings).unwrap(),
         printed
     );
+}
+
+#[test]
+fn a_registration_and_its_credentials_are_for_the_registrar_and_the_proxy() {
+    let text = format!(
+        "{MINIMAL}\n[sip]\noutbound_proxy = \"sip:192.0.2.1;lr\"\n[sip.credentials]\nrealm = \"example.com\"\n\
+         username = \"gateway\"\npassword = \"thorn\"\n[sip.register]\nregistrar = \"sip:example.com\"\n\
+         address = \"sip:gate%77ay@example.com\"\n"
+    );
+    let loaded = load(&text, &[]).map_err(|faults| faults.join("\n")).unwrap();
+    let sip = &loaded.config.sip;
+    let servers: Vec<String> = sip
+        .credentials
+        .iter()
+        .map(|credentials| credentials.server.to_string())
+        .collect();
+    assert_eq!(servers, ["sip:192.0.2.1;lr", "sip:example.com"]);
+    let register = sip.register.as_ref().unwrap();
+    assert_eq!(register.contact.user.as_deref(), Some("gateway"));
+    assert_eq!(register.expires.as_secs(), 3600);
+    assert!(!format!("{sip:?} {:?}", loaded.settings).contains("thorn"));
+}
+
+#[test]
+fn half_a_registration_and_credentials_for_nobody_are_faults() {
+    for (text, expected) in [
+        (
+            "[sip.register]\nregistrar = \"sip:example.com\"",
+            "sip.register.address: missing",
+        ),
+        (
+            "[sip.register]\nregistrar = \"sip:a@example.com\"\naddress = \"sip:a@example.com\"",
+            "sip.register.registrar: `sip:a@example.com` does not fit",
+        ),
+        (
+            "[sip.register]\nregistrar = \"sip:example.com\"\naddress = \"sip:example.com\"",
+            "sip.register.address: `sip:example.com` does not fit",
+        ),
+        (
+            "[sip.credentials]\nrealm = \"r\"\nusername = \"u\"\npassword = \"p\"",
+            "sip.credentials.realm: nobody to be shown to",
+        ),
+        (
+            "[sip.credentials]\nrealm = \"r\"",
+            "sip.credentials.username: missing",
+        ),
+        (
+            "[sip.credentials]\nusername = \"u\"",
+            "sip.credentials.password: missing",
+        ),
+        ("[sip.register]\nexpires = \"0s\"", "sip.register.expires: zero"),
+    ] {
+        let faults = faults(&format!("{MINIMAL}\n{text}\n"), &[]);
+        assert!(
+            faults.iter().any(|fault| fault.contains(expected)),
+            "{expected}: {faults:?}"
+        );
+    }
 }

@@ -541,3 +541,84 @@ async fn a_stop_tells_both_sides_of_each_session() {
     );
     within("the gateway stops", stopping).await.unwrap();
 }
+
+/// The gateway's next REGISTER, and where it came from.
+async fn register_of(socket: &UdpSocket) -> (sip::message::Request, SocketAddr) {
+    let mut buffer = [0; 4096];
+    let (length, peer) = within("a datagram", socket.recv_from(&mut buffer)).await.unwrap();
+    match sip::message::Message::parse(&bytes::Bytes::copy_from_slice(&buffer[..length])) {
+        Ok(sip::message::Message::Request(request)) => (request, peer),
+        other => panic!("no request: {other:?}"),
+    }
+}
+
+fn registrar_answer(request: &sip::message::Request, status: &str, further: &str) -> Vec<u8> {
+    let header = |name: &str| format!("{name}: {}\r\n", request.headers.get(name).unwrap());
+    let copied: String = ["Via", "From", "To", "Call-ID", "CSeq", "Contact"]
+        .map(header)
+        .concat();
+    format!("SIP/2.0 {status}\r\n{copied}{further}Content-Length: 0\r\n\r\n").into_bytes()
+}
+
+#[tokio::test]
+async fn the_gateway_registers_with_its_password_and_takes_the_registration_back_when_it_stops() {
+    let registrar = UdpSocket::bind("127.0.0.1:0").await.unwrap();
+    let uri = format!("sip:{}", registrar.local_addr().unwrap());
+    let gateway = Running::start(
+        nobody().await,
+        &[
+            ("GATEWAY__SIP__REGISTER__REGISTRAR", &uri),
+            ("GATEWAY__SIP__REGISTER__ADDRESS", "sip:gateway@example.com"),
+            ("GATEWAY__SIP__CREDENTIALS__REALM", "example.com"),
+            ("GATEWAY__SIP__CREDENTIALS__USERNAME", "gateway"),
+            ("GATEWAY__SIP__CREDENTIALS__PASSWORD", "rose"),
+        ],
+    )
+    .await;
+    let now = std::time::Instant::now();
+    let mut authority = sip::digest::Authority::new(
+        "example.com",
+        [7; 32],
+        sip::digest::AuthorityLimits::default(),
+        now,
+    );
+    let (first, peer) = register_of(&registrar).await;
+    assert_eq!(peer, gateway.udp);
+    assert_eq!(first.headers.get("Authorization"), None);
+    let challenges: String = authority
+        .challenge(false, now)
+        .into_iter()
+        .map(|value| format!("WWW-Authenticate: {value}\r\n"))
+        .collect();
+    let refusal = registrar_answer(&first, "401 Unauthorized", &challenges);
+    registrar.send_to(&refusal, peer).await.unwrap();
+    let (second, _) = register_of(&registrar).await;
+    let asked = sip::digest::Asked {
+        method: "REGISTER",
+        uri: &second.uri.to_string(),
+        body: b"",
+    };
+    let answer = second.headers.get("Authorization").unwrap();
+    assert!(answer.contains("algorithm=SHA-512-256"), "{answer}");
+    let password = sip::digest::Password::new("rose");
+    let verdict = authority.check(
+        answer,
+        asked,
+        |user, algorithm| Some(algorithm.secret(user, "example.com", &password)),
+        now,
+    );
+    assert_eq!(
+        verdict,
+        sip::digest::Verdict::Authentic {
+            username: "gateway".to_owned()
+        }
+    );
+    let accepted = registrar_answer(&second, "200 OK", "Expires: 3600\r\n");
+    registrar.send_to(&accepted, peer).await.unwrap();
+    let stopping = tokio::spawn(gateway.stop());
+    let (last, _) = register_of(&registrar).await;
+    assert_eq!(last.headers.get("Expires"), Some("0"));
+    let accepted = registrar_answer(&last, "200 OK", "");
+    registrar.send_to(&accepted, peer).await.unwrap();
+    within("the gateway stops", stopping).await.unwrap();
+}

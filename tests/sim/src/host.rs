@@ -90,7 +90,7 @@ impl Host {
             },
             history: setting.history,
             texts: mapping::Texts::default(),
-            // The model knows of no words but those that somebody has said.
+            // The model knows what people say, not what the gateway tells them.
             outage: mapping::Outage {
                 tell: false,
                 ..mapping::Outage::default()

@@ -278,7 +278,11 @@ fn rosters_converge(world: &mut World) {
         if world.proxy.notify.contains_key(&user.address.ip()) {
             continue;
         }
-        for call in user.calls.iter().filter(|call| call.subscription.is_some()) {
+        for call in user
+            .calls
+            .iter()
+            .filter(|call| call.subscription.is_some() && !call.doubtful)
+        {
             if call.state != State::Open || !world.model.calm(call.number, since, now) {
                 continue;
             }

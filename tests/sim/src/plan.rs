@@ -336,7 +336,11 @@ impl Plan {
     pub fn new(seed: u64, choice: &Choice) -> Self {
         let mut dice = Dice::new(seed, 1);
         let mut faults = BTreeSet::new();
-        let drawn = if seed % 4 == 0 { 0 } else { dice.between(1, 5) };
+        let drawn = if seed.is_multiple_of(4) {
+            0
+        } else {
+            dice.between(1, 5)
+        };
         for _ in 0..drawn {
             faults.insert(Fault::ALL[dice.below(Fault::ALL.len())]);
         }
@@ -370,9 +374,16 @@ impl Plan {
         plan
     }
 
-    /// Only these steps of it.
+    /// Only these steps of it, each at its own time.
     pub fn keep(&mut self, kept: &[usize]) {
-        self.steps.retain(|(number, ..)| kept.contains(number));
+        let mut pause = Duration::ZERO;
+        let all = std::mem::take(&mut self.steps);
+        for (number, before, action) in all {
+            pause += before;
+            if kept.contains(&number) {
+                self.steps.push((number, std::mem::take(&mut pause), action));
+            }
+        }
     }
 
     /// The numbers of its steps.

@@ -35,9 +35,12 @@ pub(crate) struct Proxy {
     pub(crate) no_ack: BTreeSet<IpAddr>,
     pub(crate) notify: BTreeMap<IpAddr, NotifyHabit>,
     /// Call-ID → the last INVITE of a user, and the tag that the gateway gave him.
-    calls: BTreeMap<String, (Vec<(String, String)>, String, String)>,
+    calls: BTreeMap<String, Known>,
     copies: u32,
 }
+
+/// Header fields of an INVITE, and To and Contact of the answer.
+type Known = (Vec<(String, String)>, String, String);
 
 /// A message taken apart.
 struct Text {
@@ -224,13 +227,13 @@ impl Proxy {
     /// A BYE in a user's call that nobody sent: its CSeq is older than the INVITE's (RFC 3261 §12.2.2 wants a 500 and no more).
     pub(crate) fn stale_bye(&mut self, user: IpAddr) -> Option<Onward> {
         let caller = user.to_string();
-        let known = self.calls.values().filter(|(headers, to, _)| {
+        let mut known = self.calls.values().filter(|(headers, to, _)| {
             !to.is_empty()
                 && headers
                     .iter()
                     .any(|(name, value)| name == "Contact" && value.contains(&caller))
         });
-        let (headers, to, contact) = known.last()?;
+        let (headers, to, contact) = known.next_back()?;
         let uri = contact.split(['<', '>']).nth(1)?;
         let get = |name: &str| {
             headers

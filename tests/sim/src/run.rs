@@ -109,9 +109,10 @@ pub fn shrink(plan: &Plan, invariant: &str) -> Plan {
         let mut at = 0;
         let mut shorter = false;
         while at < best.steps.len() {
+            let mut kept = best.numbers();
+            kept.drain(at..(at + size).min(kept.len()));
             let mut tried = best.clone();
-            let end = (at + size).min(tried.steps.len());
-            tried.steps.drain(at..end);
+            tried.keep(&kept);
             if fails(&tried) {
                 best = tried;
                 shorter = true;

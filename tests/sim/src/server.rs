@@ -85,7 +85,7 @@ pub(crate) enum Entry {
         body: String,
     },
     /// A private message of a native user came back with an error.
-    Bounced { to: String, id: String },
+    Bounced { id: String },
     /// A request of the server to the component was answered.
     Answered { id: String },
     /// A native user was invited.
@@ -252,10 +252,7 @@ impl Server {
                 _ if resource(&to).is_empty() => self.invite(stanza, &room),
                 _ => self.private(stanza, &room, &from, resource(&to), id),
             },
-            ("message", None) if kind == "error" => self.entries.push(Entry::Bounced {
-                to,
-                id: id.to_owned(),
-            }),
+            ("message", None) if kind == "error" => self.entries.push(Entry::Bounced { id: id.to_owned() }),
             ("presence" | "message", None) => {}
             (name, _) => self.broken(format!("a <{name}>")),
         }
@@ -306,17 +303,8 @@ impl Server {
             self.broken(format!("{from} gave {condition} and is kicked for it"));
             return self.leave(room, from, None, &[333]);
         }
-        let sender = self
-            .rooms
-            .get(room)
-            .and_then(|room| room.occupants.iter().find(|occupant| occupant.nickname == to))
-            .map(|occupant| occupant.jid.clone());
-        if let Some(to) = sender {
-            self.entries.push(Entry::Bounced {
-                to,
-                id: id.to_owned(),
-            });
-        }
+        // Its sender may have left meanwhile.
+        self.entries.push(Entry::Bounced { id: id.to_owned() });
     }
 
     /// A stanza to the component; `false` when it is not there.
@@ -705,10 +693,7 @@ impl Server {
             self.entries.push(private);
         } else {
             // Not there: the server answers for him.
-            self.entries.push(Entry::Bounced {
-                to: from.to_owned(),
-                id: id.to_owned(),
-            });
+            self.entries.push(Entry::Bounced { id: id.to_owned() });
         }
     }
 
@@ -742,7 +727,11 @@ impl Server {
     pub(crate) fn ban(&mut self, room: &str, jid: &str) {
         if let Some(state) = self.rooms.get_mut(room) {
             state.banned.insert(bare(jid).to_owned());
-            self.leave(room, jid, None, &[301]);
+        }
+        for occupant in self.occupants(room) {
+            if bare(&occupant.jid) == bare(jid) {
+                self.leave(room, &occupant.jid, None, &[301]);
+            }
         }
     }
 

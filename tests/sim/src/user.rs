@@ -48,6 +48,8 @@ pub(crate) struct Call {
     pub(crate) stream: Option<u64>,
     pub(crate) remote: Option<msrp::Path>,
     pub(crate) subscription: Option<SubscriptionId>,
+    /// A NOTIFY may have been lost on a stream, where nobody sends it again: the notifier gives up and the phone cannot know.
+    pub(crate) doubtful: bool,
     pub(crate) view: View,
 }
 
@@ -171,6 +173,7 @@ impl User {
             stream: None,
             remote: None,
             subscription: None,
+            doubtful: false,
             view: View::default(),
         });
         let parameters = Box::new(parameters);
@@ -195,6 +198,7 @@ impl User {
             return;
         };
         call.subscription = Some(subscription);
+        call.doubtful = false;
         call.view = View::default();
         let parameters = Box::new(parameters);
         self.endpoint.handle_command(

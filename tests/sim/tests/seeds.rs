@@ -12,7 +12,7 @@ fn seeds(from: u64, to: u64, choice: &Choice) -> Totals {
                     let mut totals = Totals::default();
                     for seed in (from + worker..to).step_by(usize::try_from(workers).unwrap()) {
                         let plan = Plan::new(seed, choice);
-                        let outcome = if seed % 10 == 0 {
+                        let outcome = if seed.is_multiple_of(10) {
                             run_twice(&plan)
                         } else {
                             run(&plan, false)

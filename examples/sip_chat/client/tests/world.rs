@@ -82,6 +82,7 @@ impl World {
             port,
         };
         let settings = Settings {
+            credentials: None,
             from: "sip:romeo@example.org".parse().unwrap(),
             display_name: Some("Romeo M.".to_owned()),
             room: ROOM.parse().unwrap(),

@@ -125,6 +125,8 @@ impl Gateway {
             } => self.timers.cancel(timer),
             Media::Awaited { timer: None, .. } => {}
         }
+        // A room that takes somebody back no more may still hold the occupant he was before.
+        let entering = matches!(session.phase, Phase::Entering { .. });
         match session.phase {
             Phase::Entering { timer, .. }
             | Phase::Out {
@@ -139,7 +141,11 @@ impl Gateway {
             self.bounce_private(sender, msrp::Status::CONNECTION_LOST);
         }
         // F60. Not to a room that has said itself that he is out.
-        let by_room = matches!(why, Some(Refusal::Removed { .. } | Refusal::Room(..)));
+        let by_room = match why {
+            Some(Refusal::Removed { .. }) => true,
+            Some(Refusal::Room(..)) => entering,
+            _ => false,
+        };
         if let Ok(to) = session.room.with_resource_str(&session.nickname)
             && !by_room
         {

@@ -84,6 +84,23 @@ fn a_room_that_bans_meanwhile_ends_the_stay() {
 }
 
 #[test]
+fn a_room_that_takes_nobody_back_is_left_all_the_same() {
+    let (mut stage, romeo, _) = with_two();
+    stage.link(false);
+    stage.to_rooms.clear();
+    // It has kept its occupants, and lets nobody enter.
+    stage.muc.refuse = Some(Condition::NotAuthorized);
+    stage.link(true);
+    assert_eq!(stage.bye(romeo).map(|(code, _)| code), Some(403));
+    assert!(
+        stage
+            .to_rooms
+            .iter()
+            .any(|s| matches!(s, Outgoing::Leave { to, .. } if to.as_str().ends_with("/Romeo")))
+    );
+}
+
+#[test]
 fn a_room_that_stays_away_is_given_up_in_the_end() {
     let (mut stage, romeo, _) = with_two();
     stage.link(false);

@@ -87,6 +87,10 @@ pub struct SipConfig {
     pub advertise: Option<(String, Option<u16>)>,
     /// Where requests outside a dialog go first.
     pub outbound_proxy: Option<Uri>,
+    /// What challenges of the outbound proxy and the registrar are answered with.
+    pub credentials: Vec<sip::Credentials>,
+    /// What is registered, and where.
+    pub register: Option<sip::RegisterParameters>,
     /// RFC 3261 T1.
     pub t1: Duration,
     /// Bounds.

@@ -98,6 +98,10 @@ pub struct SipSettings {
     /// RFC 3261 T1. Default 500 ms.
     #[serde(with = "human::duration")]
     pub t1: Duration,
+    /// What challenges are answered with.
+    pub credentials: CredentialSettings,
+    /// Where the gateway registers itself.
+    pub register: RegisterSettings,
 }
 
 impl Default for SipSettings {
@@ -107,6 +111,51 @@ impl Default for SipSettings {
             advertise: None,
             outbound_proxy: None,
             t1: Duration::from_millis(500),
+            credentials: CredentialSettings::default(),
+            register: RegisterSettings::default(),
+        }
+    }
+}
+
+/// `[sip.credentials]`.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct CredentialSettings {
+    /// The only realm whose challenges are answered.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub realm: Option<String>,
+    /// User name.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub username: Option<String>,
+    /// Password; this or `password_file`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub password: Option<Secret>,
+    /// A file with the password.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub password_file: Option<PathBuf>,
+}
+
+/// `[sip.register]`.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct RegisterSettings {
+    /// SIP URI of the registrar; without it nothing is registered.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub registrar: Option<String>,
+    /// SIP URI that is registered.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub address: Option<String>,
+    /// For how long at a time. Default 1 h.
+    #[serde(with = "human::duration")]
+    pub expires: Duration,
+}
+
+impl Default for RegisterSettings {
+    fn default() -> Self {
+        Self {
+            registrar: None,
+            address: None,
+            expires: Duration::from_secs(3600),
         }
     }
 }
@@ -410,6 +459,7 @@ of_a_machine! {
         transactions: usize = "human::count",
         dialogs: usize = "human::count",
         subscription: (Duration, Duration) = "human::duration_range",
+        session: (Duration, Duration) = "human::duration_range",
     }
 }
 

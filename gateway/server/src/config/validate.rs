@@ -14,7 +14,7 @@ use tracing_subscriber::filter::LevelFilter;
 use super::{
     Config, CoreConfig, Host, MsrpConfig, SipConfig,
     fault::Fault,
-    settings::{Secret, Settings},
+    settings::{CredentialSettings, Secret, Settings, XmppSettings},
     source::Sources,
 };
 use crate::lookup::LookupConfig;
@@ -132,29 +132,45 @@ impl Check<'_> {
     }
 
     fn secret(&mut self, settings: &Settings) -> Option<Secret> {
-        let key = ["xmpp", "secret"];
-        match (&settings.xmpp.secret, &settings.xmpp.secret_file) {
-            (Some(_), Some(_)) => self.fault(
-                &["xmpp", "secret_file"],
-                "stands beside `secret`",
-                "keep one of the two",
-            ),
+        let XmppSettings {
+            secret, secret_file, ..
+        } = &settings.xmpp;
+        let keys = [&["xmpp", "secret"][..], &["xmpp", "secret_file"]];
+        self.one_secret(
+            keys,
+            "the server's component_secret",
+            secret.as_ref(),
+            secret_file.as_deref(),
+        )
+    }
+
+    /// A secret that stands in the file or in a file of its own, not in both.
+    fn one_secret(
+        &mut self,
+        [key, file_key]: [&[&str]; 2],
+        what: &str,
+        secret: Option<&Secret>,
+        file: Option<&Path>,
+    ) -> Option<Secret> {
+        match (secret, file) {
+            (Some(_), Some(_)) => {
+                let name = key.last().copied().unwrap_or_default();
+                self.fault(file_key, format!("stands beside `{name}`"), "keep one of the two")
+            }
             (Some(secret), None) if secret.expose().is_empty() => {
-                self.fault(&key, "empty", "write the server's component_secret")
+                self.fault(key, "empty", format!("write {what}"))
             }
             (Some(secret), None) => Some(secret.clone()),
-            (None, Some(file)) => self.secret_file(file),
-            (None, None) => self.fault(
-                &key,
-                "missing",
-                "add it, or `secret_file` with the name of a file that holds the server's component_secret",
-            ),
+            (None, Some(file)) => self.secret_file(file_key, what, file),
+            (None, None) => {
+                let name = file_key.last().copied().unwrap_or_default();
+                let remedy = format!("add it, or `{name}` with the name of a file that holds {what}");
+                self.fault(key, "missing", remedy)
+            }
         }
     }
 
-    /// Reads a secret; one line end behind it does not count. Names are relative to the configuration file's directory.
-    fn secret_file(&mut self, file: &Path) -> Option<Secret> {
-        let key = ["xmpp", "secret_file"];
+    fn secret_file(&mut self, key: &[&str], what: &str, file: &Path) -> Option<Secret> {
         let path = self.sources.directory().join(file);
         let read = std::fs::metadata(&path).and_then(|data| {
             if data.len() > SECRET_FILE {
@@ -167,21 +183,108 @@ impl Check<'_> {
                 let secret = text.strip_suffix('\n').unwrap_or(&text);
                 let secret = secret.strip_suffix('\r').unwrap_or(secret);
                 if secret.is_empty() {
-                    self.fault(
-                        &key,
-                        format!("{} is empty", path.display()),
-                        "put the server's component_secret there",
-                    )
+                    let problem = format!("{} is empty", path.display());
+                    self.fault(key, problem, format!("put {what} there"))
                 } else {
                     Some(Secret::new(secret.to_owned()))
                 }
             }
             Err(error) => self.fault(
-                &key,
+                key,
                 format!("{} cannot be read: {error}", path.display()),
                 "create it, readable by the gateway's user",
             ),
         }
+    }
+
+    /// What is registered and where; nothing without a registrar.
+    fn register(&mut self, settings: &Settings) -> Option<sip::RegisterParameters> {
+        let register = &settings.sip.register;
+        let mut uri = |key: &str, text: &Option<String>, with_user: bool, example: &str| {
+            let text = text.as_deref()?;
+            let uri = text.parse().ok().filter(|uri: &sip::Uri| {
+                uri.scheme() == "sip" && !uri.host().is_empty() && uri.user().is_some() == with_user
+            });
+            let remedy = format!("write it as \"{example}\"");
+            uri.or_else(|| {
+                self.fault(
+                    &["sip", "register", key],
+                    format!("`{text}` does not fit"),
+                    remedy,
+                )
+            })
+        };
+        let registrar = uri("registrar", &register.registrar, false, "sip:example.com");
+        let address = uri("address", &register.address, true, "sip:gateway@example.com");
+        let missing = match (&register.registrar, &register.address) {
+            (Some(_), None) => Some("address"),
+            (None, Some(_)) => Some("registrar"),
+            _ => None,
+        };
+        if let Some(missing) = missing {
+            self.fault::<()>(
+                &["sip", "register", missing],
+                "missing",
+                "add it, or take the other key away",
+            );
+        }
+        let (registrar, address) = (registrar?, address?);
+        Some(sip::RegisterParameters {
+            registrar,
+            contact: sip::Contact {
+                user: address.user_decoded(),
+                parameters: Vec::new(),
+            },
+            address: sip::NameAddr::new(address),
+            expires: register.expires,
+        })
+    }
+
+    /// What the outbound proxy and the registrar are answered with.
+    fn credentials(
+        &mut self,
+        settings: &Settings,
+        proxy: Option<&sip::Uri>,
+        registrar: Option<&sip::Uri>,
+    ) -> Vec<sip::Credentials> {
+        let CredentialSettings {
+            realm,
+            username,
+            password,
+            password_file,
+        } = &settings.sip.credentials;
+        if realm.is_none() && username.is_none() && password.is_none() && password_file.is_none() {
+            return Vec::new();
+        }
+        for (key, text) in [("realm", realm), ("username", username)] {
+            if text.as_deref().is_none_or(str::is_empty) {
+                self.fault::<()>(&["sip", "credentials", key], "missing", "add it");
+            }
+        }
+        if proxy.is_none() && registrar.is_none() {
+            self.fault::<()>(
+                &["sip", "credentials", "realm"],
+                "nobody to be shown to",
+                "add sip.outbound_proxy or sip.register, whose challenges it is for",
+            );
+        }
+        let keys = [
+            &["sip", "credentials", "password"][..],
+            &["sip", "credentials", "password_file"],
+        ];
+        let password = self.one_secret(keys, "the password", password.as_ref(), password_file.as_deref());
+        let (Some(realm), Some(username), Some(password)) = (realm, username, password) else {
+            return Vec::new();
+        };
+        let servers = proxy.into_iter().chain(registrar);
+        servers
+            .map(|server| sip::Credentials {
+                realm: realm.clone(),
+                username: username.clone(),
+                password: sip::digest::Password::new(password.expose()),
+                server: server.clone(),
+            })
+            .collect()
     }
 
     fn rooms(&mut self, settings: &Settings) -> Option<Vec<RoomDomain>> {
@@ -264,9 +367,14 @@ impl Check<'_> {
                 "write it as \"sip:proxy.example.com;transport=tcp;lr\"",
             ),
         };
+        let register = self.register(settings);
+        let registrar = register.as_ref().map(|register| &register.registrar);
+        let credentials = self.credentials(settings, proxy.as_ref(), registrar);
         Some(SipConfig {
             listen,
             advertise: advertise?,
+            credentials,
+            register,
             outbound_proxy: proxy,
             t1: settings.sip.t1,
             limits: settings.limits.sip.clone(),
@@ -353,7 +461,7 @@ impl Check<'_> {
 
     fn limits(&mut self, settings: &Settings) {
         let limits = &settings.limits;
-        let rules: [(&[&str], bool, &str, &str); 7] = [
+        let rules: [(&[&str], bool, &str, &str); 9] = [
             (
                 &["limits", "mapping", "reflection"],
                 limits.mapping.reflection < limits.msrp.transaction,
@@ -365,6 +473,18 @@ impl Check<'_> {
                 limits.sip.subscription.0 <= limits.sip.subscription.1,
                 "the shortest lifetime is longer than the longest",
                 "write them as [\"60s\", \"1h\"]",
+            ),
+            (
+                &["limits", "sip", "session"],
+                limits.sip.session.0 <= limits.sip.session.1,
+                "the shortest interval is longer than the longest",
+                "write them as [\"90s\", \"30m\"]",
+            ),
+            (
+                &["limits", "sip", "session"],
+                limits.sip.session.0 >= Duration::from_secs(90),
+                "less than 90 s",
+                "RFC 4028 §4 forbids it: choose more",
             ),
             (
                 &["limits", "msrp", "chunk_out"],
@@ -402,11 +522,12 @@ impl Check<'_> {
                 self.fault::<()>(key, problem, remedy);
             }
         }
-        let periods: [(&[&str], Duration); 8] = [
+        let periods: [(&[&str], Duration); 9] = [
             (&["xmpp", "handshake"], settings.xmpp.handshake),
             (&["xmpp", "idle"], settings.xmpp.idle),
             (&["xmpp", "ping"], settings.xmpp.ping),
             (&["sip", "t1"], settings.sip.t1),
+            (&["sip", "register", "expires"], settings.sip.register.expires),
             (&["dns", "deadline"], settings.dns.deadline),
             (&["limits", "mapping", "admission"], limits.mapping.admission),
             (&["limits", "connections", "connect"], limits.connections.connect),

@@ -4,13 +4,14 @@ use std::time::Instant;
 
 use super::{
     Endpoint,
+    authentication::answers_in,
     client::{ClientId, Failure, Purpose},
     command::{DialogId, InviteParameters, Reason},
     compose,
     dialog::{Dialog, Usage},
     event::Event,
     flow::Flow,
-    invite_usage::{InviteUsage, Phase},
+    invite_usage::{InviteUsage, Phase, allows_update},
     received::body_of,
 };
 use crate::message::{CSeq, Header, Method, NameAddr, Response, StatusCode};
@@ -45,14 +46,15 @@ impl Endpoint {
         request.headers.push("Contact", contact);
         request.headers.push("Allow", compose::ALLOW);
         request.headers.push("Supported", compose::SUPPORTED.join(", "));
+        self.push_timer(&mut request.headers);
         compose::push_owned(&mut request.headers, headers);
         self.sign(&mut request);
-        request.body = compose::push_body(&mut request.headers, Some(body));
+        request.body = compose::push_body(&mut request.headers, Some(body.clone()));
         let calling = Calling {
             client: None,
             given_up: None,
         };
-        self.invites.insert(id, InviteUsage::calling(calling));
+        self.invites.insert(id, InviteUsage::calling(calling, body));
         let client = self.send_request(request, hop, Purpose::Invite(id), now);
         if let Some(calling) = self.calling_mut(id) {
             calling.client = Some(client);
@@ -161,6 +163,7 @@ impl Endpoint {
             return self.unusable_answer(id);
         };
         let (mut ack, hop) = dialog.ack(cseq.number);
+        ack.headers.0.extend(answers_in(invite));
         self.sign(&mut ack);
         self.send_ack(client, tag, ack, hop);
         match self.calling_mut(id) {
@@ -186,6 +189,7 @@ impl Endpoint {
         self.dialogs.attach(key, Usage::Invite(id));
         if let Some(usage) = self.invites.get_mut(&id) {
             usage.dialog = Some(key);
+            usage.peer_updates = allows_update(&response.headers);
             usage.phase = match given_up {
                 Some(reason) => Phase::Leaving(Some(reason)),
                 None => Phase::Established,
@@ -194,6 +198,7 @@ impl Endpoint {
         if self.is_leaving(id) {
             self.send_bye_if_due(id, now);
         } else {
+            self.take_timer(id, response, now);
             self.events.push_back(Event::Answered {
                 dialog: id,
                 contact: response

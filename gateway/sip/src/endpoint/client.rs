@@ -10,6 +10,7 @@ use bytes::Bytes;
 
 use super::{
     Endpoint, Sender,
+    authentication::Answered,
     command::{DialogId, SubscriptionId},
     compose::{self, ack_to_failure, cancel_of, with_via},
     flow::{Flow, Resolve, ResolveId, Target, TransmitId, Transport},
@@ -41,6 +42,10 @@ pub(super) enum Purpose {
     Notify(SubscriptionId),
     /// The SUBSCRIBE or REFER of a subscription of ours.
     Subscribe(SubscriptionId),
+    /// The UPDATE or re-INVITE that refreshes a session.
+    Refresh(DialogId),
+    /// The REGISTER of the registration.
+    Register,
     /// Nobody: CANCEL, the BYE of a dialog already given up.
     Nobody,
 }
@@ -98,6 +103,7 @@ struct Client {
     cancel: Option<Vec<Header>>,
     /// ACKs to 2xx, by the peer's tag, for its retransmissions.
     acks: BTreeMap<String, Ack>,
+    answered: Answered,
 }
 
 #[derive(Debug)]
@@ -149,11 +155,36 @@ impl Clients {
             .is_some_and(|client| client.acks.len() < FORKS_MAX)
     }
 
+    /// What is needed to answer a challenge to a request that is still wanted.
+    pub(super) fn challenged(&self, id: ClientId) -> Option<(Request, Target, Answered, Purpose)> {
+        let client = self.table.get(&id).filter(|client| !client.given_up)?;
+        let target = client.attempt.as_ref()?.target;
+        Some((client.request.clone(), target, client.answered, client.purpose))
+    }
+
     fn insert(&mut self, client: Client) -> ClientId {
         self.last += 1;
         let id = ClientId(self.last);
         self.table.insert(id, client);
         id
+    }
+}
+
+impl Client {
+    fn new(request: Request, hop: Hop, purpose: Purpose) -> Self {
+        Self {
+            request,
+            hop,
+            purpose,
+            candidates: VecDeque::new(),
+            fallback: None,
+            attempt: None,
+            lookup: None,
+            given_up: false,
+            cancel: None,
+            acks: BTreeMap::new(),
+            answered: Answered::default(),
+        }
     }
 }
 
@@ -197,18 +228,9 @@ impl Endpoint {
         now: Instant,
     ) -> ClientId {
         let known = hop.numeric_target();
-        let id = self.clients.insert(Client {
-            request,
-            hop: hop.clone(),
-            purpose,
-            candidates: known.into_iter().collect(),
-            attempt: None,
-            lookup: None,
-            fallback: None,
-            given_up: false,
-            cancel: None,
-            acks: BTreeMap::new(),
-        });
+        let mut client = Client::new(request, hop.clone(), purpose);
+        client.candidates = known.into_iter().collect();
+        let id = self.clients.insert(client);
         if known.is_some() {
             self.next_attempt(id, now);
         } else if hop.host.is_empty() {
@@ -297,7 +319,14 @@ impl Endpoint {
         // RFC 3263 §4.3: a 503 sends the request to the next address.
         let fails_over = response.status.0 == 503 && !was_answered && self.has_candidate(id);
         if fails_over {
+            self.retire_attempt(id, step.over);
             self.next_attempt(id, now);
+            return;
+        }
+        if !was_answered
+            && (self.answer_challenge(id, &response, step.over, now)
+                || self.ask_for_longer(id, &response, step.over, now))
+        {
             return;
         }
         let purpose = self.clients.table.get(&id).map(|client| client.purpose);
@@ -419,8 +448,10 @@ impl Endpoint {
             return;
         };
         client.lookup = None;
-        client.candidates = found.targets(&client.hop).into();
-        if client.candidates.is_empty() {
+        let (hop, targets) = (client.hop.clone(), found.targets(&client.hop));
+        client.candidates = targets.iter().copied().collect();
+        self.note_addresses(&hop, &targets);
+        if targets.is_empty() {
             self.conclude_client(id, Failure::Unreachable, now);
         } else {
             self.next_attempt(id, now);
@@ -431,7 +462,7 @@ impl Endpoint {
         let purpose = self.clients.table.get(&id).map(|client| client.purpose);
         self.forget_client(id);
         if let Some(purpose) = purpose {
-            self.deliver_failure(purpose, failure, now);
+            self.deliver_failure(id, purpose, failure, now);
         }
     }
 
@@ -468,6 +499,50 @@ impl Endpoint {
             transport: Transport::Tcp,
             ..target
         }
+    }
+
+    /// Sends a request again that was challenged, where it went before.
+    pub(super) fn repeat_request(
+        &mut self,
+        id: ClientId,
+        request: Request,
+        answered: Answered,
+        over: bool,
+        now: Instant,
+    ) {
+        let Some(target) = self.attempt_mut(id).map(|attempt| attempt.target) else {
+            return;
+        };
+        self.retire_attempt(id, over);
+        if let Some(client) = self.clients.table.get_mut(&id) {
+            client.request = request;
+            client.answered = answered;
+            let target = self.congestion_controlled(id, target);
+            self.attempt(id, target, now);
+        }
+    }
+
+    /// Sets an attempt aside that was answered finally while its request is sent again: a retransmitted response to an INVITE still
+    /// gets its ACK (RFC 3261 §17.1.1.2).
+    fn retire_attempt(&mut self, id: ClientId, over: bool) {
+        let Some(client) = self.clients.table.get_mut(&id) else {
+            return;
+        };
+        let (request, hop) = (client.request.clone(), client.hop.clone());
+        let Some(attempt) = client.attempt.take() else {
+            return;
+        };
+        if over {
+            return self.forget_attempt(attempt, &request.method);
+        }
+        self.sent.remove(&attempt.transmit);
+        let key = (attempt.branch.clone(), request.method.clone());
+        let mut retired = Client::new(request, hop, Purpose::Nobody);
+        retired.attempt = Some(attempt);
+        retired.given_up = true;
+        let retired = self.clients.insert(retired);
+        self.clients.by_branch.insert(key, retired);
+        self.arm_client(retired);
     }
 
     /// Sends the request under a new branch.
@@ -536,18 +611,7 @@ impl Endpoint {
         let (branch, target) = (attempt.branch.clone(), attempt.target);
         let request = cancel_of(&client.request, headers);
         let hop = client.hop.clone();
-        let cancel = self.clients.insert(Client {
-            request,
-            hop,
-            purpose: Purpose::Nobody,
-            candidates: VecDeque::new(),
-            attempt: None,
-            lookup: None,
-            fallback: None,
-            given_up: false,
-            cancel: None,
-            acks: BTreeMap::new(),
-        });
+        let cancel = self.clients.insert(Client::new(request, hop, Purpose::Nobody));
         self.begin_attempt(cancel, branch, target, now);
         self.arm_client(id);
     }

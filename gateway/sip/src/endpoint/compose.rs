@@ -13,7 +13,7 @@ use crate::message::{
 pub(super) const ALLOW: &str =
     "INVITE, ACK, CANCEL, BYE, OPTIONS, SUBSCRIBE, NOTIFY, REFER, UPDATE, MESSAGE, INFO";
 /// Option tags we understand in Require.
-pub(super) const SUPPORTED: [&str; 1] = ["norefersub"];
+pub(super) const SUPPORTED: [&str; 2] = ["norefersub", "timer"];
 /// Event packages that may be subscribed to or are implied by REFER.
 pub(super) const ALLOW_EVENTS: &str = "conference, refer";
 /// Bodies an INVITE or UPDATE may carry.

@@ -52,6 +52,9 @@ pub struct Limits {
     pub dialogs: usize,
     /// Subscription lifetimes granted: shorter ones get 423, longer ones are cut. Default 60 s to 3600 s.
     pub subscription: (Duration, Duration),
+    /// Session intervals (RFC 4028): a shorter one asked for gets 422, a longer one is cut. The longest is asked for in INVITEs of ours and
+    /// of peers that know session timers. Default 90 s to 1800 s.
+    pub session: (Duration, Duration),
 }
 
 impl Default for Limits {
@@ -65,6 +68,7 @@ impl Default for Limits {
             transactions: 20_000,
             dialogs: 10_000,
             subscription: (Duration::from_secs(60), Duration::from_secs(3600)),
+            session: (Duration::from_secs(90), Duration::from_secs(1800)),
         }
     }
 }

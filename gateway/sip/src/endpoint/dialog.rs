@@ -185,8 +185,14 @@ impl Dialog {
 
     /// The next request of ours, without Via, and where it goes.
     pub(super) fn request(&mut self, method: Method) -> (Request, Hop) {
+        let cseq = self.next_cseq();
+        self.compose(method, cseq)
+    }
+
+    /// Takes the sequence number of the next request of ours.
+    pub(super) fn next_cseq(&mut self) -> u32 {
         self.local_cseq = self.local_cseq.saturating_add(1);
-        self.compose(method, self.local_cseq)
+        self.local_cseq
     }
 
     /// The ACK to a 2xx to our INVITE of sequence number `cseq` (RFC 3261 §13.2.2.4).
@@ -248,6 +254,20 @@ impl Dialogs {
             remote_tag: received.from_tag.clone(),
         };
         self.by_identity.get(&id).copied()
+    }
+
+    /// The dialog that a request of ours belongs to.
+    pub(super) fn of_own_request(&mut self, request: &Request) -> Option<&mut Dialog> {
+        let tag = |name| {
+            let address: NameAddr = request.headers.get(name)?.parse().ok()?;
+            address.parameter("tag").map(str::to_owned)
+        };
+        let id = Identity {
+            call_id: request.headers.get("Call-ID")?.to_owned(),
+            local_tag: tag("From")?,
+            remote_tag: tag("To")?,
+        };
+        self.dialogs.get_mut(self.by_identity.get(&id)?)
     }
 
     pub(super) fn get(&self, key: DialogKey) -> Option<&Dialog> {

@@ -171,8 +171,8 @@ pub enum EndCause {
     Bye(Option<Reason>),
     /// No ACK in 64·T1: BYE was sent.
     NoAck,
-    /// A request of ours in the dialog got 481, 408 or no answer. Not told of BYE (see [`EndCause::ByUs`]) or NOTIFY (it ends only its
-    /// subscription, see [`SubscriptionEnd::NotifyFailed`]), and so far the endpoint sends no others.
+    /// The session was not refreshed in time (RFC 4028), or our refresh got 481, 408 or no answer: BYE was sent. Not told of BYE (see
+    /// [`EndCause::ByUs`]) or NOTIFY (it ends only its subscription, see [`SubscriptionEnd::NotifyFailed`]).
     Gone,
     /// The owner's [`super::command::Command::Bye`]: our BYE was answered or timed out, or the pending INVITE was refused or cancelled.
     ByUs,

@@ -18,10 +18,11 @@ use super::{
     flow::Target,
     received::Received,
     server::{Due, Reply, ServerId},
+    session_timer::{Asked, SessionTimer},
     timers::Timer,
     transaction::Timing,
 };
-use crate::message::{Method, StatusCode};
+use crate::message::{Headers, Method, StatusCode};
 
 /// How long an INVITE may wait for its owner's answer: proxies give up at three minutes (RFC 3261 §16.6 item 11).
 const UNANSWERED_MAX: Duration = Duration::from_secs(180);
@@ -40,6 +41,13 @@ pub(super) struct InviteUsage {
     unacknowledged: BTreeMap<u32, Unacknowledged>,
     /// The ACK to our 2xx to the opening INVITE has come; so it is from the start if the INVITE was ours.
     confirmed: bool,
+    /// What the pending request asks of the session timer.
+    asked: Option<Asked>,
+    pub(super) session: Option<SessionTimer>,
+    /// The peer takes UPDATE.
+    pub(super) peer_updates: bool,
+    /// Our session description, which a re-INVITE that refreshes repeats.
+    pub(super) described: Option<Body>,
 }
 
 #[derive(Debug)]
@@ -73,19 +81,39 @@ impl InviteUsage {
             pending: Some(pending),
             unacknowledged: BTreeMap::new(),
             confirmed: false,
+            asked: None,
+            session: None,
+            peer_updates: false,
+            described: None,
         }
     }
 
     /// Our own INVITE is under way.
-    pub(super) fn calling(calling: Calling) -> Self {
+    pub(super) fn calling(calling: Calling, described: Body) -> Self {
         Self {
             dialog: None,
             phase: Phase::Calling(calling),
             pending: None,
             unacknowledged: BTreeMap::new(),
             confirmed: true,
+            asked: None,
+            session: None,
+            peer_updates: false,
+            described: Some(described),
         }
     }
+
+    /// A 2xx of ours has no ACK yet.
+    pub(super) fn waits_for_ack(&self) -> bool {
+        !self.unacknowledged.is_empty()
+    }
+}
+
+/// Whether the sender of these headers takes UPDATE.
+pub(super) fn allows_update(headers: &Headers) -> bool {
+    headers
+        .list("Allow")
+        .any(|method| method.trim() == Method::UPDATE.as_str())
 }
 
 impl Endpoint {
@@ -97,6 +125,9 @@ impl Endpoint {
     }
 
     pub(super) fn handle_invite(&mut self, received: &Received, server: ServerId, now: Instant) {
+        if let Some(refusal) = self.too_short_interval(&received.request.headers) {
+            return self.reply(server, refusal, now);
+        }
         let key = match self.open_dialog(received, server) {
             Ok(key) => key,
             Err(refusal) => return self.reply(server, refusal, now),
@@ -104,7 +135,10 @@ impl Endpoint {
         self.reply(server, Reply::new(100), now);
         let id = self.next_dialog_id();
         self.dialogs.attach(key, Usage::Invite(id));
-        self.invites.insert(id, InviteUsage::incoming(key, server));
+        let mut usage = InviteUsage::incoming(key, server);
+        usage.peer_updates = allows_update(&received.request.headers);
+        usage.asked = Some(Asked::read(&received.request.headers));
+        self.invites.insert(id, usage);
         self.servers
             .set_due(server, Due::Invite(id, received.body().is_some()));
         // RFC 3261 §13.3.1: the caller may have said how long it waits.
@@ -129,7 +163,8 @@ impl Endpoint {
         server: ServerId,
         now: Instant,
     ) {
-        if let Some(refusal) = self.glare(id, true) {
+        let too_short = self.too_short_interval(&received.request.headers);
+        if let Some(refusal) = self.glare(id, true).or(too_short) {
             return self.reply(server, refusal, now);
         }
         self.reply(server, Reply::new(100), now);
@@ -146,7 +181,8 @@ impl Endpoint {
         now: Instant,
     ) {
         let has_offer = received.body().is_some();
-        if let Some(refusal) = self.glare(id, has_offer) {
+        let too_short = self.too_short_interval(&received.request.headers);
+        if let Some(refusal) = self.glare(id, has_offer).or(too_short) {
             return self.reply(server, refusal, now);
         }
         self.refresh_target(id, received);
@@ -154,7 +190,10 @@ impl Endpoint {
             self.ask_again(received, id, server, Due::Update(id));
         } else {
             let contact = self.invite_contact(id);
-            self.reply(server, Reply::new(200).with("Contact", contact), now);
+            let asked = Asked::read(&received.request.headers);
+            let reply = Reply::new(200).with("Contact", contact);
+            let reply = self.agree_on_timer(id, &asked, reply, now);
+            self.reply(server, reply, now);
         }
     }
 
@@ -277,7 +316,14 @@ impl Endpoint {
             .with("Contact", contact)
             .with("Allow", compose::ALLOW)
             .with("Supported", compose::SUPPORTED.join(", "))
-            .body(Some(body));
+            .body(Some(body.clone()));
+        let asked = self.invites.get_mut(&id).and_then(|usage| {
+            usage.described = Some(body);
+            usage.asked.take()
+        });
+        if let Some(asked) = asked {
+            reply = self.agree_on_timer(id, &asked, reply, now);
+        }
         let cseq = self.servers.cseq(server).unwrap_or_default();
         let opening = self
             .invites
@@ -336,7 +382,7 @@ impl Endpoint {
             return;
         };
         if waiting.give_up <= now {
-            return self.no_ack(id, now);
+            return self.lost(id, EndCause::NoAck, now);
         }
         waiting.interval = Timing::doubled(waiting.interval);
         let next = waiting.give_up.min(now + waiting.interval);
@@ -345,7 +391,8 @@ impl Endpoint {
         self.transmit(target, bytes, None);
     }
 
-    fn no_ack(&mut self, id: DialogId, now: Instant) {
+    /// The peer is not there any more: BYE all the same, since it may be.
+    pub(super) fn lost(&mut self, id: DialogId, cause: EndCause, now: Instant) {
         let Some(usage) = self.invites.get_mut(&id) else {
             return;
         };
@@ -361,10 +408,7 @@ impl Endpoint {
         self.end_pending(id, 487, now);
         self.end_notifiers(key, true, now);
         self.send_bye(key, None, Purpose::Nobody, now);
-        self.events.push_back(Event::Ended {
-            dialog: id,
-            cause: EndCause::NoAck,
-        });
+        self.events.push_back(Event::Ended { dialog: id, cause });
         self.forget_invite(id);
     }
 
@@ -443,6 +487,7 @@ impl Endpoint {
             return;
         };
         self.timers.set(Timer::Unanswered(id), None);
+        self.timers.set(Timer::Session(id), None);
         for cseq in usage.unacknowledged.into_keys() {
             self.timers.set(Timer::Unacknowledged(id, cseq), None);
         }
@@ -462,6 +507,7 @@ impl Endpoint {
     fn ask_again(&mut self, received: &Received, id: DialogId, server: ServerId, due: Due) {
         if let Some(usage) = self.invites.get_mut(&id) {
             usage.pending = Some(server);
+            usage.asked = Some(Asked::read(&received.request.headers));
         }
         self.servers.set_due(server, due);
         self.events.push_back(Event::Reinvited {
@@ -481,7 +527,8 @@ impl Endpoint {
             return Some(Reply::new(500).with("Retry-After", wait.to_string()));
         }
         let offered = usage.unacknowledged.values().any(|waiting| waiting.offered);
-        (has_offer && (offered || matches!(usage.phase, Phase::Calling(_)))).then(|| Reply::new(491))
+        (has_offer && (offered || self.is_reinviting(id) || matches!(usage.phase, Phase::Calling(_))))
+            .then(|| Reply::new(491))
     }
 
     fn refresh_target(&mut self, id: DialogId, received: &Received) {

@@ -2,8 +2,10 @@
 //!
 //! From the wire inwards: [`received`] and [`compose`] read and write headers; [`transaction`] holds the machines of RFC 3261 §17,
 //! [`client`] and [`server`] their messages and addresses; [`dialog`] and [`route`] say where requests go; [`uas`] receives requests and
-//! hands them to the usages [`invite_usage`] and [`calling`], [`notifier`], [`subscriber`] and [`refer`].
+//! hands them to the usages [`invite_usage`] and [`calling`], [`notifier`], [`subscriber`] and [`refer`]. [`authentication`] answers challenges to requests of
+//! ours, [`registration`] keeps a trunk registered, [`session_timer`] refreshes sessions.
 
+mod authentication;
 mod calling;
 mod client;
 mod command;
@@ -16,8 +18,10 @@ mod invite_usage;
 mod notifier;
 mod received;
 mod refer;
+mod registration;
 mod route;
 mod server;
+mod session_timer;
 mod subscriber;
 mod timers;
 mod tokens;
@@ -32,19 +36,8 @@ use std::{
 
 use bytes::Bytes;
 
-use self::{
-    client::{ClientId, Clients, Failure, Found, Purpose},
-    dialog::Dialogs,
-    invite_usage::{InviteUsage, Offer},
-    notifier::Notifier,
-    route::{Hop, apply_route_set, local_address},
-    server::{Due, Reply, ServerId, Servers},
-    subscriber::Subscribers,
-    timers::{Timer, Timers},
-    tokens::Tokens,
-    transaction::Timing,
-};
 pub use self::{
+    authentication::Credentials,
     command::{
         AnswerDue, Body, Command, Contact, DialogId, InviteParameters, Readiness, Reason, ReferParameters,
         SubscribeParameters, SubscriptionId, SubscriptionState,
@@ -52,6 +45,21 @@ pub use self::{
     config::{Config, Limits, LocalAddress},
     event::{EndCause, Event, Incoming, SubscriptionEnd},
     flow::{Flow, FlowId, Resolve, ResolveId, Target, Transmit, TransmitId, Transport},
+    registration::{RegisterParameters, RegistrationEvent},
+};
+use self::{
+    authentication::Identity,
+    client::{ClientId, Clients, Failure, Found, Purpose},
+    dialog::Dialogs,
+    invite_usage::{InviteUsage, Offer},
+    notifier::Notifier,
+    registration::Registration,
+    route::{Hop, apply_route_set, local_address},
+    server::{Due, Reply, ServerId, Servers},
+    subscriber::Subscribers,
+    timers::{Timer, Timers},
+    tokens::Tokens,
+    transaction::Timing,
 };
 use crate::{
     locate::Candidate,
@@ -82,6 +90,9 @@ pub struct Endpoint {
     invites: BTreeMap<DialogId, InviteUsage>,
     notifiers: BTreeMap<SubscriptionId, Notifier>,
     subscribers: Subscribers,
+    identities: Vec<Identity>,
+    registration: Option<Registration>,
+    registration_events: VecDeque<RegistrationEvent>,
     /// Whose the latest transmissions are.
     sent: BTreeMap<TransmitId, Sender>,
     transmits: VecDeque<Transmit>,
@@ -116,6 +127,9 @@ impl Endpoint {
             invites: BTreeMap::new(),
             notifiers: BTreeMap::new(),
             subscribers: Subscribers::default(),
+            identities: Vec::new(),
+            registration: None,
+            registration_events: VecDeque::new(),
             sent: BTreeMap::new(),
             transmits: VecDeque::new(),
             resolves: VecDeque::new(),
@@ -224,6 +238,8 @@ impl Endpoint {
                 Timer::Unanswered(id) => self.handle_unanswered(id, now),
                 Timer::Notifier(id) => self.handle_notifier_timeout(id, now),
                 Timer::Subscriber(id) => self.handle_subscriber_timeout(id, now),
+                Timer::Session(id) => self.handle_session_timeout(id, now),
+                Timer::Registration => self.handle_registration_timeout(now),
             }
         }
     }
@@ -331,16 +347,20 @@ impl Endpoint {
             Purpose::Subscribe(id) => {
                 self.subscribe_answered(client, id, response, flow, now);
             }
-            Purpose::Bye(_) | Purpose::Notify(_) | Purpose::Nobody => {}
+            Purpose::Refresh(id) => self.refresh_answered(client, id, response, now),
+            Purpose::Register if is_final => self.register_answered(client, response, now),
+            Purpose::Bye(_) | Purpose::Notify(_) | Purpose::Register | Purpose::Nobody => {}
         }
     }
 
-    fn deliver_failure(&mut self, purpose: Purpose, failure: Failure, now: Instant) {
+    fn deliver_failure(&mut self, client: ClientId, purpose: Purpose, failure: Failure, now: Instant) {
         match purpose {
             Purpose::Invite(id) => self.invite_failed(id, failure),
             Purpose::Bye(id) => self.bye_concluded(id),
             Purpose::Notify(id) => self.notify_concluded(id, false, now),
             Purpose::Subscribe(id) => self.subscribe_failed(id, failure),
+            Purpose::Refresh(id) => self.refresh_failed(client, id, failure, now),
+            Purpose::Register => self.register_failed(client, failure, now),
             Purpose::Nobody => {}
         }
     }

@@ -7,6 +7,7 @@ use std::{
 
 use super::{
     Endpoint,
+    authentication::is_answer,
     client::{ClientId, Failure, Purpose},
     command::{ReferParameters, SubscribeParameters, SubscriptionId, SubscriptionState},
     compose::{self, EventName},
@@ -18,7 +19,7 @@ use super::{
     server::{Reply, ServerId},
     timers::Timer,
 };
-use crate::message::{Method, Request, Response, StatusCode};
+use crate::message::{CSeq, Method, Request, Response, StatusCode};
 
 /// How long before its end a subscription is refreshed: a lost refresh has time to be noticed.
 const REFRESH_MARGIN: Duration = Duration::from_secs(37);
@@ -62,6 +63,18 @@ enum Stage {
     Active,
     /// Expires: 0 was sent; the last NOTIFY is awaited.
     Ending,
+}
+
+impl Subscribers {
+    /// The opening request was repeated, with this sequence number. Its answers to challenges are not: each nonce's count goes on.
+    pub(super) fn reopened_as(&mut self, id: SubscriptionId, request: &Request) {
+        if let Some(subscriber) = self.table.get_mut(&id)
+            && subscriber.dialog.is_none()
+        {
+            subscriber.opening = request.clone();
+            subscriber.opening.headers.0.retain(|header| !is_answer(header));
+        }
+    }
 }
 
 impl Endpoint {
@@ -336,10 +349,14 @@ impl Endpoint {
             self.send_subscribe(id, key, expires, now);
             return;
         }
+        let cseq = subscriber.opening.headers.get("CSeq");
+        let next = cseq
+            .and_then(|cseq| cseq.parse().ok())
+            .map_or(2, |cseq: CSeq| cseq.number.saturating_add(1));
         for header in &mut subscriber.opening.headers.0 {
             match header.name.as_ref() {
                 "Expires" => header.value = expires.as_secs().to_string(),
-                "CSeq" => header.value = format!("2 {}", Method::SUBSCRIBE),
+                "CSeq" => header.value = format!("{next} {}", Method::SUBSCRIBE),
                 _ => {}
             }
         }

@@ -26,6 +26,10 @@ pub(super) enum Timer {
     Notifier(SubscriptionId),
     /// A subscription of ours: its refresh, or the end of the wait for a NOTIFY.
     Subscriber(SubscriptionId),
+    /// A session's refresh, or its end if nobody refreshes it.
+    Session(DialogId),
+    /// The registration: its refresh, or another attempt.
+    Registration,
 }
 
 #[derive(Debug, Default)]

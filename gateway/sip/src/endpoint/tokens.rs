@@ -33,6 +33,11 @@ impl Tokens {
         self.hex(4)
     }
 
+    /// A client nonce for digest authentication.
+    pub(super) fn cnonce(&mut self) -> String {
+        self.hex(4)
+    }
+
     /// 0 to `limit` seconds, for the back-off of RFC 3261 §14.2.
     pub(super) fn seconds(&mut self, limit: u32) -> u32 {
         self.random.next_u32() % limit.saturating_add(1)

@@ -15,7 +15,7 @@ pub(super) const fn is_token_byte(byte: u8) -> bool {
 }
 
 /// Whether a text is a token.
-pub(super) fn is_token(text: &str) -> bool {
+pub(crate) fn is_token(text: &str) -> bool {
     !text.is_empty() && text.bytes().all(is_token_byte)
 }
 
@@ -57,7 +57,7 @@ pub(super) fn split_once_outside(text: &str, separator: u8) -> Option<(&str, &st
 }
 
 /// The trimmed pieces between separators outside quoted strings and angle brackets.
-pub(super) fn split_outside(text: &str, separator: u8) -> impl Iterator<Item = &str> {
+pub(crate) fn split_outside(text: &str, separator: u8) -> impl Iterator<Item = &str> {
     let mut rest = Some(text);
     std::iter::from_fn(move || {
         let text = rest?;
@@ -86,7 +86,7 @@ pub(super) fn read_quoted(text: &str) -> Option<(String, &str)> {
 }
 
 /// A quoted string with this content.
-pub(super) fn quote(content: &str) -> String {
+pub(crate) fn quote(content: &str) -> String {
     let mut text = String::with_capacity(content.len() + 2);
     text.push('"');
     for character in content.chars() {
@@ -100,7 +100,7 @@ pub(super) fn quote(content: &str) -> String {
 }
 
 /// A parameter value's meaning: the content of a quoted string, or the text itself.
-pub(super) fn unquote(value: &str) -> String {
+pub(crate) fn unquote(value: &str) -> String {
     match read_quoted(value) {
         Some((content, "")) => content,
         _ => value.to_owned(),

@@ -6,7 +6,7 @@ use crate::Limits;
 
 mod answer;
 mod headers;
-mod lex;
+pub(crate) mod lex;
 mod method;
 mod name_addr;
 mod reader;

@@ -7,12 +7,15 @@
     reason = "helpers of tests fail as tests do"
 )]
 
+mod authentication;
 mod dialog;
 mod hostile;
 mod invite_client;
 mod invite_server;
 mod notifier;
 mod pair;
+mod registration;
 mod requests;
 mod scene;
+mod session_timer;
 mod subscriber;

@@ -68,11 +68,11 @@ fn a_merged_request_is_482() {
 #[test]
 fn unsupported_require_is_420_and_encoded_bodies_are_415() {
     let mut scene = Scene::new();
-    scene.ask(&Ask::invite().header("Require: timer, norefersub, 100rel"));
+    scene.ask(&Ask::invite().header("Require: precondition, norefersub, 100rel"));
     let response = scene.response();
     assert_eq!(
         (response.status.0, response.headers.get("Unsupported")),
-        (420, Some("timer, 100rel"))
+        (420, Some("precondition, 100rel"))
     );
     scene.ask(
         &Ask::invite()

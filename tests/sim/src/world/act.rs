@@ -53,7 +53,7 @@ impl World {
                 self.server.leave(&room_name(room), &jid, None, &[]);
             }
             Action::NativeSay { native, room, size } => {
-                self.native_says(native, room, size, Kind::Public, "")
+                self.native_says(native, room, size, Kind::Public, "");
             }
             Action::NativeWhisper { native, room, user } => self.native_whispers(native, room, user),
             Action::NativeRename {
@@ -103,6 +103,9 @@ impl World {
                 }
             }
             Action::ResetSip => {
+                for call in self.users.iter_mut().flat_map(|user| &mut user.calls) {
+                    call.doubtful = true;
+                }
                 for stream in self.streams_of(Place::Proxy, Purpose::Sip) {
                     self.model
                         .disturb(Scope::Everybody, self.now, self.now + Duration::from_secs(40));

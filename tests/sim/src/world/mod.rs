@@ -225,7 +225,7 @@ impl World {
             self.proxy.no_ack.insert(address);
         }
         if has(Fault::NotifyHabits) {
-            let habit = if self.setting.odd % 2 == 0 {
+            let habit = if self.setting.odd.is_multiple_of(2) {
                 NotifyHabit::Never
             } else {
                 NotifyHabit::Unknown

@@ -367,7 +367,7 @@ impl World {
             msrp::Event::Delivered { tag, .. } => self.outcome(number, tag.0, 200),
             msrp::Event::Failed { tag, status, .. } => self.outcome(number, tag.0, status.code()),
             msrp::Event::NicknameAnswered { tag, status, .. } => {
-                self.nickname_answered(number, tag.0, status.code())
+                self.nickname_answered(number, tag.0, status.code());
             }
             msrp::Event::Reported { message, .. } => {
                 let token = message
@@ -453,7 +453,7 @@ impl World {
                 invariants::on_private(&mut self.model, token, room, body, sender.as_deref(), now);
                 self.expect(token);
             }
-            Entry::Bounced { id, .. } => {
+            Entry::Bounced { id } => {
                 let token = id.strip_prefix('p').and_then(|token| token.parse().ok());
                 if let Some(said) = token.and_then(|token: u32| self.model.said.get_mut(&token)) {
                     said.bounced = true;

@@ -11,8 +11,8 @@ use std::{
 };
 
 use ::sip::{
-    Command, Endpoint, Event, Flow, FlowId, Resolve, ResolveId, Target, Transmit, TransmitId, Transport,
-    locate::Candidate,
+    Command, Endpoint, Event, Flow, FlowId, RegisterParameters, RegistrationEvent, Resolve, ResolveId,
+    Target, Transmit, TransmitId, Transport, locate::Candidate,
 };
 use bytes::Bytes;
 use tokio::{
@@ -52,6 +52,7 @@ enum Notice {
 /// The SIP task before it runs.
 pub(crate) struct SipTask {
     pub(crate) endpoint: Endpoint,
+    pub(crate) register: Option<RegisterParameters>,
     pub(crate) limits: ::sip::Limits,
     pub(crate) connections: ConnectionLimits,
     pub(crate) udp: Vec<UdpSocket>,
@@ -79,8 +80,12 @@ impl SipTask {
                 notices_in.clone(),
             ));
         }
+        let mut endpoint = self.endpoint;
+        if let Some(register) = self.register {
+            endpoint.register(register, Instant::now());
+        }
         let carrier = Carrier {
-            endpoint: self.endpoint,
+            endpoint,
             outlet: Outlet::new(self.events),
             udp,
             flows: Flows {
@@ -125,14 +130,19 @@ impl Carrier {
         let mut leaving = None;
         loop {
             self.advance().await;
-            if leaving.is_some_and(|until| self.endpoint.census().0 == 0 || Instant::now() >= until) {
+            let done = self.endpoint.census().0 == 0 && !self.endpoint.has_registration();
+            if leaving.is_some_and(|until| done || Instant::now() >= until) {
                 break;
             }
             let hearing = self.outlet.is_free();
             tokio::select! {
                 command = commands.recv(), if leaving.is_none() => match command {
                     Some(command) => self.endpoint.handle_command(command, Instant::now()),
-                    None => leaving = Some(Instant::now() + LINGER),
+                    None => {
+                        let now = Instant::now();
+                        self.endpoint.unregister(now);
+                        leaving = Some(now + LINGER);
+                    }
                 },
                 () = sleep_until(leaving) => {}
                 Some(notice) = notices.recv(), if hearing => self.handle_notice(notice),
@@ -162,6 +172,9 @@ impl Carrier {
         }
         while let Some(question) = self.endpoint.poll_resolve() {
             self.look_up(question);
+        }
+        while let Some(event) = self.endpoint.poll_registration() {
+            log_registration(&event);
         }
         while self.outlet.is_free() {
             let Some(event) = self.endpoint.poll_event() else {
@@ -290,6 +303,18 @@ impl Carrier {
             });
             (question.id, candidates)
         });
+    }
+}
+
+fn log_registration(event: &RegistrationEvent) {
+    match event {
+        RegistrationEvent::Registered { expires } => tracing::info!(?expires, "registered"),
+        RegistrationEvent::Failed {
+            status,
+            local,
+            retry_in,
+        } => tracing::warn!(status = status.0, local, ?retry_in, "not registered"),
+        RegistrationEvent::Unregistered => tracing::info!("registration taken back"),
     }
 }
 
