@@ -300,9 +300,12 @@ fn tail_of(name: &str, path: &Path) -> String {
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
+    use std::{
+        thread,
+        time::{Duration, Instant},
+    };
 
-    use super::{Launch, find_program};
+    use super::{Launch, POLL, find_program};
     use crate::scratch::Scratch;
 
     fn shell(script: &str, scratch: &Scratch) -> super::Process {
@@ -340,12 +343,16 @@ mod tests {
             .unwrap();
         let child = process.log().trim().trim_start_matches("child ").to_owned();
         process.kill().unwrap();
-        // A killed child stays as a zombie until its new parent has collected it.
-        let status = std::fs::read_to_string(format!("/proc/{child}/status")).unwrap_or_default();
-        assert!(
-            status.is_empty() || status.contains("State:\tZ") || status.contains("State:\tX"),
-            "{status}"
-        );
+        // A child that has been sent SIGKILL may still be seen for a moment, then as a zombie until its new parent has collected it.
+        let gone = || {
+            let status = std::fs::read_to_string(format!("/proc/{child}/status")).unwrap_or_default();
+            status.is_empty() || status.contains("State:\tZ") || status.contains("State:\tX")
+        };
+        let deadline = Instant::now() + Duration::from_secs(10);
+        while !gone() && Instant::now() < deadline {
+            thread::sleep(POLL);
+        }
+        assert!(gone());
     }
 
     #[test]
