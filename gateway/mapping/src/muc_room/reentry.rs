@@ -151,7 +151,15 @@ impl Gateway {
         }
         tracing::info!(session = key.0, room = %session.room, "back in the room");
         let room = session.room.clone();
-        self.relisted(&room, now);
+        self.end_listing(&room, now);
+    }
+
+    /// The room has listed itself to somebody who enters or is back.
+    pub(super) fn end_listing(&mut self, room: &BareJid, now: Instant) {
+        if let Some(room) = self.rooms.get_mut(room) {
+            room.roster.end_listing();
+        }
+        self.relisted(room, now);
     }
 
     /// Once all are back, whoever the room did not list is gone. Not before: who is still on his way would seem to leave.
