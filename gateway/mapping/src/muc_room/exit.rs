@@ -142,11 +142,13 @@ impl Gateway {
             && !by_room
         {
             let status = why.map(|why| why.reason().text);
-            self.xmpp(Outgoing::Leave {
+            let leave = Outgoing::Leave {
                 from: session.jid,
                 to,
                 status,
-            });
+            };
+            self.remember_leave(&leave, now);
+            self.xmpp(leave);
         }
         tracing::debug!(session = key.0, "session closed");
         if self.sessions.in_room(&session.room).next().is_none() {

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use xmpp::{
     BareJid,
-    stanza::{Condition, StanzaError},
+    stanza::{Condition, Outgoing, StanzaError},
 };
 
 use crate::{
@@ -21,6 +21,9 @@ const PACE: (usize, Duration) = (20, Duration::from_millis(100));
 
 /// How long to wait before a room is asked again.
 const RETRY: Duration = Duration::from_secs(2);
+
+/// How long a link may be broken before that is noticed: silence, a ping and its deadline.
+const UNNOTICED: Duration = Duration::from_secs(60);
 
 impl Gateway {
     /// The server is there again: whoever was in a room goes back.
@@ -40,6 +43,19 @@ impl Gateway {
         self.reenter_some(now);
     }
 
+    /// Until a link that broke is known to be broken, stanzas are written that nobody reads.
+    pub(super) fn remember_leave(&mut self, leave: &Outgoing, now: Instant) {
+        while self
+            .departed
+            .front()
+            .is_some_and(|(at, _)| now.saturating_duration_since(*at) > UNNOTICED)
+            || self.departed.len() >= self.config.limits.sessions
+        {
+            self.departed.pop_front();
+        }
+        self.departed.push_back((now, leave.clone()));
+    }
+
     /// The server is away: what waits for it is refused, and who was in a room is out of it for now.
     pub(crate) fn link_down(&mut self, now: Instant) {
         if self.link == LinkState::Stopping {
@@ -47,6 +63,10 @@ impl Gateway {
         }
         self.link = LinkState::Down;
         self.set_ready(false);
+        let departed = std::mem::take(&mut self.departed).into_iter();
+        let unsure = departed.filter(|(at, _)| now.saturating_duration_since(*at) <= UNNOTICED);
+        self.farewells.extend(unsure.map(|(_, leave)| leave));
+        self.farewells.truncate(self.config.limits.sessions);
         self.reentering.clear();
         for key in self.sessions.keys() {
             match self.sessions.get(key).map(|session| &session.phase) {

@@ -73,6 +73,25 @@ fn who_leaves_while_the_link_is_down_leaves_no_ghost() {
 }
 
 #[test]
+fn a_leave_that_was_under_way_when_the_link_broke_is_said_again() {
+    let (mut stage, romeo, _) = with_two();
+    stage.cut(romeo);
+    stage.link(false);
+    stage.to_rooms.clear();
+    stage.link(true);
+    let leaves = |stage: &Stage| {
+        let of_romeo =
+            |s: &&Outgoing| matches!(s, Outgoing::Leave { to, .. } if to.as_str().ends_with("/Romeo"));
+        stage.to_rooms.iter().filter(of_romeo).count()
+    };
+    assert_eq!(leaves(&stage), 1);
+    // Once is enough.
+    stage.link(false);
+    stage.link(true);
+    assert_eq!(leaves(&stage), 1);
+}
+
+#[test]
 fn a_room_that_bans_meanwhile_ends_the_stay() {
     let (mut stage, romeo, _) = with_two();
     stage.link(false);
