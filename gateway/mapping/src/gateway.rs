@@ -42,6 +42,8 @@ pub struct Gateway {
     pub(crate) reentering: VecDeque<SessionKey>,
     /// Leaves that could not be sent: without them the room would keep an occupant whose user is gone.
     pub(crate) farewells: Vec<Outgoing>,
+    /// Leaves sent of late: they may have been under way when the link broke.
+    pub(crate) departed: VecDeque<(Instant, Outgoing)>,
     commands: VecDeque<Command>,
     rng: ChaCha12Rng,
     started: (Instant, Timestamp),
@@ -86,6 +88,7 @@ impl Gateway {
             link: LinkState::Down,
             reentering: VecDeque::new(),
             farewells: Vec::new(),
+            departed: VecDeque::new(),
             commands: VecDeque::new(),
             rng: ChaCha12Rng::from_seed(seed),
             started,

@@ -40,6 +40,8 @@ pub(crate) struct Roster {
     changed: BTreeMap<String, Option<Departure>>,
     subject_changed: bool,
     epoch: u64,
+    /// The latest epoch in which the room has listed itself whole.
+    listed: u64,
     limit: usize,
 }
 
@@ -52,6 +54,7 @@ impl Roster {
             changed: BTreeMap::new(),
             subject_changed: false,
             epoch: 0,
+            listed: 0,
             limit,
         }
     }
@@ -136,8 +139,16 @@ impl Roster {
         self.epoch += 1;
     }
 
-    /// Removes those who were not seen since [`Self::begin_relisting`]. Returns whether there were any.
+    /// The room has listed itself whole to somebody who enters.
+    pub(crate) fn end_listing(&mut self) {
+        self.listed = self.epoch;
+    }
+
+    /// Removes those who were not seen since [`Self::begin_relisting`], once there was a whole listing. Returns whether there were any.
     pub(crate) fn drop_unseen(&mut self) -> bool {
+        if self.listed < self.epoch {
+            return false;
+        }
         let gone: Vec<String> = self
             .occupants
             .iter()

@@ -445,7 +445,13 @@ fn exactly_once(world: &mut World) {
         };
         for stay in &said.must {
             let it = &world.model.stays[*stay];
-            let calm = world.model.calm(*stay, at, at + UNDER_WAY) && !world.users[it.user].gone;
+            // A call that was answered before the room was asked may not be in it yet.
+            let from = if world.setting.at_once {
+                at.checked_sub(UNDER_WAY).unwrap_or(at)
+            } else {
+                at
+            };
+            let calm = world.model.calm(*stay, from, at + UNDER_WAY) && !world.users[it.user].gone;
             if calm && world.users[it.user].opens_media && !it.heard.contains(token) {
                 wrong.push(format!(
                     "stay {stay} (u{} in room {}) never heard {token}",

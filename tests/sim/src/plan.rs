@@ -351,7 +351,10 @@ impl Plan {
         }
         // A proxy without state cannot carry between a transport that loses and one on which nobody sends again.
         let lossy = faults.iter().any(|fault| *fault <= Fault::DatagramDelay);
-        let udp = (dice.chance(50) || lossy, dice.chance(50) || lossy);
+        let mut udp = (dice.chance(50) || lossy, dice.chance(50) || lossy);
+        if faults.contains(&Fault::StreamReset) {
+            udp.0 = udp.1;
+        }
         let setting = Setting {
             users: dice.between(3, 7),
             natives: dice.between(1, 3),

@@ -244,6 +244,7 @@ impl Gateway {
             });
             self.await_media(key, now);
         }
+        self.end_listing(&room, now);
         for subscription in subscriptions {
             self.notify_full(subscription);
         }

@@ -3,7 +3,7 @@
 use std::time::Instant;
 
 use sip::{DialogId, SubscriptionState};
-use xmpp::{Jid, stanza::Outgoing};
+use xmpp::{BareJid, Jid, stanza::Outgoing};
 
 use crate::{
     Gateway,
@@ -150,11 +150,13 @@ impl Gateway {
             && !by_room
         {
             let status = why.map(|why| why.reason().text);
-            self.xmpp(Outgoing::Leave {
+            let leave = Outgoing::Leave {
                 from: session.jid,
                 to,
                 status,
-            });
+            };
+            self.remember_leave(&leave, now);
+            self.xmpp(leave);
         }
         tracing::debug!(session = key.0, "session closed");
         if self.sessions.in_room(&session.room).next().is_none() {
@@ -166,7 +168,21 @@ impl Gateway {
                 self.timers.cancel(timer);
             }
         } else {
+            self.keep_watched(&session.room);
             self.relisted(&session.room, now);
+        }
+    }
+
+    /// Who is left may all be on their way in: then nobody was told who went with the last one, and the next listing says it.
+    fn keep_watched(&mut self, room: &BareJid) {
+        let watched = self
+            .sessions
+            .in_room(room)
+            .any(|(_, session)| matches!(session.phase, Phase::Joined));
+        if let Some(room) = self.rooms.get_mut(room)
+            && !watched
+        {
+            room.roster.begin_relisting();
         }
     }
 }

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use xmpp::{
     BareJid,
-    stanza::{Condition, StanzaError},
+    stanza::{Condition, Outgoing, StanzaError},
 };
 
 use crate::{
@@ -29,6 +29,9 @@ const GATHERING: Duration = Duration::from_secs(5);
 const AWAY: &str = "(the room is out of reach for now; this call stays up until it is back)";
 const BACK: &str = "(the room is back)";
 
+/// How long a link may be broken before that is noticed: silence, a ping and its deadline.
+const UNNOTICED: Duration = Duration::from_secs(60);
+
 impl Gateway {
     /// The server is there again: whoever was in a room goes back.
     pub(crate) fn link_up(&mut self, now: Instant) {
@@ -47,6 +50,19 @@ impl Gateway {
         self.reenter_some(now);
     }
 
+    /// Until a link that broke is known to be broken, stanzas are written that nobody reads.
+    pub(super) fn remember_leave(&mut self, leave: &Outgoing, now: Instant) {
+        while self
+            .departed
+            .front()
+            .is_some_and(|(at, _)| now.saturating_duration_since(*at) > UNNOTICED)
+            || self.departed.len() >= self.config.limits.sessions
+        {
+            self.departed.pop_front();
+        }
+        self.departed.push_back((now, leave.clone()));
+    }
+
     /// The server is away: what waits for it is refused, and who was in a room is out of it for now.
     pub(crate) fn link_down(&mut self, now: Instant) {
         if self.link == LinkState::Stopping {
@@ -54,6 +70,10 @@ impl Gateway {
         }
         self.link = LinkState::Down;
         self.set_ready(false);
+        let departed = std::mem::take(&mut self.departed).into_iter();
+        let unsure = departed.filter(|(at, _)| now.saturating_duration_since(*at) <= UNNOTICED);
+        self.farewells.extend(unsure.map(|(_, leave)| leave));
+        self.farewells.truncate(self.config.limits.sessions);
         self.reentering.clear();
         for key in self.sessions.keys() {
             match self.sessions.get(key).map(|session| &session.phase) {
@@ -182,7 +202,15 @@ impl Gateway {
                 self.timers.cancel(former);
             }
         }
-        self.relisted(&room, now);
+        self.end_listing(&room, now);
+    }
+
+    /// The room has listed itself to somebody who enters or is back.
+    pub(super) fn end_listing(&mut self, room: &BareJid, now: Instant) {
+        if let Some(room) = self.rooms.get_mut(room) {
+            room.roster.end_listing();
+        }
+        self.relisted(room, now);
     }
 
     /// Once all are back, whoever the room did not list is gone, and what is held is said. Not before: who is still on his way would

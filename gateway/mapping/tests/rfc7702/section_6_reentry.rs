@@ -73,6 +73,25 @@ fn who_leaves_while_the_link_is_down_leaves_no_ghost() {
 }
 
 #[test]
+fn a_leave_that_was_under_way_when_the_link_broke_is_said_again() {
+    let (mut stage, romeo, _) = with_two();
+    stage.cut(romeo);
+    stage.link(false);
+    stage.to_rooms.clear();
+    stage.link(true);
+    let leaves = |stage: &Stage| {
+        let of_romeo =
+            |s: &&Outgoing| matches!(s, Outgoing::Leave { to, .. } if to.as_str().ends_with("/Romeo"));
+        stage.to_rooms.iter().filter(of_romeo).count()
+    };
+    assert_eq!(leaves(&stage), 1);
+    // Once is enough.
+    stage.link(false);
+    stage.link(true);
+    assert_eq!(leaves(&stage), 1);
+}
+
+#[test]
 fn a_room_that_bans_meanwhile_ends_the_stay() {
     let (mut stage, romeo, _) = with_two();
     stage.link(false);
@@ -144,4 +163,43 @@ fn a_nickname_lost_meanwhile_is_varied() {
     names.sort();
     assert_eq!(names, ["Mercutio", "Romeo", "Romeo (2)"]);
     assert_eq!(stage.bye(romeo), None);
+}
+
+#[test]
+fn who_hangs_up_before_he_is_back_takes_nobody_else_off_the_roster() {
+    let (mut stage, romeo, mercutio) = with_two();
+    stage.subscribe(mercutio, ROOM_URI);
+    let before = stage.nicknames(mercutio);
+    let told = stage.muc.leaves(ROOM, "Romeo", &[333], None);
+    stage.stanzas(told);
+    // The room has listed itself to nobody since.
+    stage.cut(romeo);
+    stage.pass(Duration::from_secs(10));
+    let after: Vec<_> = before
+        .into_iter()
+        .filter(|nickname| nickname != "Romeo")
+        .collect();
+    assert_eq!(stage.nicknames(mercutio), after);
+}
+
+#[test]
+fn who_leaves_when_all_others_are_on_their_way_in_is_off_the_roster() {
+    let mut stage = Stage::new(config());
+    let (first, second) = (stage.user("first"), stage.user("second"));
+    stage.enter(first, ROOM_URI, "First");
+    stage.muc.mute = true;
+    stage.invite(second, ROOM_URI, Some("Second"));
+    // Nobody is in the room any more whom it could tell.
+    stage.cut(first);
+    let asked = stage.to_rooms.iter().rev().find_map(|stanza| match stanza {
+        Outgoing::Enter { .. } => Some(stanza.clone()),
+        _ => None,
+    });
+    stage.muc.mute = false;
+    stage.muc.rooms.clear();
+    let told = stage.muc.handle(asked.unwrap());
+    stage.stanzas(told);
+    stage.connect(second);
+    stage.subscribe(second, ROOM_URI);
+    assert_eq!(stage.nicknames(second), ["Second"]);
 }
