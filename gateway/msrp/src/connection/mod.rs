@@ -166,6 +166,7 @@ impl Connection {
                 return self.fault(Fault {
                     rule: "Limits::outgoing: the peer leaves responses unread",
                     offset,
+                    ends_connection: true,
                 });
             }
         }

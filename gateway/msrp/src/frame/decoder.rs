@@ -298,7 +298,9 @@ impl Head {
             Name::ToPath => take_path(&mut self.to, value, &mut paths.to, line),
             Name::FromPath => take_path(&mut self.from, value, &mut paths.from, line),
             name => {
-                self.headers.take(name, value);
+                if let Err(rule) = self.headers.take(name, value) {
+                    self.headers.broken.get_or_insert_with(|| line.flaw(rule));
+                }
                 Ok(())
             }
         }
@@ -318,6 +320,7 @@ impl Head {
             return Err(Fault {
                 rule: NO_PATH,
                 offset,
+                ends_connection: true,
             });
         };
         Ok(Frame {

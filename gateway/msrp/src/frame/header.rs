@@ -4,7 +4,7 @@ use std::fmt;
 
 use crate::{MessageId, Status, connection::FailureReport};
 
-use super::nickname;
+use super::{Fault, nickname};
 
 /// The headers of a frame besides To-Path and From-Path. A value that breaks its grammar is absent here and named in `broken`.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -25,8 +25,8 @@ pub struct Headers {
     pub content_type: Option<String>,
     /// Headers that are none of these, as (name, value), in their order.
     pub other: Vec<(String, String)>,
-    /// The first rule that a header's value broke; the framing is sound.
-    pub broken: Option<&'static str>,
+    /// The first rule that a header's value broke, and where; the framing is sound.
+    pub broken: Option<Fault>,
 }
 
 /// Use-Nickname breaks RFC 7701 §7.1: it is answered 424.
@@ -125,8 +125,8 @@ fn other_name(name: &[u8]) -> Option<&str> {
 }
 
 impl Headers {
-    /// Takes one header line that is neither To-Path nor From-Path.
-    pub(super) fn take(&mut self, name: Name<'_>, value: &[u8]) {
+    /// Takes one header line that is neither To-Path nor From-Path, or says which rule its value breaks.
+    pub(super) fn take(&mut self, name: Name<'_>, value: &[u8]) -> Result<(), &'static str> {
         if let Name::UseNickname = name {
             let read = nickname::unquote(value).ok_or(MalformedNickname);
             // A second one makes the request ambiguous.
@@ -135,15 +135,11 @@ impl Headers {
             } else {
                 read
             });
-            return;
+            return Ok(());
         }
-        let Some(text) = header_text(value) else {
-            self.breaks("RFC 4975 §9: a header value with control characters or no UTF-8");
-            return;
-        };
-        if let Err(rule) = self.take_text(name, text) {
-            self.breaks(rule);
-        }
+        let text =
+            header_text(value).ok_or("RFC 4975 §9: a header value with control characters or no UTF-8")?;
+        self.take_text(name, text)
     }
 
     fn take_text(&mut self, name: Name<'_>, text: &str) -> Result<(), &'static str> {
@@ -176,10 +172,6 @@ impl Headers {
             // Taken before.
             Name::ToPath | Name::FromPath | Name::UseNickname => Ok(()),
         }
-    }
-
-    fn breaks(&mut self, rule: &'static str) {
-        self.broken.get_or_insert(rule);
     }
 }
 

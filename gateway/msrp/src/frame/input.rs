@@ -103,6 +103,7 @@ impl Input {
         let fault = |rule, position: usize| Fault {
             rule,
             offset: offset + position as u64,
+            ends_connection: true,
         };
         let rest = self.octets.get(self.taken..).unwrap_or_default();
         let unsearched = rest.get(self.searched..).unwrap_or_default();
@@ -163,6 +164,15 @@ impl Line<'_> {
         Fault {
             rule,
             offset: self.offset,
+            ends_connection: true,
+        }
+    }
+
+    /// Of a line whose value is of no use while the framing is sound.
+    pub(super) fn flaw(&self, rule: &'static str) -> Fault {
+        Fault {
+            ends_connection: false,
+            ..self.fault(rule)
         }
     }
 }

@@ -195,12 +195,14 @@ impl Frame {
     }
 }
 
-/// Why bytes are no MSRP frame: the rule that was broken and at which octet of the stream. The connection cannot go on.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+/// What was wrong with bytes: the rule that they broke, at which octet of the stream, and whether the connection can go on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("{rule} at octet {offset}")]
 pub struct Fault {
     /// The broken rule, with its section.
     pub rule: &'static str,
     /// Octets from the start of the connection.
     pub offset: u64,
+    /// The framing is lost: nothing that follows can be read. Otherwise the one frame is refused, and the next one is read.
+    pub ends_connection: bool,
 }

@@ -142,7 +142,15 @@ fn rfc4975_9_broken_values_do_not_break_the_framing() {
         "Content-Type: a/b\r\nContent-Type: a/b",
     ] {
         let frame = one(&format!("MSRP abcd SEND\r\n{PATHS}{header}\r\n-------abcd$\r\n"));
-        assert!(frame.headers.broken.is_some(), "{header}");
+        let fault = frame.headers.broken.unwrap();
+        assert!(fault.rule.starts_with("RFC 4975 §"), "{header}: {fault}");
+        // The last line of each is the one that breaks the rule.
+        let before = format!("MSRP abcd SEND\r\n{PATHS}{header}")
+            .rfind("\r\n")
+            .unwrap()
+            + 2;
+        assert_eq!(fault.offset, before as u64, "{header}");
+        assert!(!fault.ends_connection, "{header}");
     }
     let mut bytes = format!("MSRP abcd SEND\r\n{PATHS}X-Odd: ").into_bytes();
     bytes.extend_from_slice(b"\xff\xfe\r\n-------abcd$\r\n");
@@ -253,6 +261,7 @@ fn broken_framing_is_a_fault_that_names_rule_and_octet() {
             let fault = decode_in(text.as_bytes(), piece, &Limits::default()).expect_err(&text);
             assert_eq!(fault.offset, offset, "{fault} for {text:?}");
             assert!(fault.rule.contains(rule), "{fault} for {text:?}");
+            assert!(fault.ends_connection);
         }
     }
 }
