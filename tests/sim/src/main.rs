@@ -39,6 +39,9 @@ struct Arguments {
     /// Print what the core decided
     #[arg(long)]
     log: bool,
+    /// Say of a failing seed only what was broken
+    #[arg(long)]
+    brief: bool,
     /// Stop after so many failing seeds
     #[arg(long, default_value_t = 5)]
     failures: u64,
@@ -151,6 +154,9 @@ fn one(arguments: &Arguments, choice: &Choice, seed: u64, totals: &Mutex<Totals>
         println!("{text}");
     }
     if let Some(failure) = outcome.failures.first() {
+        if arguments.brief {
+            return println!("seed {seed}: {} broken: {}", failure.invariant, failure.detail);
+        }
         let least = if arguments.log {
             plan
         } else {
