@@ -5,6 +5,7 @@ mod compose;
 mod demo;
 mod packages;
 mod screen;
+mod sim;
 mod steps;
 mod test;
 
@@ -30,6 +31,18 @@ enum Chore {
     },
     /// Formatting, lints, documentation and all tests, those against real servers included
     Test,
+    /// The simulated world over many seeds; `--help` shows what it takes
+    #[command(disable_help_flag = true)]
+    Sim {
+        /// Arguments of the world
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        arguments: Vec<String>,
+    },
+    /// Shows that the simulated world can fail: each defect of tests/sim/defects is put into a copy of the sources and must be caught
+    SimDefects {
+        /// Only those whose name contains this
+        only: Option<String>,
+    },
     /// The demo's conversation through deploy/docker-compose.yml on a Docker engine of our own
     ComposeTest,
     /// What a crate costs, beside its targets
@@ -70,6 +83,8 @@ fn main() -> ExitCode {
     let outcome = match arguments.chore {
         Chore::Demo { keep } => demo::run(keep),
         Chore::Test => test::run(),
+        Chore::Sim { arguments } => sim::run(&arguments),
+        Chore::SimDefects { only } => sim::defects(only.as_deref()),
         Chore::ComposeTest => compose::run(),
         Chore::Bench {
             subject: BenchSubject::Msrp,

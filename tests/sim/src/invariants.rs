@@ -56,7 +56,7 @@ pub(crate) fn on_heard(model: &mut Model, stay: usize, own: &str, to: &str, text
             now,
         );
     }
-    model.stays[stay].heard.push(token);
+    model.stays[stay].heard.insert(token);
 }
 
 /// 1: at most once per message and recipient session.

@@ -21,4 +21,4 @@ mod xml;
 pub use invariants::NAMES as INVARIANTS;
 pub use model::Failure;
 pub use plan::{Action, Choice, Fault, Plan, Whom};
-pub use run::{Outcome, Totals, report, run, run_twice, shrink};
+pub use run::{Outcome, Totals, busy_hour, report, run, run_twice, shrink};

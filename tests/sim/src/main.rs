@@ -12,7 +12,7 @@ use std::{
 };
 
 use clap::Parser;
-use gateway_sim::{Choice, Fault, Plan, Totals, report, run, run_twice, shrink};
+use gateway_sim::{Choice, Fault, Plan, Totals, busy_hour, report, run, run_twice, shrink};
 
 /// The simulated world over many seeds
 #[derive(Debug, Parser)]
@@ -39,6 +39,12 @@ struct Arguments {
     /// Print what the core decided
     #[arg(long)]
     log: bool,
+    /// Say of a failing seed only what was broken
+    #[arg(long)]
+    brief: bool,
+    /// Instead of seeds: one busy hour, 50 rooms, 500 users, 20 messages a second
+    #[arg(long)]
+    load: bool,
     /// Stop after so many failing seeds
     #[arg(long, default_value_t = 5)]
     failures: u64,
@@ -53,11 +59,36 @@ fn main() -> ExitCode {
             return ExitCode::from(2);
         }
     };
+    if arguments.load {
+        return load();
+    }
     let totals = run_all(&arguments, &choice);
     if totals.failed > 0 {
         ExitCode::FAILURE
     } else {
         ExitCode::SUCCESS
+    }
+}
+
+#[expect(clippy::disallowed_methods, reason = "how long it takes is what is asked")]
+fn load() -> ExitCode {
+    let started = Instant::now();
+    let outcome = busy_hour(3600);
+    println!(
+        "one busy hour in {:.1} s on one core: {} messages said, heard {} times, {} commands, {} happenings",
+        started.elapsed().as_secs_f64(),
+        outcome.messages.0,
+        outcome.messages.1,
+        outcome.commands,
+        outcome.happenings,
+    );
+    for failure in &outcome.failures {
+        println!("{} broken: {}", failure.invariant, failure.detail);
+    }
+    if outcome.failures.is_empty() {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::FAILURE
     }
 }
 
@@ -151,6 +182,9 @@ fn one(arguments: &Arguments, choice: &Choice, seed: u64, totals: &Mutex<Totals>
         println!("{text}");
     }
     if let Some(failure) = outcome.failures.first() {
+        if arguments.brief {
+            return println!("seed {seed}: {} broken: {}", failure.invariant, failure.detail);
+        }
         let least = if arguments.log {
             plan
         } else {

@@ -48,8 +48,8 @@ pub(crate) struct Stay {
     /// The nickname that he was granted last, and when.
     pub(crate) nickname: Option<(String, Instant)>,
     pub(crate) refused: Option<u16>,
-    /// Tokens, in order.
-    pub(crate) heard: Vec<u32>,
+    /// Tokens.
+    pub(crate) heard: BTreeSet<u32>,
     pub(crate) last_place: u32,
 }
 
@@ -133,7 +133,7 @@ impl Model {
             private_messages,
             nickname: None,
             refused: None,
-            heard: Vec::new(),
+            heard: BTreeSet::new(),
             last_place: 0,
         });
         self.stays.len() - 1

@@ -1,12 +1,15 @@
 //! A run of a plan, its repetition, and the search for the shortest list of actions that still fails.
 
-use std::collections::BTreeMap;
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    time::Duration,
+};
 
 use crate::{
     invariants,
     logs::Watch,
     model::Failure,
-    plan::{Action, Choice, Plan},
+    plan::{Action, Choice, Dice, Plan, Setting},
     world::World,
 };
 
@@ -38,7 +41,7 @@ pub fn run(plan: &Plan, keep_text: bool) -> Outcome {
         outcome.failures.push(Failure {
             invariant: "logs_are_clean",
             detail: line,
-            at: std::time::Duration::ZERO,
+            at: Duration::ZERO,
         });
     }
     outcome
@@ -47,7 +50,7 @@ pub fn run(plan: &Plan, keep_text: bool) -> Outcome {
 fn live(plan: &Plan, keep_text: bool) -> Outcome {
     let mut world = World::new(plan.seed, plan.setting.clone());
     world.log.text = keep_text.then(String::new);
-    world.pass(std::time::Duration::from_secs(1));
+    world.pass(Duration::from_secs(1));
     for (_, pause, action) in &plan.steps {
         world.pass(*pause);
         world.act(action);
@@ -76,6 +79,69 @@ fn outcome(world: World) -> Outcome {
     }
 }
 
+/// A busy hour: 50 rooms, 500 SIP users, 20 messages a second, without faults.
+#[must_use]
+pub fn busy_hour(seconds: u64) -> Outcome {
+    let (rooms, users) = (50, 500);
+    let mut world = World::new(
+        1,
+        Setting {
+            users,
+            natives: rooms,
+            rooms,
+            ejabberd: false,
+            hosted: false,
+            at_once: false,
+            history: 0,
+            udp: (true, true),
+            twins: false,
+            faults: BTreeSet::new(),
+            odd: users,
+        },
+    );
+    world.log.off = true;
+    let mut dice = Dice::new(1, 4);
+    let pause = Duration::from_millis(50);
+    world.pass(Duration::from_secs(1));
+    for native in 0..rooms {
+        world.act(&Action::Join {
+            native,
+            room: native,
+            nickname: 5,
+        });
+    }
+    for user in 0..users {
+        let room = user % rooms;
+        world.act(&Action::Invite { user, room, name: 2 });
+        world.pass(pause);
+    }
+    world.pass(Duration::from_secs(5));
+    for user in 0..users {
+        world.act(&Action::Subscribe {
+            user,
+            room: user % rooms,
+        });
+        world.pass(pause);
+    }
+    for _ in 0..seconds * 20 {
+        let user = dice.below(users);
+        let (room, size) = (user % rooms, dice.below(120));
+        world.act(&match dice.below(4) {
+            0 => Action::NativeSay {
+                native: room,
+                room,
+                size,
+            },
+            _ => Action::Say { user, room, size },
+        });
+        world.pass(pause);
+    }
+    world.act(&Action::Rest);
+    world.close_down();
+    invariants::tables_empty(&mut world);
+    outcome(world)
+}
+
 /// Runs a plan twice: two runs of one seed give the same commands, octet for octet (invariant 12).
 #[must_use]
 pub fn run_twice(plan: &Plan) -> Outcome {
@@ -88,7 +154,7 @@ pub fn run_twice(plan: &Plan) -> Outcome {
                 "{} and {} commands, or other ones",
                 first.commands, second.commands
             ),
-            at: std::time::Duration::ZERO,
+            at: Duration::ZERO,
         });
     }
     first

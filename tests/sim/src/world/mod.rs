@@ -109,6 +109,8 @@ pub(crate) struct Log {
     pub(crate) digest: u64,
     pub(crate) commands: u64,
     pub(crate) text: Option<String>,
+    /// Only count.
+    pub(crate) off: bool,
 }
 
 pub(crate) struct World {
@@ -138,6 +140,7 @@ pub(crate) struct World {
     /// The server takes component connections from then on.
     accepting: Instant,
     proxy_inbox: BTreeMap<u64, Vec<u8>>,
+    server_stream: Option<u64>,
     requests: u64,
     /// When the link came up last, while it is.
     pub(crate) link_up_at: Option<Instant>,
@@ -199,6 +202,7 @@ impl World {
             touched: Vec::new(),
             accepting: now,
             proxy_inbox: BTreeMap::new(),
+            server_stream: None,
             requests: 0,
             link_up_at: None,
             pings: BTreeMap::new(),
@@ -384,13 +388,16 @@ impl World {
     }
 
     fn record(&mut self, command: &mapping::Command) {
+        self.log.commands += 1;
+        if self.log.off {
+            return;
+        }
         let at = (self.now - self.start).as_micros();
         let line = format!("{at} {command:?}\n");
         for octet in line.bytes() {
             // FNV-1a.
             self.log.digest = (self.log.digest ^ u64::from(octet)).wrapping_mul(0x0100_0000_01b3);
         }
-        self.log.commands += 1;
         if let Some(text) = &mut self.log.text {
             let _infallible = write!(text, "{line}");
         }

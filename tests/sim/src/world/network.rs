@@ -57,7 +57,7 @@ impl World {
     /// Sends a datagram.
     pub(super) fn datagram(&mut self, from: SocketAddr, to: SocketAddr, bytes: &[u8]) {
         let Some(place) = place(to) else { return };
-        if self.is_gone(place) || self.strikes(Fault::DatagramLoss, 12) {
+        if self.is_gone(place) || self.strikes(Fault::DatagramLoss, 7) {
             return;
         }
         let copies = if self.strikes(Fault::DatagramDuplicate, 20) {

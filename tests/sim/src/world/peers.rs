@@ -414,9 +414,8 @@ impl World {
 
     pub(super) fn carry_server(&mut self) -> bool {
         let (out, over) = self.server.take_output();
-        let stream = self.streams_of(Place::Server, Purpose::Xml).last().copied();
         let moved = !out.is_empty();
-        if let Some(stream) = stream {
+        if let Some(stream) = self.server_stream {
             if moved {
                 self.write(stream, 0, &out);
             }

@@ -292,7 +292,7 @@ impl World {
         // One message may be taken when the queue is nearly full, one chunk read before it is refused.
         let over = outgoing > limits.outgoing + limits.message + 4096
             || incoming > limits.reassembly + limits.chunk_in + 8192
-            || longest > limits.chunk_out + limits.headers * limits.header_line;
+            || longest > limits.chunk_out + 4096;
         if over {
             let detail =
                 format!("an MSRP connection holds {outgoing} out, {incoming} in, longest frame {longest}");
@@ -341,6 +341,7 @@ impl World {
         }
         let stream = self.open_stream(Purpose::Xml, Place::Gateway, Place::Server);
         self.host.link_stream = Some(stream);
+        self.server_stream = Some(stream);
         self.server.connected();
         self.host.link.handle_connected(self.now);
     }
