@@ -137,6 +137,7 @@ fn defect(repository: &Path, copy: &Path, patch: &Path) -> Result<String> {
                 .unwrap_or_default();
             bail!("caught, but not by {invariant}: {other}")
         }
-        None => bail!("not caught\n{text}{}", String::from_utf8_lossy(&said.stderr)),
+        None if said.status.success() => bail!("not caught"),
+        None => bail!("{}", String::from_utf8_lossy(&said.stderr)),
     }
 }

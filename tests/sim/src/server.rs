@@ -294,6 +294,10 @@ impl Server {
         if to.is_empty() {
             return self.broken(format!("an error for the room's own stanza {id}"));
         }
+        // Ids of what native users say to all begin so.
+        if id.starts_with('m') {
+            self.broken(format!("an error for the groupchat message {id}"));
+        }
         let condition = stanza
             .child("error")
             .and_then(|error| error.children.first())
