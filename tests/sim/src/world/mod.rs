@@ -377,6 +377,16 @@ impl World {
         }
         self.settle();
         self.pass(Duration::from_secs(5));
+        // A phone that never heard the end of its subscription would go on refreshing it.
+        for n in 0..self.users.len() {
+            self.touched.push(n);
+            let user = &mut self.users[n];
+            for subscription in user.calls.iter_mut().filter_map(|call| call.subscription.take()) {
+                let command = sip::Command::Unsubscribe { subscription };
+                user.endpoint.handle_command(command, self.now);
+            }
+        }
+        self.settle();
         for native in 0..self.natives.len() {
             for room in 0..self.setting.rooms {
                 let jid = self.natives[native].jid.clone();
