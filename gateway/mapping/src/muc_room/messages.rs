@@ -18,7 +18,7 @@ use crate::{
     offer::media_type,
     refusal::Refusal,
     rendering,
-    session::{Held, Media, Phase, PrivateSender, SentPrivately, Session, SessionKey, Unreflected},
+    session::{Held, Media, Phase, PrivateSender, SentPrivately, SessionKey, Unreflected},
     timers::Timer,
 };
 
@@ -376,22 +376,7 @@ impl Gateway {
             Some(nickname) => room.address.occupant(nickname),
             None => room.address.sip.clone(),
         };
-        let to = room.address.sip.to_string();
-        let cpim = Cpim {
-            from: Some(Address {
-                display_name: nickname,
-                uri: from.to_string(),
-            }),
-            to: vec![Address {
-                display_name: None,
-                uri: to,
-            }],
-            date_time: Some(stamp),
-            other: Vec::new(),
-            content_type: PLAIN.to_owned(),
-            content_headers: Vec::new(),
-            content: text.into(),
-        };
+        let cpim = plain_text(nickname, &from, &room.address.sip, stamp, text);
         let outgoing = self.outgoing(&cpim);
         self.send_to_user(key, outgoing, now);
     }
@@ -425,32 +410,17 @@ impl Gateway {
         if !session.chatroom.private_messages {
             return self.bounce_private(sender, Status::PRIVATE_UNSUPPORTED);
         }
-        let cpim = self.private_cpim(session, nickname.as_str(), text, now);
-        let Some(cpim) = cpim else { return };
+        let Some(room) = self.rooms.get(&session.room) else {
+            return;
+        };
+        let name = nickname.as_str().to_owned();
+        let from = room.address.occupant(&name);
+        let cpim = plain_text(Some(name), &from, &session.user, self.wall(now), text);
         let outgoing = self.outgoing(&cpim);
         if let Some(session) = self.sessions.get_mut(key) {
             session.private_in.insert(outgoing.tag, sender);
         }
         self.send_to_user(key, outgoing, now);
-    }
-
-    fn private_cpim(&self, session: &Session, nickname: &str, text: String, now: Instant) -> Option<Cpim> {
-        let room = self.rooms.get(&session.room)?;
-        Some(Cpim {
-            from: Some(Address {
-                display_name: Some(nickname.to_owned()),
-                uri: room.address.occupant(nickname).to_string(),
-            }),
-            to: vec![Address {
-                display_name: None,
-                uri: session.user.to_string(),
-            }],
-            date_time: Some(self.wall(now)),
-            other: Vec::new(),
-            content_type: PLAIN.to_owned(),
-            content_headers: Vec::new(),
-            content: text.into(),
-        })
     }
 
     /// A message that is for no session of ours: one-to-one chat and invitations are not carried yet, and its sender is told.
@@ -499,4 +469,20 @@ impl Gateway {
     }
 }
 
-const PLAIN: &str = "text/plain;charset=utf-8";
+/// A text for a SIP user.
+fn plain_text(name: Option<String>, from: &Uri, to: &Uri, stamp: Timestamp, text: String) -> Cpim {
+    Cpim {
+        from: Some(Address {
+            display_name: name,
+            uri: from.to_string(),
+        }),
+        to: vec![Address {
+            display_name: None,
+            uri: to.to_string(),
+        }],
+        date_time: Some(stamp),
+        content_type: "text/plain;charset=utf-8".to_owned(),
+        content: text.into(),
+        ..Cpim::default()
+    }
+}
