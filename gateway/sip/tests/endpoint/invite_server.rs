@@ -23,7 +23,7 @@ fn invite_is_answered_100_at_once_and_200_confirmed_by_ack() {
     );
     let tag = tag_of(&ok);
     scene.ask(&Ask::ack(1, &tag));
-    assert_eq!(scene.event(), Event::Confirmed { dialog });
+    assert_eq!(scene.event(), Event::Confirmed { dialog, body: None });
     scene.ask(&Ask::ack(1, &tag).branch("z9hG4bK-again"));
     scene.pass(seconds(60.0));
     scene.assert_quiet();
