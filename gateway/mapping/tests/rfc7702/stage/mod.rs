@@ -9,8 +9,8 @@ use std::{
 
 use bytes::{Bytes, BytesMut};
 use mapping::{
-    AddressForm, AnswerRule, Command, Component, Config, ConnectionId, Gateway, Limits, LinkId, Outage,
-    RoomDomain, Texts,
+    Access, AddressForm, AnswerRule, Command, Component, Config, ConnectionId, CreationRule, Gateway, Limits,
+    LinkId, NamingRule, Outage, RoomDomain, Routes, Texts,
 };
 use msrp::{
     MessageTag, OutgoingMessage, SessionId, SessionParameters, Status,
@@ -85,6 +85,11 @@ pub(crate) fn config() -> Config {
         msrp: ("127.0.0.2".to_owned(), 2855),
         answer: AnswerRule::WhenAdmitted,
         history: 0,
+        naming: NamingRule::Provisional,
+        creation: CreationRule::AcceptDefault,
+        access: Access::default(),
+        routes: Routes::default(),
+        numbers: None,
         texts: Texts::default(),
         outage: Outage {
             tell: false,
