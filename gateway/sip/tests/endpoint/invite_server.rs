@@ -110,6 +110,30 @@ fn a_retransmitted_invite_replays_the_last_response_and_tells_nobody() {
 }
 
 #[test]
+fn rfc3261_section_21_3_a_redirection_says_where_to_go_and_no_other_refusal_does() {
+    for (status, contacts) in [(301, 1), (302, 1), (486, 0)] {
+        let mut scene = Scene::new();
+        let (_, due) = scene.invited(&Ask::invite());
+        scene.command(Command::Refuse {
+            due,
+            status: StatusCode(status),
+            phrase: None,
+            headers: vec![sip::Header {
+                name: "Contact".into(),
+                value: "<sip:elsewhere@example.com>".to_owned(),
+            }],
+        });
+        let response = scene.response();
+        let targets: Vec<_> = response
+            .headers
+            .list("Contact")
+            .filter(|contact| *contact == "<sip:elsewhere@example.com>")
+            .collect();
+        assert_eq!((response.status.0, targets.len()), (status, contacts));
+    }
+}
+
+#[test]
 fn timers_g_h_and_i_guard_a_refusal() {
     let mut scene = Scene::new();
     let invite = Ask::invite();
