@@ -52,7 +52,7 @@ pub enum Refusal {
         /// It will not be back.
         for_good: bool,
         /// Its new conference URI.
-        to: Uri,
+        to: Box<Uri>,
     },
     /// Not a participant of the room.
     NotParticipant,

@@ -6,7 +6,7 @@ use mapping::refusal::{
     Refusal, condition_of, message_condition, nickname_condition, nickname_status, private_message_condition,
 };
 use msrp::Status;
-use sip::StatusCode;
+use sip::{StatusCode, Uri};
 use xmpp::stanza::Condition;
 
 const PAGE: &str = include_str!("../../../docs/refusals.md");
@@ -67,11 +67,11 @@ fn all() -> Vec<Refusal> {
         Refusal::AlreadyThere,
         Refusal::Moved {
             for_good: true,
-            to: "sip:room@rooms.example.com".parse().unwrap(),
+            to: Box::new(Uri::new(Some("room"), "rooms.example.com", None)),
         },
         Refusal::Moved {
             for_good: false,
-            to: "sip:room@rooms.example.com".parse().unwrap(),
+            to: Box::new(Uri::new(Some("room"), "rooms.example.com", None)),
         },
         Refusal::LinkDown,
         Refusal::Stopping,

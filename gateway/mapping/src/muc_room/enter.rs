@@ -353,7 +353,7 @@ impl Gateway {
         match there {
             Some(there) => Refusal::Moved {
                 for_good: error.condition == Condition::Gone,
-                to: there.sip,
+                to: Box::new(there.sip),
             },
             None => Refusal::Room(error.condition, error.text),
         }

@@ -111,10 +111,7 @@ impl Check<'_> {
         let secret = match (secret, file) {
             (None, None) => usual_secret.cloned(),
             (secret, file) => self.one_secret(
-                [
-                    &[list, number, "secret"][..],
-                    &[list, number, "secret_file"],
-                ],
+                [&[list, number, "secret"][..], &[list, number, "secret_file"]],
                 "the server's component_secret",
                 secret.as_ref(),
                 file.as_deref(),
