@@ -53,7 +53,7 @@ impl Gateway {
             return Err(Refusal::Limit("sessions"));
         }
         let offer = MsrpOffer::read(request.body.as_ref())?;
-        let user = request.from.uri.address_of_record();
+        let user = request.identity().uri.address_of_record();
         // Without a GRUU the resource is ours to choose; either way it lasts as long as the stay.
         let instance = request.contact.as_ref().and_then(|contact| {
             contact
@@ -67,7 +67,7 @@ impl Gateway {
         };
         let jid = user_jid(&user, &self.config.component, &resource)?;
         let display_name = request
-            .from
+            .identity()
             .display_name
             .clone()
             .filter(|name| !name.trim().is_empty());

@@ -71,7 +71,7 @@ impl Gateway {
         // The Request-URI may be the Contact that we gave, whose host is not the room's; then To has the room.
         let room = RoomAddress::from_sip(&request.uri, &self.config.rooms)
             .or_else(|_| RoomAddress::from_sip(&request.to.uri, &self.config.rooms))?;
-        let user = request.from.uri.address_of_record();
+        let user = request.identity().uri.address_of_record();
         let sessions = || self.sessions.of_user(&room.muc, &user);
         sessions()
             .find(|key| {
