@@ -32,6 +32,7 @@ pub struct Bound {
     seeds: Seeds,
     udp: Vec<UdpSocket>,
     tcp: Vec<TcpListener>,
+    tls: Vec<TcpListener>,
     msrp: TcpListener,
     sip_addresses: Vec<(Transport, SocketAddr)>,
     msrp_address: SocketAddr,
@@ -72,7 +73,8 @@ impl Bound {
     /// When an address cannot be bound or there is no randomness.
     pub async fn bind(config: Config) -> Result<Self, GatewayError> {
         let seeds = Seeds::from_system().map_err(GatewayError::Randomness)?;
-        let (mut udp, mut tcp, mut sip_addresses) = (Vec::new(), Vec::new(), Vec::new());
+        let (mut udp, mut tcp, mut tls) = (Vec::new(), Vec::new(), Vec::new());
+        let mut sip_addresses = Vec::new();
         for &(transport, address) in &config.sip.listen {
             let fault = |what| move |cause| GatewayError::Bind { what, address, cause };
             let bound = match transport {
@@ -82,10 +84,16 @@ impl Bound {
                     udp.push(socket);
                     bound
                 }
-                Transport::Tcp | Transport::Tls => {
+                Transport::Tcp => {
                     let listener = TcpListener::bind(address).await.map_err(fault("SIP over TCP"))?;
                     let bound = listener.local_addr().map_err(fault("SIP over TCP"))?;
                     tcp.push(listener);
+                    bound
+                }
+                Transport::Tls => {
+                    let listener = TcpListener::bind(address).await.map_err(fault("SIP over TLS"))?;
+                    let bound = listener.local_addr().map_err(fault("SIP over TLS"))?;
+                    tls.push(listener);
                     bound
                 }
             };
@@ -106,6 +114,7 @@ impl Bound {
             seeds,
             udp,
             tcp,
+            tls,
             msrp,
             sip_addresses,
             msrp_address,
@@ -186,6 +195,7 @@ impl Bound {
             self.seeds.seed(Purpose::Sip),
         );
         endpoint.set_credentials(self.config.sip.credentials);
+        endpoint.set_trust(self.config.sip.trust);
         let sip = SipTask {
             endpoint,
             register: self.config.sip.register,
@@ -193,6 +203,9 @@ impl Bound {
             connections: self.config.connections.clone(),
             udp: self.udp,
             tcp: self.tcp,
+            tls_listeners: self.tls,
+            tls: self.config.tls,
+            keep_alive: self.config.sip.keep_alive,
             lookup: lookup.clone(),
             commands: sip_commands_out,
             events: sip_events_in,

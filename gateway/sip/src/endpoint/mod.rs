@@ -360,7 +360,7 @@ impl Endpoint {
                 self.subscribe_answered(client, id, response, flow, now);
             }
             Purpose::Refresh(id) => self.refresh_answered(client, id, response, now),
-            Purpose::Register if is_final => self.register_answered(client, response, now),
+            Purpose::Register if is_final => self.register_answered(client, response, flow, now),
             Purpose::Bye(_) | Purpose::Notify(_) | Purpose::Register | Purpose::Nobody => {}
         }
     }
@@ -383,7 +383,7 @@ impl Endpoint {
     /// Queues a message. With an owner, its failure is reported to it; `previous` is its earlier transmission, forgotten now.
     fn transmit(
         &mut self,
-        target: Target,
+        mut target: Target,
         bytes: Bytes,
         owner: Option<(Sender, Option<TransmitId>)>,
     ) -> TransmitId {
@@ -395,6 +395,7 @@ impl Endpoint {
             }
             self.sent.insert(id, sender);
         }
+        target.flow = target.flow.or_else(|| self.peers.alias(&target));
         self.transmits.push_back(Transmit { id, target, bytes });
         id
     }
@@ -462,11 +463,9 @@ impl Endpoint {
             }
             _ => flow.peer.port(),
         };
-        let target = Target {
-            transport: flow.transport,
-            flow: flow.id,
-            peer: SocketAddr::new(flow.peer.ip(), port),
-        };
+        let peer = SocketAddr::new(flow.peer.ip(), port);
+        // Without a readable sent-by, no new connection would be verified: the response goes back where the request came from.
+        let target = Target::new(flow.transport, flow.id, peer, "");
         self.transmit(target, Message::Response(response).to_bytes(), None);
     }
 

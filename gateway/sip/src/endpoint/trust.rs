@@ -1,10 +1,15 @@
 //! Which peers are believed, and what they say of their users (RFC 3325, RFC 3323).
 
-use std::{collections::BTreeMap, fmt, net::IpAddr, str::FromStr};
+use std::{
+    collections::BTreeMap,
+    fmt,
+    net::{IpAddr, SocketAddr},
+    str::FromStr,
+};
 
 use super::{
     Endpoint,
-    flow::{Flow, FlowId},
+    flow::{Flow, FlowId, Target},
     received::Received,
     server::Reply,
 };
@@ -101,6 +106,8 @@ impl fmt::Display for Network {
 pub(super) struct Peers {
     pub(super) trust: Trust,
     verified: BTreeMap<FlowId, Vec<String>>,
+    /// Connections that peers opened and that requests of ours to these addresses may use (RFC 5923).
+    aliases: BTreeMap<SocketAddr, FlowId>,
 }
 
 impl Peers {
@@ -120,6 +127,19 @@ impl Peers {
             })
         };
         by_address() || by_name()
+    }
+
+    /// The connection on which a request to this target reaches a peer that has proven to be the target's host.
+    pub(super) fn alias(&self, target: &Target) -> Option<FlowId> {
+        let flow = *self.aliases.get(&target.peer)?;
+        let host = target.host.as_deref()?;
+        self.is_verified(flow, host).then_some(flow)
+    }
+
+    fn is_verified(&self, flow: FlowId, host: &str) -> bool {
+        self.verified
+            .get(&flow)
+            .is_some_and(|names| names.iter().any(|name| name.eq_ignore_ascii_case(host)))
     }
 
     /// The names in the verified certificate at the other end.
@@ -145,7 +165,19 @@ impl Endpoint {
 
     /// A connection is over: what was known of its peer is forgotten.
     pub fn handle_closed(&mut self, flow: FlowId) {
-        self.peers.verified.remove(&flow);
+        if self.peers.verified.remove(&flow).is_some() {
+            self.peers.aliases.retain(|_, alias| *alias != flow);
+        }
+    }
+
+    /// RFC 5923 §7.2: a peer whose certificate names the sent-by host lends its connection for requests to that host.
+    pub(super) fn note_alias(&mut self, received: &Received) {
+        if let (Some(flow), Some((host, port))) = (received.flow.id, received.alias())
+            && self.peers.is_verified(flow, host)
+        {
+            let address = SocketAddr::new(received.flow.peer.ip(), port);
+            self.peers.aliases.insert(address, flow);
+        }
     }
 
     /// Takes away what only a trusted peer may say (RFC 3325 §5, §7).

@@ -42,6 +42,7 @@ impl Endpoint {
         let Some(received) = Received::read(request, flow) else {
             return;
         };
+        self.note_alias(&received);
         if *received.method() == Method::ACK {
             self.handle_ack(&received, now);
             return;
