@@ -2,6 +2,7 @@
 
 use std::{
     collections::BTreeMap,
+    convert::Infallible,
     io,
     net::SocketAddr,
     time::{Duration, Instant},
@@ -21,6 +22,7 @@ use crate::{
     lookup::Lookup,
     seeds::{Purpose, Seeds},
     tasks::{COMMANDS, EVENTS, link::LinkTask, mapping::MappingTask, msrp::MsrpListener, sip::SipTask},
+    tls::Tls,
 };
 
 /// How long sockets may take to close after the sessions have ended.
@@ -140,10 +142,12 @@ impl Bound {
     /// When a task that the gateway cannot be without has ended by a fault of ours.
     pub async fn serve(self, stop: impl Future<Output = ()>) -> Result<(), GatewayError> {
         let limit = self.config.connections.stop;
+        let watched = watch_certificates(self.config.tls.clone(), self.config.tls_check);
         let mut tasks = self.spawn();
         tracing::info!("ready");
         let ended = tokio::select! {
             () = stop => None,
+            never = watched => match never {},
             ended = &mut tasks.mapping => Some(("mapping", ended)),
             ended = &mut tasks.sip => Some(("SIP", ended)),
             ended = &mut tasks.link => Some(("link", ended)),
@@ -271,6 +275,27 @@ impl Tasks {
                 task.abort();
             }
         }
+    }
+}
+
+/// Uses certificates as soon as their files have changed.
+async fn watch_certificates(tls: Option<Tls>, check: Duration) -> Infallible {
+    let Some(tls) = tls.filter(|_| !check.is_zero()) else {
+        return std::future::pending().await;
+    };
+    loop {
+        tokio::time::sleep(check).await;
+        if tls.has_changed() {
+            reload_certificates(&tls);
+        }
+    }
+}
+
+/// Reads the certificates again and says what came of it.
+pub(crate) fn reload_certificates(tls: &Tls) {
+    match tls.reload() {
+        Ok(()) => tracing::info!(names = tls.summary(), "certificates reloaded"),
+        Err(fault) => tracing::error!(%fault, "certificates not reloaded: the former ones stay in use"),
     }
 }
 
