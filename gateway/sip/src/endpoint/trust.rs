@@ -5,11 +5,13 @@ use std::{
     fmt,
     net::{IpAddr, SocketAddr},
     str::FromStr,
+    time::Instant,
 };
 
 use super::{
     Endpoint,
     flow::{Flow, FlowId, Target},
+    rates::{Allowance, Rates},
     received::Received,
     server::Reply,
 };
@@ -29,6 +31,12 @@ pub struct Trust {
     pub names: Vec<String>,
     /// What becomes of requests of others.
     pub unlisted: Unlisted,
+}
+
+impl Trust {
+    fn is_empty(&self) -> bool {
+        self.networks.is_empty() && self.names.is_empty()
+    }
 }
 
 /// What becomes of a request that comes neither from a trusted peer nor in a dialog.
@@ -156,6 +164,11 @@ impl Endpoint {
         self.peers.trust = trust;
     }
 
+    /// How much those who are not trusted may send from now on; what was counted is forgotten.
+    pub fn set_rates(&mut self, rates: Rates) {
+        self.sources.set_rates(rates);
+    }
+
     /// The peer of a TLS connection has shown a certificate that the shell has verified against its trust anchors; `names` are the hosts of
     /// its SIP URIs and its DNS names (RFC 5922 §7.1). To be called before the connection's first message.
     pub fn handle_verified(&mut self, flow: FlowId, mut names: Vec<String>) {
@@ -192,14 +205,33 @@ impl Endpoint {
     }
 
     /// What a stranger's request meets. One that belongs to something known proves itself by tags or a branch that a stranger does not have.
-    pub(super) fn screen_source(&self, received: &Received) -> Admittance {
+    pub(super) fn screen_source(&mut self, received: &Received, now: Instant) -> Admittance {
         if self.peers.is_trusted(received.flow) || self.belongs_to_something(received) {
             return Admittance::Served;
         }
+        if let Some(limited) = self.limit_rate(received, now) {
+            return limited;
+        }
         match self.peers.trust.unlisted {
-            Unlisted::Serve => Admittance::Served,
+            Unlisted::Serve => match self.challenge(received, now) {
+                Some(reply) => Admittance::Refused(reply),
+                None => Admittance::Served,
+            },
             Unlisted::Refuse => Admittance::Refused(Reply::new(403)),
             Unlisted::Ignore => Admittance::Ignored,
+        }
+    }
+
+    /// While no peer is listed and nobody is asked for a password, the source may be the proxy in front, which sends everybody's requests.
+    fn limit_rate(&mut self, received: &Received, now: Instant) -> Option<Admittance> {
+        if self.peers.trust.is_empty() && self.asking.is_none() {
+            return None;
+        }
+        let source = received.flow.peer.ip();
+        match self.sources.take(source, received.method(), now) {
+            Allowance::Granted => None,
+            Allowance::Later(seconds) => Some(Admittance::Refused(Reply::unavailable(seconds))),
+            Allowance::Silence => Some(Admittance::Ignored),
         }
     }
 
