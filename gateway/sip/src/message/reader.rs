@@ -1,14 +1,17 @@
 //! The head reader: start line and header fields from octets (RFC 3261 §7).
 
-use std::ops::ControlFlow;
+use std::{borrow::Cow, ops::ControlFlow};
 
 use memchr::memmem;
 
-use super::{Header, Headers, Rejection, StatusCode, headers::canonical_name, lex};
+use super::{Header, Headers, Rejection, StatusCode, headers::known_name, lex};
 use crate::Limits;
 
 /// The largest Content-Length that is a number to us.
 pub(super) const MAX_CONTENT_LENGTH: u64 = (1 << 31) - 1;
+
+/// Room for the header fields of most messages.
+const USUAL_HEADERS: usize = 20;
 
 /// A head as far as it could be read.
 pub(super) struct Head {
@@ -95,6 +98,7 @@ impl Head {
     fn read_lines(&mut self, text: &[u8], limits: &Limits) {
         let text = text.get(..limits.head).map_or(text, whole_lines);
         let mut lines = LogicalLines { rest: Some(text) };
+        self.headers.0.reserve(USUAL_HEADERS);
         match lines.next() {
             Some(line) if line.len() > limits.header_line => self.note(Rejection {
                 status: StatusCode(414),
@@ -112,7 +116,7 @@ impl Head {
 
     fn read_start_line(&mut self, line: &[u8]) {
         match std::str::from_utf8(line) {
-            Ok(text) if !text.chars().any(char::is_control) => self.start_line = text.to_owned(),
+            Ok(text) if !has_control(text) => self.start_line = text.to_owned(),
             _ => self.note(Rejection::bad("Start line is not text (RFC 3261 §7)")),
         }
     }
@@ -144,24 +148,38 @@ fn read_field(line: &[u8]) -> Result<Header, Rejection> {
     let (name, value) = text
         .split_once(':')
         .ok_or(Rejection::bad("Header field without a colon (RFC 3261 §7.3.1)"))?;
-    let name = name.trim_end_matches([' ', '\t']);
-    if !lex::is_token(name) {
-        return Err(Rejection::bad("Header name is not a token (RFC 3261 §7.3.1)"));
-    }
+    let name = lex::trim_end(name);
+    let name = match known_name(name) {
+        Some(known) => Cow::Borrowed(known),
+        None if lex::is_token(name) => Cow::Owned(name.to_owned()),
+        None => return Err(Rejection::bad("Header name is not a token (RFC 3261 §7.3.1)")),
+    };
     if has_stray_control(value) {
         return Err(Rejection::bad(
             "Control character in a header field (RFC 3261 §25.1)",
         ));
     }
     Ok(Header {
-        name: canonical_name(name),
+        name,
         value: lex::trim(value).to_owned(),
     })
 }
 
+/// Also those beyond ASCII.
+fn has_control(text: &str) -> bool {
+    let suspicious = text.bytes().fold(false, |found, octet| {
+        found | octet.is_ascii_control() | !octet.is_ascii()
+    });
+    suspicious && text.chars().any(char::is_control)
+}
+
 /// Control characters may stand only behind a backslash in a quoted string, and line ends not even there (RFC 3261 §25.1).
 fn has_stray_control(value: &str) -> bool {
-    if !value.bytes().any(is_control) {
+    // Most values have none: all octets are looked at without a branch.
+    let suspicious = value
+        .bytes()
+        .fold(false, |found, octet| found | is_control(octet));
+    if !suspicious {
         return false;
     }
     let (mut quoted, mut escaped) = (false, false);
@@ -196,11 +214,11 @@ struct LogicalLines<'a> {
 }
 
 impl<'a> Iterator for LogicalLines<'a> {
-    type Item = std::borrow::Cow<'a, [u8]>;
+    type Item = Cow<'a, [u8]>;
 
     fn next(&mut self) -> Option<Self::Item> {
         let (first, mut rest) = split_line(self.rest?);
-        let mut line = std::borrow::Cow::Borrowed(first);
+        let mut line = Cow::Borrowed(first);
         while let Some((next, behind)) = rest.map(split_line).filter(|(next, _)| is_continuation(next)) {
             let joined = line.to_mut();
             joined.truncate(joined.trim_ascii_end().len());
@@ -219,7 +237,11 @@ fn is_continuation(line: &[u8]) -> bool {
 
 /// The first line without its end, and what follows; `None` behind the last one.
 fn split_line(text: &[u8]) -> (&[u8], Option<&[u8]>) {
-    match memmem::find(text, b"\r\n").and_then(|end| text.split_at_checked(end)) {
+    let mut ends = memchr::memchr_iter(b'\n', text).filter_map(|place| place.checked_sub(1));
+    match ends
+        .find(|end| text.get(*end) == Some(&b'\r'))
+        .and_then(|end| text.split_at_checked(end))
+    {
         Some((line, behind)) => (line, behind.get(2..)),
         None => (text, None),
     }

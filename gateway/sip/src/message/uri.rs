@@ -2,7 +2,10 @@
 
 use std::{borrow::Cow, fmt, net::Ipv6Addr, ops::Range, str::FromStr};
 
-use super::{Rejection, StatusCode, lex};
+use super::{
+    Rejection, StatusCode,
+    lex::{self, Octets},
+};
 
 /// The longest URI that is read; a longer one deserves 414.
 pub const MAX_URI: usize = 1024;
@@ -35,7 +38,7 @@ impl Uri {
         let mut text = String::from("sip:");
         let user = user.filter(|user| !user.is_empty()).map(|user| {
             let start = text.len();
-            text.push_str(&lex::escape(user, is_user_byte));
+            text.push_str(&lex::escape(user, &USER));
             let range = start..text.len();
             text.push('@');
             range
@@ -49,7 +52,7 @@ impl Uri {
                 host.to_ascii_lowercase()
             }
             Err(_) => {
-                let host = lex::escape(host, lex::is_host_byte);
+                let host = lex::escape(host, &lex::HOST);
                 text.push_str(&host);
                 host.to_ascii_lowercase()
             }
@@ -122,10 +125,10 @@ impl Uri {
         if name.is_empty() {
             return self.clone();
         }
-        let mut setting = lex::escape(name, is_parameter_byte);
+        let mut setting = lex::escape(name, &PARAMETER);
         if let Some(value) = value {
             setting.push('=');
-            setting.push_str(&lex::escape(value, is_parameter_byte));
+            setting.push_str(&lex::escape(value, &PARAMETER));
         }
         let mut pieces: Vec<&str> = Vec::new();
         let mut placed = false;
@@ -238,22 +241,7 @@ impl fmt::Debug for Uri {
 impl FromStr for Uri {
     type Err = Rejection;
     fn from_str(text: &str) -> Result<Self, Rejection> {
-        if text.len() > MAX_URI {
-            return Err(Rejection {
-                status: StatusCode(414),
-                rule: "URI over 1024 octets (RFC 3261 §21.4.12)",
-            });
-        }
-        let (scheme, rest) = text
-            .split_once(':')
-            .filter(|(scheme, _)| is_scheme(scheme))
-            .ok_or(Rejection::bad("URI without a scheme (RFC 3261 §25.1)"))?;
-        match &*scheme.to_ascii_lowercase() {
-            "sip" => read_sip(text, Cow::Borrowed("sip"), rest),
-            "sips" => read_sip(text, Cow::Borrowed("sips"), rest),
-            "tel" => read_tel(text, rest),
-            other => read_opaque(text, Cow::Owned(other.to_owned()), rest),
-        }
+        Ok(Parts::read(text)?.into_uri(text))
     }
 }
 
@@ -375,87 +363,142 @@ fn is_scheme(text: &str) -> bool {
             .all(|octet| octet.is_ascii_alphanumeric() || matches!(octet, b'+' | b'-' | b'.'))
 }
 
-fn read_sip(text: &str, scheme: Cow<'static, str>, rest: &str) -> Result<Uri, Rejection> {
-    let place = |part: &str| place_in(text, part);
-    // An at sign can stand behind a user part only; everywhere else it is escaped.
-    let (user_info, rest) = match rest.split_once('@') {
-        Some((user_info, rest)) => (Some(user_info), rest),
-        None => (None, rest),
-    };
-    let user = user_info.map(|info| info.split_once(':').map_or(info, |(user, _)| user));
-    if let Some((info, user)) = user_info.zip(user) {
-        let password = info.get(user.len()..).unwrap_or_default();
-        if user.is_empty()
-            || !lex::is_escaped(user, is_user_byte)
-            || !lex::is_escaped(password.strip_prefix(':').unwrap_or_default(), is_user_byte)
-        {
-            return Err(Rejection::bad("Malformed user part of a URI (RFC 3261 §25.1)"));
+/// A URI taken apart and found well formed, before anything of it is copied.
+pub(super) struct Parts<'a> {
+    scheme: Scheme<'a>,
+    user_info: Option<&'a str>,
+    user: Option<&'a str>,
+    host: Cow<'a, str>,
+    port: Option<u16>,
+    parameters: Option<&'a str>,
+    headers: Option<&'a str>,
+}
+
+enum Scheme<'a> {
+    Known(&'static str),
+    Other(&'a str),
+}
+
+impl<'a> Parts<'a> {
+    pub(super) fn read(text: &'a str) -> Result<Self, Rejection> {
+        if text.len() > MAX_URI {
+            return Err(Rejection {
+                status: StatusCode(414),
+                rule: "URI over 1024 octets (RFC 3261 §21.4.12)",
+            });
+        }
+        let (scheme, rest) = text
+            .split_once(':')
+            .filter(|(scheme, _)| is_scheme(scheme))
+            .ok_or(Rejection::bad("URI without a scheme (RFC 3261 §25.1)"))?;
+        let known = ["sip", "sips", "tel"]
+            .into_iter()
+            .find(|known| known.eq_ignore_ascii_case(scheme));
+        match known {
+            Some("tel") => Self::read_tel(rest),
+            Some(known) => Self::read_sip(known, rest),
+            None => Self::read_opaque(scheme, rest),
         }
     }
-    let (rest, headers) = match rest.split_once('?') {
-        Some((rest, headers)) => (rest, Some(headers)),
-        None => (rest, None),
-    };
-    if headers.is_some_and(|headers| headers.is_empty() || !lex::is_escaped(headers, is_header_byte)) {
-        return Err(Rejection::bad("Malformed headers of a URI (RFC 3261 §25.1)"));
-    }
-    let (address, parameters) = split_parameters(rest)?;
-    if address.contains([' ', '\t']) {
-        return Err(Rejection::bad("White space in a URI (RFC 3261 §25.1)"));
-    }
-    let (host, port) = lex::read_host_port(address)?;
-    let end = text.len();
-    Ok(Uri {
-        scheme,
-        user_info: user_info.map(place),
-        user: user.map(place),
-        host,
-        port,
-        parameters: parameters.map_or(end..end, place),
-        headers: headers.map_or(end..end, place),
-        text: text.to_owned(),
-    })
-}
 
-fn read_tel(text: &str, rest: &str) -> Result<Uri, Rejection> {
-    let (number, parameters) = split_parameters(rest)?;
-    if number.is_empty()
-        || !number
-            .bytes()
-            .all(|octet| octet.is_ascii_hexdigit() || b"+-.()*#".contains(&octet))
-    {
-        return Err(Rejection::bad("Malformed telephone number (RFC 3966 §3)"));
+    fn read_sip(scheme: &'static str, rest: &'a str) -> Result<Self, Rejection> {
+        // An at sign can stand behind a user part only; everywhere else it is escaped.
+        let (user_info, rest) = match rest.split_once('@') {
+            Some((user_info, rest)) => (Some(user_info), rest),
+            None => (None, rest),
+        };
+        let user = user_info.map(|info| info.split_once(':').map_or(info, |(user, _)| user));
+        if let Some((info, user)) = user_info.zip(user) {
+            let password = info.get(user.len()..).unwrap_or_default();
+            if user.is_empty()
+                || !lex::is_escaped(user, &USER)
+                || !lex::is_escaped(password.strip_prefix(':').unwrap_or_default(), &USER)
+            {
+                return Err(Rejection::bad("Malformed user part of a URI (RFC 3261 §25.1)"));
+            }
+        }
+        let (rest, headers) = match rest.split_once('?') {
+            Some((rest, headers)) => (rest, Some(headers)),
+            None => (rest, None),
+        };
+        if headers.is_some_and(|headers| headers.is_empty() || !lex::is_escaped(headers, &HEADER)) {
+            return Err(Rejection::bad("Malformed headers of a URI (RFC 3261 §25.1)"));
+        }
+        let (address, parameters) = split_parameters(rest)?;
+        if address.contains([' ', '\t']) {
+            return Err(Rejection::bad("White space in a URI (RFC 3261 §25.1)"));
+        }
+        let (host, port) = lex::read_host_port(address)?;
+        Ok(Self {
+            scheme: Scheme::Known(scheme),
+            user_info,
+            user,
+            host,
+            port,
+            parameters,
+            headers,
+        })
     }
-    let end = text.len();
-    Ok(Uri {
-        scheme: Cow::Borrowed("tel"),
-        user_info: Some(place_in(text, number)),
-        user: Some(place_in(text, number)),
-        host: String::new(),
-        port: None,
-        parameters: parameters.map_or(end..end, |part| place_in(text, part)),
-        headers: end..end,
-        text: text.to_owned(),
-    })
-}
 
-fn read_opaque(text: &str, scheme: Cow<'static, str>, rest: &str) -> Result<Uri, Rejection> {
-    let visible =
-        |octet: u8| octet.is_ascii_graphic() && !matches!(octet, b'<' | b'>' | b'"' | b'\\' | b'^' | b'`');
-    if rest.is_empty() || !rest.bytes().all(visible) {
-        return Err(Rejection::bad("Malformed URI (RFC 3261 §25.1)"));
+    fn read_tel(rest: &'a str) -> Result<Self, Rejection> {
+        let (number, parameters) = split_parameters(rest)?;
+        if number.is_empty()
+            || !number
+                .bytes()
+                .all(|octet| octet.is_ascii_hexdigit() || b"+-.()*#".contains(&octet))
+        {
+            return Err(Rejection::bad("Malformed telephone number (RFC 3966 §3)"));
+        }
+        Ok(Self {
+            user_info: Some(number),
+            user: Some(number),
+            parameters,
+            ..Self::bare(Scheme::Known("tel"))
+        })
     }
-    let end = text.len();
-    Ok(Uri {
-        scheme,
-        user_info: None,
-        user: None,
-        host: String::new(),
-        port: None,
-        parameters: end..end,
-        headers: end..end,
-        text: text.to_owned(),
-    })
+
+    fn read_opaque(scheme: &'a str, rest: &str) -> Result<Self, Rejection> {
+        let visible = |octet: u8| {
+            octet.is_ascii_graphic() && !matches!(octet, b'<' | b'>' | b'"' | b'\\' | b'^' | b'`')
+        };
+        if rest.is_empty() || !rest.bytes().all(visible) {
+            return Err(Rejection::bad("Malformed URI (RFC 3261 §25.1)"));
+        }
+        Ok(Self::bare(Scheme::Other(scheme)))
+    }
+
+    fn bare(scheme: Scheme<'a>) -> Self {
+        Self {
+            scheme,
+            user_info: None,
+            user: None,
+            host: Cow::Borrowed(""),
+            port: None,
+            parameters: None,
+            headers: None,
+        }
+    }
+
+    /// Copies `text`, which these are the parts of.
+    pub(super) fn into_uri(self, text: &str) -> Uri {
+        let place = |part: &str| place_in(text, part);
+        let end = text.len();
+        let mut host = self.host.into_owned();
+        host.make_ascii_lowercase();
+        Uri {
+            scheme: match self.scheme {
+                Scheme::Known(scheme) => Cow::Borrowed(scheme),
+                Scheme::Other(scheme) => Cow::Owned(scheme.to_ascii_lowercase()),
+            },
+            user_info: self.user_info.map(place),
+            user: self.user.map(place),
+            host,
+            port: self.port,
+            parameters: self.parameters.map_or(end..end, place),
+            headers: self.headers.map_or(end..end, place),
+            text: text.to_owned(),
+        }
+    }
 }
 
 /// The part before the first semicolon and the checked parameters behind it.
@@ -466,8 +509,8 @@ fn split_parameters(rest: &str) -> Result<(&str, Option<&str>), Rejection> {
     let fine = parameters.split(';').all(|piece| {
         let (name, value) = split_pair(piece);
         !name.is_empty()
-            && lex::is_escaped(name, is_parameter_byte)
-            && value.is_none_or(|value| lex::is_escaped(value, is_parameter_byte))
+            && lex::is_escaped(name, &PARAMETER)
+            && value.is_none_or(|value| lex::is_escaped(value, &PARAMETER))
     });
     if !fine {
         return Err(Rejection::bad("Malformed URI parameter (RFC 3261 §25.1)"));
@@ -481,22 +524,6 @@ fn place_in(text: &str, part: &str) -> Range<usize> {
     start..start + part.len()
 }
 
-const fn is_unreserved(octet: u8) -> bool {
-    octet.is_ascii_alphanumeric()
-        || matches!(
-            octet,
-            b'-' | b'_' | b'.' | b'!' | b'~' | b'*' | b'\'' | b'(' | b')'
-        )
-}
-
-const fn is_user_byte(octet: u8) -> bool {
-    is_unreserved(octet) || matches!(octet, b'&' | b'=' | b'+' | b'$' | b',' | b';' | b'?' | b'/')
-}
-
-const fn is_parameter_byte(octet: u8) -> bool {
-    is_unreserved(octet) || matches!(octet, b'[' | b']' | b'/' | b':' | b'&' | b'+' | b'$')
-}
-
-const fn is_header_byte(octet: u8) -> bool {
-    is_parameter_byte(octet) || matches!(octet, b'?' | b'=')
-}
+const USER: Octets = Octets::alphanumeric_and(b"-_.!~*'()&=+$,;?/");
+const PARAMETER: Octets = Octets::alphanumeric_and(b"-_.!~*'()[]/:&+$");
+const HEADER: Octets = Octets::alphanumeric_and(b"-_.!~*'()[]/:&+$?=");

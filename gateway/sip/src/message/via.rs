@@ -1,6 +1,7 @@
 //! One Via value (RFC 3261 §20.42, RFC 3581).
 
 use std::{
+    borrow::Cow,
     fmt,
     net::{IpAddr, Ipv6Addr},
     str::FromStr,
@@ -34,9 +35,7 @@ impl Via {
     /// Whether the branch identifies a transaction by itself (RFC 3261 §17.2.3); without, RFC 2543 matching applies.
     #[must_use]
     pub fn has_transaction_branch(&self) -> bool {
-        self.branch
-            .as_deref()
-            .is_some_and(|branch| branch.len() > MAGIC_COOKIE.len() && branch.starts_with(MAGIC_COOKIE))
+        self.branch.as_deref().is_some_and(is_transaction_branch)
     }
 
     /// Another parameter's value (`Some("")` if it has none). Names without case.
@@ -74,53 +73,100 @@ impl fmt::Display for Via {
 impl FromStr for Via {
     type Err = Rejection;
     fn from_str(text: &str) -> Result<Self, Rejection> {
-        Self::read(text, |version| version == "2.0")
+        Ok(Parts::read(text)?.into_via())
     }
 }
 
-impl Via {
-    /// Of any version: a request of SIP 3.0 deserves a response, too (RFC 3261 §21.5.6).
-    pub(super) fn read_any_version(text: &str) -> Result<Self, Rejection> {
-        Self::read(text, lex::is_token)
+/// A Via value taken apart and found well formed, before anything of it is copied.
+pub(super) struct Parts<'a> {
+    transport: &'a str,
+    host: Cow<'a, str>,
+    port: Option<u16>,
+    /// Behind the first semicolon.
+    parameters: Option<&'a str>,
+}
+
+impl<'a> Parts<'a> {
+    pub(super) fn read(text: &'a str) -> Result<Self, Rejection> {
+        Self::read_version(text, |version| version == "2.0")
     }
 
-    fn read(text: &str, is_version: fn(&str) -> bool) -> Result<Self, Rejection> {
+    /// Of any version: a request of SIP 3.0 deserves a response, too (RFC 3261 §21.5.6).
+    pub(super) fn read_any_version(text: &'a str) -> Result<Self, Rejection> {
+        Self::read_version(text, lex::is_token)
+    }
+
+    fn read_version(text: &'a str, is_version: fn(&str) -> bool) -> Result<Self, Rejection> {
         let (address, parameters) = match lex::split_once_outside(text, b';') {
-            Some((address, parameters)) => (lex::trim(address), lex::read_parameters(parameters)?),
-            None => (lex::trim(text), Vec::new()),
+            Some((address, parameters)) => (lex::trim(address), Some(parameters)),
+            None => (lex::trim(text), None),
         };
+        for parameter in parameters.into_iter().flat_map(lex::parameters) {
+            parameter?;
+        }
         let (transport, sent_by) = read_protocol(address, is_version)?;
         let (host, port) = lex::read_host_port(sent_by)?;
-        let mut via = Self {
-            transport: transport.to_ascii_uppercase(),
+        Ok(Self {
+            transport,
             host,
             port,
+            parameters,
+        })
+    }
+
+    /// As [`Via::has_transaction_branch`].
+    pub(super) fn has_transaction_branch(&self) -> bool {
+        self.parameters()
+            .find(|(name, value)| name.eq_ignore_ascii_case("branch") && value.is_some())
+            .is_some_and(|(_, branch)| branch.is_some_and(is_transaction_branch))
+    }
+
+    fn parameters(&self) -> impl Iterator<Item = (&'a str, Option<&'a str>)> + use<'a> {
+        self.parameters.into_iter().flat_map(lex::parameters).flatten()
+    }
+
+    fn into_via(self) -> Via {
+        let mut via = Via {
+            transport: self.transport.to_ascii_uppercase(),
+            host: self.host.to_ascii_lowercase(),
+            port: self.port,
             branch: None,
             received: None,
             rport: None,
             parameters: Vec::new(),
         };
-        for (name, value) in parameters {
+        for (name, value) in self.parameters() {
             via.take_parameter(name, value);
         }
-        Ok(via)
+        via
     }
 }
 
 impl Via {
-    fn take_parameter(&mut self, name: String, value: Option<String>) {
-        let text = value.as_deref().unwrap_or_default();
-        let taken = match name.to_ascii_lowercase().as_str() {
-            "branch" => take(&mut self.branch, (!text.is_empty()).then(|| text.to_owned())),
-            "received" => take(&mut self.received, read_address(text)),
-            "rport" if value.is_none() => take(&mut self.rport, Some(None)),
-            "rport" => take(&mut self.rport, read_port(text).map(Some)),
-            _ => false,
+    fn take_parameter(&mut self, name: &str, value: Option<&str>) {
+        let text = value.unwrap_or_default();
+        let is = |known: &str| name.eq_ignore_ascii_case(known);
+        let taken = if is("branch") {
+            take(&mut self.branch, (!text.is_empty()).then(|| text.to_owned()))
+        } else if is("received") {
+            take(&mut self.received, read_address(text))
+        } else if is("rport") {
+            let rport = match value {
+                None => Some(None),
+                Some(text) => read_port(text).map(Some),
+            };
+            take(&mut self.rport, rport)
+        } else {
+            false
         };
         if !taken {
-            self.parameters.push((name, value));
+            self.parameters.push((name.to_owned(), value.map(str::to_owned)));
         }
     }
+}
+
+fn is_transaction_branch(branch: &str) -> bool {
+    branch.len() > MAGIC_COOKIE.len() && branch.starts_with(MAGIC_COOKIE)
 }
 
 /// Fills an empty place. Whether it did.
