@@ -42,7 +42,10 @@ pub(super) fn refuse(head: &Head, rejection: &Rejection) -> Option<Response> {
     {
         return None;
     }
-    via::Parts::read_any_version(headers.list("Via").next()?).ok()?;
+    headers
+        .list("Via")
+        .next()
+        .filter(|top| via::is_via_of_any_version(top))?;
     for name in ["From", "To", "Call-ID"] {
         headers.get(name).filter(|value| !value.is_empty())?;
     }

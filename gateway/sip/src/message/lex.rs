@@ -68,8 +68,20 @@ pub(super) fn trim_end(text: &str) -> &str {
     text.get(..text.len() - blanks).unwrap_or_default()
 }
 
+/// Whether white space of any script is in a text.
+pub(super) fn has_space(text: &str) -> bool {
+    text.bytes().any(|octet| matches!(octet, b'\t'..=b'\r' | b' '))
+        || (!text.is_ascii() && text.contains(char::is_whitespace))
+}
+
 fn is_blank(octet: &u8) -> bool {
     matches!(octet, b' ' | b'\t')
+}
+
+/// What stands before and behind the first of this ASCII octet.
+pub(super) fn split_once(text: &str, separator: u8) -> Option<(&str, &str)> {
+    let (before, behind) = text.split_at_checked(memchr::memchr(separator, text.as_bytes())?)?;
+    Some((before, behind.get(1..)?))
 }
 
 /// The place of the first `separator` outside quoted strings and angle brackets.
@@ -215,7 +227,7 @@ pub(super) fn read_parameters(text: &str) -> Result<Vec<Parameter>, Rejection> {
 }
 
 fn read_parameter(piece: &str) -> Result<(&str, Option<&str>), Rejection> {
-    let (name, value) = match piece.split_once('=') {
+    let (name, value) = match split_once(piece, b'=') {
         Some((name, value)) => (trim(name), Some(trim(value))),
         None => (piece, None),
     };
@@ -346,12 +358,15 @@ pub(super) fn read_number(text: &str, most: u64) -> Option<u64> {
     (value <= most).then_some(value)
 }
 
-/// Splits `host[:port]` and checks both; the host comes back as written, without brackets.
-pub(super) fn read_host_port(text: &str) -> Result<(Cow<'_, str>, Option<u16>), Rejection> {
+/// Splits `host[:port]` and checks both; the host comes back as written, without brackets. `trim` takes away what may stand around the colon.
+pub(super) fn read_host_port(
+    text: &str,
+    trim: fn(&str) -> &str,
+) -> Result<(Cow<'_, str>, Option<u16>), Rejection> {
     let (host, port) = match text.strip_prefix('[') {
-        Some(inner) => split_address(inner)?,
+        Some(inner) => split_address(inner, trim)?,
         None => {
-            let (host, port) = match text.split_once(':') {
+            let (host, port) = match split_once(text, b':') {
                 Some((host, port)) => (trim(host), Some(port)),
                 None => (text, None),
             };
@@ -373,10 +388,9 @@ pub(super) fn read_host_port(text: &str) -> Result<(Cow<'_, str>, Option<u16>), 
 }
 
 /// Splits `address][:port]`.
-fn split_address(inner: &str) -> Result<(Cow<'_, str>, Option<&str>), Rejection> {
-    let (address, behind) = inner
-        .split_once(']')
-        .ok_or(Rejection::bad("Unclosed IPv6 reference (RFC 3261 §25.1)"))?;
+fn split_address(inner: &str, trim: fn(&str) -> &str) -> Result<(Cow<'_, str>, Option<&str>), Rejection> {
+    let (address, behind) =
+        split_once(inner, b']').ok_or(Rejection::bad("Unclosed IPv6 reference (RFC 3261 §25.1)"))?;
     // The ABNF of RFC 3261 has one colon too many in front of an IPv4 tail (RFC 5118 §4.10).
     let address = match address.contains(":::") {
         true => Cow::Owned(address.replacen(":::", "::", 1)),

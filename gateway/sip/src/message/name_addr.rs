@@ -58,17 +58,17 @@ impl FromStr for NameAddr {
     }
 }
 
-/// An address taken apart and found well formed, before anything of it is copied.
+/// An address taken apart before anything of it is copied.
 pub(super) struct Parts<'a> {
     display_name: Option<Cow<'a, str>>,
     uri_text: &'a str,
     uri: uri::Parts<'a>,
-    /// Behind the first semicolon.
+    /// Behind the first semicolon; not yet looked at.
     parameters: Option<&'a str>,
 }
 
 impl<'a> Parts<'a> {
-    pub(super) fn read(text: &'a str) -> Result<Self, Rejection> {
+    fn read(text: &'a str) -> Result<Self, Rejection> {
         let text = lex::trim(text);
         let parts = if text.starts_with('"') {
             let (name, rest) =
@@ -78,7 +78,7 @@ impl<'a> Parts<'a> {
             ))?;
             Self::read_bracketed(Some(name), rest)?
         } else {
-            match text.split_once('<') {
+            match lex::split_once(text, b'<') {
                 Some((name, rest)) => Self::read_bracketed(read_plain_name(lex::trim(name))?, rest)?,
                 None => Self::read_bare(text)?,
             }
@@ -86,24 +86,25 @@ impl<'a> Parts<'a> {
         Ok(parts)
     }
 
-    /// A header parameter's value; `Some("")` if it has none.
-    pub(super) fn parameter(&self, name: &str) -> Option<&'a str> {
-        lex::parameters(self.parameters?)
-            .flatten()
-            .find(|(written, _)| written.eq_ignore_ascii_case(name))
-            .map(|(_, value)| value.unwrap_or_default())
+    /// Whether all is well formed, and the value of `tag`; `Some("")` if it has none.
+    pub(super) fn check(text: &'a str) -> Result<Option<&'a str>, Rejection> {
+        let mut tag = None;
+        for parameter in Self::read(text)?.parameters.into_iter().flat_map(lex::parameters) {
+            let (name, value) = parameter?;
+            if tag.is_none() && name.eq_ignore_ascii_case("tag") {
+                tag = Some(value.unwrap_or_default());
+            }
+        }
+        Ok(tag)
     }
 
     fn read_bracketed(display_name: Option<Cow<'a, str>>, rest: &'a str) -> Result<Self, Rejection> {
-        let (uri_text, rest) = rest
-            .split_once('>')
-            .ok_or(Rejection::bad("Unclosed angle bracket (RFC 3261 §25.1)"))?;
+        let (uri_text, rest) =
+            lex::split_once(rest, b'>').ok_or(Rejection::bad("Unclosed angle bracket (RFC 3261 §25.1)"))?;
         let rest = lex::trim(rest);
         let parameters = rest.strip_prefix(';');
-        match parameters {
-            Some(parameters) => lex::parameters(parameters).try_for_each(|parameter| parameter.map(drop))?,
-            None if rest.is_empty() => {}
-            None => return Err(Rejection::bad("Text behind an address (RFC 3261 §25.1)")),
+        if parameters.is_none() && !rest.is_empty() {
+            return Err(Rejection::bad("Text behind an address (RFC 3261 §25.1)"));
         }
         Ok(Self {
             display_name,
@@ -115,16 +116,18 @@ impl<'a> Parts<'a> {
 
     /// Without brackets all parameters are the header's, and a URI that has a comma, question mark or semicolon needs them (RFC 3261 §20).
     fn read_bare(text: &'a str) -> Result<Self, Rejection> {
-        let (uri_text, parameters) = match text.split_once(';') {
+        let (uri_text, parameters) = match lex::split_once(text, b';') {
             Some((uri, parameters)) => (lex::trim(uri), Some(parameters)),
             None => (text, None),
         };
-        let mut ambiguous = uri_text.contains(['?', ',']);
-        for parameter in parameters.into_iter().flat_map(lex::parameters) {
-            let (_, value) = parameter?;
-            let hides_user = value.is_some_and(|value| !value.starts_with('"') && value.contains('@'));
-            ambiguous |= hides_user && !uri_text.contains('@');
-        }
+        let hides_user = |value: &str| !value.starts_with('"') && value.contains('@');
+        let ambiguous = uri_text.contains(['?', ','])
+            || !uri_text.contains('@')
+                && parameters
+                    .into_iter()
+                    .flat_map(lex::parameters)
+                    .flatten()
+                    .any(|(_, value)| value.is_some_and(hides_user));
         if ambiguous {
             return Err(Rejection::bad("URI needs angle brackets (RFC 3261 §20)"));
         }

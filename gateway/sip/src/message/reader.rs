@@ -14,9 +14,9 @@ pub(super) const MAX_CONTENT_LENGTH: u64 = (1 << 31) - 1;
 const USUAL_HEADERS: usize = 20;
 
 /// A head as far as it could be read.
-pub(super) struct Head {
+pub(super) struct Head<'a> {
     /// The first line.
-    pub(super) start_line: String,
+    pub(super) start_line: Cow<'a, str>,
     /// The header fields that could be read.
     pub(super) headers: Headers,
     /// Octets up to and with the blank line, counted from the start of the input.
@@ -26,16 +26,16 @@ pub(super) struct Head {
 }
 
 /// Reads a head within the limits. What is broken is left out and named, since a refusal needs the rest.
-pub(super) fn read_head(octets: &[u8], limits: &Limits) -> Head {
+pub(super) fn read_head<'a>(octets: &'a [u8], limits: &Limits) -> Head<'a> {
     let skipped = leading_line_ends(octets);
     let (_, text) = octets.split_at_checked(skipped).unwrap_or_default();
     let mut head = Head {
-        start_line: String::new(),
+        start_line: Cow::Borrowed(""),
         headers: Headers::default(),
         length: octets.len(),
         fault: None,
     };
-    let Some(end) = memmem::find(text, b"\r\n\r\n") else {
+    let Some(end) = find_blank_line(text) else {
         head.note(Rejection::bad(
             "No blank line ends the header fields (RFC 3261 §7)",
         ));
@@ -50,6 +50,17 @@ pub(super) fn read_head(octets: &[u8], limits: &Limits) -> Head {
     }
     head.read_lines(text.get(..end).unwrap_or_default(), limits);
     head
+}
+
+/// Where the line end stands that a blank line follows.
+pub(super) fn find_blank_line(text: &[u8]) -> Option<usize> {
+    memchr::memchr_iter(b'\n', text)
+        .filter(|place| {
+            text.get(place + 1..)
+                .is_some_and(|behind| behind.starts_with(b"\r\n"))
+        })
+        .filter_map(|place| place.checked_sub(1))
+        .find(|place| text.get(*place) == Some(&b'\r'))
 }
 
 /// Without a last line that may have been cut off.
@@ -94,8 +105,8 @@ fn leading_line_ends(octets: &[u8]) -> usize {
     octets.len() - rest.len()
 }
 
-impl Head {
-    fn read_lines(&mut self, text: &[u8], limits: &Limits) {
+impl<'a> Head<'a> {
+    fn read_lines(&mut self, text: &'a [u8], limits: &Limits) {
         let text = text.get(..limits.head).map_or(text, whole_lines);
         let mut lines = LogicalLines { rest: Some(text) };
         self.headers.0.reserve(USUAL_HEADERS);
@@ -104,7 +115,7 @@ impl Head {
                 status: StatusCode(414),
                 rule: "Start line over the limit (RFC 3261 §21.4.12)",
             }),
-            Some(line) => self.read_start_line(&line),
+            Some(line) => self.read_start_line(line),
             None => {}
         }
         for line in lines {
@@ -114,9 +125,13 @@ impl Head {
         }
     }
 
-    fn read_start_line(&mut self, line: &[u8]) {
-        match std::str::from_utf8(line) {
-            Ok(text) if !has_control(text) => self.start_line = text.to_owned(),
+    fn read_start_line(&mut self, line: Cow<'a, [u8]>) {
+        let text = match line {
+            Cow::Borrowed(line) => std::str::from_utf8(line).map(Cow::Borrowed).ok(),
+            Cow::Owned(line) => String::from_utf8(line).map(Cow::Owned).ok(),
+        };
+        match text {
+            Some(text) if !has_control(&text) => self.start_line = text,
             _ => self.note(Rejection::bad("Start line is not text (RFC 3261 §7)")),
         }
     }
@@ -145,8 +160,7 @@ impl Head {
 fn read_field(line: &[u8]) -> Result<Header, Rejection> {
     let text =
         std::str::from_utf8(line).map_err(|_| Rejection::bad("Header field is not UTF-8 (RFC 3261 §7)"))?;
-    let (name, value) = text
-        .split_once(':')
+    let (name, value) = lex::split_once(text, b':')
         .ok_or(Rejection::bad("Header field without a colon (RFC 3261 §7.3.1)"))?;
     let name = lex::trim_end(name);
     let name = match known_name(name) {

@@ -22,12 +22,20 @@ pub struct Uri {
     /// User and password.
     user_info: Option<Range<usize>>,
     user: Option<Range<usize>>,
-    host: String,
+    host: Host,
     port: Option<u16>,
     /// Behind the first semicolon.
     parameters: Range<usize>,
     /// Behind the question mark.
     headers: Range<usize>,
+}
+
+#[derive(Clone)]
+enum Host {
+    /// As written, which is in lower case.
+    Written(Range<usize>),
+    /// As it is meant.
+    Meant(String),
 }
 
 impl Uri {
@@ -67,7 +75,7 @@ impl Uri {
             scheme: Cow::Borrowed("sip"),
             user_info: user.clone(),
             user,
-            host,
+            host: Host::Meant(host),
             port,
             parameters: end..end,
             headers: end..end,
@@ -95,7 +103,10 @@ impl Uri {
     /// The host in lower case, without brackets; empty for `tel:` and other schemes.
     #[must_use]
     pub fn host(&self) -> &str {
-        &self.host
+        match &self.host {
+            Host::Written(range) => self.slice(range),
+            Host::Meant(host) => host,
+        }
     }
 
     /// The port, if written.
@@ -160,6 +171,9 @@ impl Uri {
             let cut = |place: usize| place.saturating_sub(password.len());
             bare.parameters = cut(self.parameters.start)..cut(self.parameters.end);
             bare.headers = cut(self.headers.start)..cut(self.headers.end);
+            if let Host::Written(host) = &mut bare.host {
+                *host = cut(host.start)..cut(host.end);
+            }
         }
         let end = bare.address_end();
         bare.text.truncate(end);
@@ -272,9 +286,9 @@ impl Uri {
     }
 
     fn host_key(&self) -> Cow<'_, str> {
-        match self.host.parse::<Ipv6Addr>() {
+        match self.host().parse::<Ipv6Addr>() {
             Ok(address) => Cow::Owned(address.to_string()),
-            Err(_) => Cow::Borrowed(&self.host),
+            Err(_) => Cow::Borrowed(self.host()),
         }
     }
 
@@ -350,7 +364,7 @@ fn tel_number(uri: &Uri) -> String {
 }
 
 fn split_pair(piece: &str) -> (&str, Option<&str>) {
-    match piece.split_once('=') {
+    match lex::split_once(piece, b'=') {
         Some((name, value)) => (name, Some(value)),
         None => (piece, None),
     }
@@ -387,8 +401,7 @@ impl<'a> Parts<'a> {
                 rule: "URI over 1024 octets (RFC 3261 §21.4.12)",
             });
         }
-        let (scheme, rest) = text
-            .split_once(':')
+        let (scheme, rest) = lex::split_once(text, b':')
             .filter(|(scheme, _)| is_scheme(scheme))
             .ok_or(Rejection::bad("URI without a scheme (RFC 3261 §25.1)"))?;
         let known = ["sip", "sips", "tel"]
@@ -403,11 +416,11 @@ impl<'a> Parts<'a> {
 
     fn read_sip(scheme: &'static str, rest: &'a str) -> Result<Self, Rejection> {
         // An at sign can stand behind a user part only; everywhere else it is escaped.
-        let (user_info, rest) = match rest.split_once('@') {
+        let (user_info, rest) = match lex::split_once(rest, b'@') {
             Some((user_info, rest)) => (Some(user_info), rest),
             None => (None, rest),
         };
-        let user = user_info.map(|info| info.split_once(':').map_or(info, |(user, _)| user));
+        let user = user_info.map(|info| lex::split_once(info, b':').map_or(info, |(user, _)| user));
         if let Some((info, user)) = user_info.zip(user) {
             let password = info.get(user.len()..).unwrap_or_default();
             if user.is_empty()
@@ -417,18 +430,12 @@ impl<'a> Parts<'a> {
                 return Err(Rejection::bad("Malformed user part of a URI (RFC 3261 §25.1)"));
             }
         }
-        let (rest, headers) = match rest.split_once('?') {
-            Some((rest, headers)) => (rest, Some(headers)),
-            None => (rest, None),
-        };
+        let (address, parameters, headers) = split_address(rest);
         if headers.is_some_and(|headers| headers.is_empty() || !lex::is_escaped(headers, &HEADER)) {
             return Err(Rejection::bad("Malformed headers of a URI (RFC 3261 §25.1)"));
         }
-        let (address, parameters) = split_parameters(rest)?;
-        if address.contains([' ', '\t']) {
-            return Err(Rejection::bad("White space in a URI (RFC 3261 §25.1)"));
-        }
-        let (host, port) = lex::read_host_port(address)?;
+        check_parameters(parameters)?;
+        let (host, port) = lex::read_host_port(address, |piece| piece)?;
         Ok(Self {
             scheme: Scheme::Known(scheme),
             user_info,
@@ -441,7 +448,11 @@ impl<'a> Parts<'a> {
     }
 
     fn read_tel(rest: &'a str) -> Result<Self, Rejection> {
-        let (number, parameters) = split_parameters(rest)?;
+        let (number, parameters) = match lex::split_once(rest, b';') {
+            Some((number, parameters)) => (number, Some(parameters)),
+            None => (rest, None),
+        };
+        check_parameters(parameters)?;
         if number.is_empty()
             || !number
                 .bytes()
@@ -472,7 +483,7 @@ impl<'a> Parts<'a> {
             scheme,
             user_info: None,
             user: None,
-            host: Cow::Borrowed(""),
+            host: Cow::Owned(String::new()),
             port: None,
             parameters: None,
             headers: None,
@@ -483,8 +494,12 @@ impl<'a> Parts<'a> {
     pub(super) fn into_uri(self, text: &str) -> Uri {
         let place = |part: &str| place_in(text, part);
         let end = text.len();
-        let mut host = self.host.into_owned();
-        host.make_ascii_lowercase();
+        let host = match self.host {
+            Cow::Borrowed(host) if !host.bytes().any(|octet| octet.is_ascii_uppercase()) => {
+                Host::Written(place(host))
+            }
+            host => Host::Meant(host.to_ascii_lowercase()),
+        };
         Uri {
             scheme: match self.scheme {
                 Scheme::Known(scheme) => Cow::Borrowed(scheme),
@@ -501,10 +516,20 @@ impl<'a> Parts<'a> {
     }
 }
 
-/// The part before the first semicolon and the checked parameters behind it.
-fn split_parameters(rest: &str) -> Result<(&str, Option<&str>), Rejection> {
-    let Some((address, parameters)) = rest.split_once(';') else {
-        return Ok((rest, None));
+/// The parts `address[;parameters][?headers]`.
+fn split_address(text: &str) -> (&str, Option<&str>, Option<&str>) {
+    let end = memchr::memchr2(b';', b'?', text.as_bytes()).unwrap_or(text.len());
+    let (address, behind) = text.split_at_checked(end).unwrap_or((text, ""));
+    let (parameters, headers) = match lex::split_once(behind, b'?') {
+        Some((parameters, headers)) => (parameters, Some(headers)),
+        None => (behind, None),
+    };
+    (address, parameters.strip_prefix(';'), headers)
+}
+
+fn check_parameters(parameters: Option<&str>) -> Result<(), Rejection> {
+    let Some(parameters) = parameters else {
+        return Ok(());
     };
     let fine = parameters.split(';').all(|piece| {
         let (name, value) = split_pair(piece);
@@ -515,7 +540,7 @@ fn split_parameters(rest: &str) -> Result<(&str, Option<&str>), Rejection> {
     if !fine {
         return Err(Rejection::bad("Malformed URI parameter (RFC 3261 §25.1)"));
     }
-    Ok((address, Some(parameters)))
+    Ok(())
 }
 
 /// Where a part that was cut out of `text` lies in it.

@@ -235,11 +235,11 @@ fn check_common(fields: &Fields, limits: &Limits) -> Result<Parties, Rejection> 
     ] {
         fields.at_most_once(field, twice)?;
     }
-    let old_peer = !check_vias(fields, limits)?.has_transaction_branch();
+    let old_peer = !check_vias(fields, limits)?;
     let from_tag = has_tag(fields.require(Ruled::From, "Missing From (RFC 3261 §8.1.1)")?)?;
     let to_tag = has_tag(fields.require(Ruled::To, "Missing To (RFC 3261 §8.1.1)")?)?;
     let call_id = fields.require(Ruled::CallId, "Missing Call-ID (RFC 3261 §8.1.1)")?;
-    if call_id.is_empty() || call_id.len() > MAX_CALL_ID || call_id.contains(char::is_whitespace) {
+    if call_id.is_empty() || call_id.len() > MAX_CALL_ID || lex::has_space(call_id) {
         return Err(Rejection::bad("Malformed Call-ID (RFC 3261 §20.8)"));
     }
     let cseq = fields
@@ -256,7 +256,7 @@ fn check_common(fields: &Fields, limits: &Limits) -> Result<Parties, Rejection> 
     ] {
         for address in fields.list(field) {
             if !matches!(field, Ruled::Contact) || address != "*" {
-                name_addr::Parts::read(address)?;
+                name_addr::Parts::check(address)?;
             }
         }
     }
@@ -268,8 +268,8 @@ fn check_common(fields: &Fields, limits: &Limits) -> Result<Parties, Rejection> 
     })
 }
 
-/// The top Via.
-fn check_vias<'a>(fields: &Fields<'a>, limits: &Limits) -> Result<via::Parts<'a>, Rejection> {
+/// Whether the top Via has a transaction branch.
+fn check_vias(fields: &Fields, limits: &Limits) -> Result<bool, Rejection> {
     let mut top = None;
     for (place, text) in fields.list(Ruled::Via).enumerate() {
         if place >= limits.vias {
@@ -278,14 +278,14 @@ fn check_vias<'a>(fields: &Fields<'a>, limits: &Limits) -> Result<via::Parts<'a>
                 rule: "Too many Via values (RFC 3261 §21.5.7)",
             });
         }
-        let via = via::Parts::read(text)?;
-        top.get_or_insert(via);
+        let has_branch = via::check(text)?;
+        top.get_or_insert(has_branch);
     }
     top.ok_or(Rejection::bad("Missing Via (RFC 3261 §8.1.1)"))
 }
 
 fn has_tag(party: &str) -> Result<bool, Rejection> {
-    match name_addr::Parts::read(party)?.parameter("tag") {
+    match name_addr::Parts::check(party)? {
         Some("") => Err(Rejection::bad("Tag without a value (RFC 3261 §19.3)")),
         Some(tag) if tag.len() > MAX_TAG => Err(Rejection::bad("Tag over 128 octets (RFC 3261 §19.3)")),
         tag => Ok(tag.is_some()),

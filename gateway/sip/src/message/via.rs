@@ -16,7 +16,7 @@ pub const MAGIC_COOKIE: &str = "z9hG4bK";
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Via {
     /// Transport in upper case: `UDP`, `TCP`, `TLS`, or any other token.
-    pub transport: String,
+    pub transport: Cow<'static, str>,
     /// sent-by host in lower case, without brackets.
     pub host: String,
     /// sent-by port, if written.
@@ -73,39 +73,58 @@ impl fmt::Display for Via {
 impl FromStr for Via {
     type Err = Rejection;
     fn from_str(text: &str) -> Result<Self, Rejection> {
-        Ok(Parts::read(text)?.into_via())
+        let parts = Parts::read(text, |version| version == "2.0")?;
+        let mut via = Self {
+            transport: upper_case(parts.transport),
+            host: parts.host.to_ascii_lowercase(),
+            port: parts.port,
+            branch: None,
+            received: None,
+            rport: None,
+            parameters: Vec::new(),
+        };
+        for parameter in parts.parameters() {
+            let (name, value) = parameter?;
+            via.take_parameter(name, value);
+        }
+        Ok(via)
     }
 }
 
-/// A Via value taken apart and found well formed, before anything of it is copied.
-pub(super) struct Parts<'a> {
+/// Whether a Via value is well formed, and then whether it has a transaction branch ([`Via::has_transaction_branch`]).
+pub(super) fn check(text: &str) -> Result<bool, Rejection> {
+    let mut branch = None;
+    for parameter in Parts::read(text, |version| version == "2.0")?.parameters() {
+        let (name, value) = parameter?;
+        if branch.is_none() && name.eq_ignore_ascii_case("branch") {
+            branch = value;
+        }
+    }
+    Ok(branch.is_some_and(is_transaction_branch))
+}
+
+/// The same of any version: a request of SIP 3.0 deserves a response, too (RFC 3261 §21.5.6).
+pub(super) fn is_via_of_any_version(text: &str) -> bool {
+    Parts::read(text, lex::is_token).is_ok_and(|parts| parts.parameters().all(|parameter| parameter.is_ok()))
+}
+
+/// A Via value taken apart before anything of it is copied.
+struct Parts<'a> {
     transport: &'a str,
     host: Cow<'a, str>,
     port: Option<u16>,
-    /// Behind the first semicolon.
+    /// Behind the first semicolon; not yet looked at.
     parameters: Option<&'a str>,
 }
 
 impl<'a> Parts<'a> {
-    pub(super) fn read(text: &'a str) -> Result<Self, Rejection> {
-        Self::read_version(text, |version| version == "2.0")
-    }
-
-    /// Of any version: a request of SIP 3.0 deserves a response, too (RFC 3261 §21.5.6).
-    pub(super) fn read_any_version(text: &'a str) -> Result<Self, Rejection> {
-        Self::read_version(text, lex::is_token)
-    }
-
-    fn read_version(text: &'a str, is_version: fn(&str) -> bool) -> Result<Self, Rejection> {
+    fn read(text: &'a str, is_version: fn(&str) -> bool) -> Result<Self, Rejection> {
         let (address, parameters) = match lex::split_once_outside(text, b';') {
             Some((address, parameters)) => (lex::trim(address), Some(parameters)),
             None => (lex::trim(text), None),
         };
-        for parameter in parameters.into_iter().flat_map(lex::parameters) {
-            parameter?;
-        }
         let (transport, sent_by) = read_protocol(address, is_version)?;
-        let (host, port) = lex::read_host_port(sent_by)?;
+        let (host, port) = lex::read_host_port(sent_by, lex::trim)?;
         Ok(Self {
             transport,
             host,
@@ -114,31 +133,8 @@ impl<'a> Parts<'a> {
         })
     }
 
-    /// As [`Via::has_transaction_branch`].
-    pub(super) fn has_transaction_branch(&self) -> bool {
-        self.parameters()
-            .find(|(name, value)| name.eq_ignore_ascii_case("branch") && value.is_some())
-            .is_some_and(|(_, branch)| branch.is_some_and(is_transaction_branch))
-    }
-
-    fn parameters(&self) -> impl Iterator<Item = (&'a str, Option<&'a str>)> + use<'a> {
-        self.parameters.into_iter().flat_map(lex::parameters).flatten()
-    }
-
-    fn into_via(self) -> Via {
-        let mut via = Via {
-            transport: self.transport.to_ascii_uppercase(),
-            host: self.host.to_ascii_lowercase(),
-            port: self.port,
-            branch: None,
-            received: None,
-            rport: None,
-            parameters: Vec::new(),
-        };
-        for (name, value) in self.parameters() {
-            via.take_parameter(name, value);
-        }
-        via
+    fn parameters(&self) -> impl Iterator<Item = Result<(&'a str, Option<&'a str>), Rejection>> + use<'a> {
+        self.parameters.into_iter().flat_map(lex::parameters)
     }
 }
 
@@ -163,6 +159,13 @@ impl Via {
             self.parameters.push((name.to_owned(), value.map(str::to_owned)));
         }
     }
+}
+
+fn upper_case(transport: &str) -> Cow<'static, str> {
+    ["UDP", "TCP", "TLS", "WS", "WSS"]
+        .into_iter()
+        .find(|known| known.eq_ignore_ascii_case(transport))
+        .map_or_else(|| Cow::Owned(transport.to_ascii_uppercase()), Cow::Borrowed)
 }
 
 fn is_transaction_branch(branch: &str) -> bool {
@@ -190,8 +193,8 @@ fn read_port(text: &str) -> Option<u16> {
 /// Splits `SIP / 2.0 / UDP sent-by`; space may stand around the slashes.
 fn read_protocol(text: &str, is_version: fn(&str) -> bool) -> Result<(&str, &str), Rejection> {
     const FAULT: Rejection = Rejection::bad("Malformed Via (RFC 3261 §20.42)");
-    let (name, rest) = text.split_once('/').ok_or(FAULT)?;
-    let (version, rest) = rest.split_once('/').ok_or(FAULT)?;
+    let (name, rest) = lex::split_once(text, b'/').ok_or(FAULT)?;
+    let (version, rest) = lex::split_once(rest, b'/').ok_or(FAULT)?;
     if !lex::trim(name).eq_ignore_ascii_case("SIP") || !is_version(lex::trim(version)) {
         return Err(FAULT);
     }
