@@ -17,6 +17,8 @@ pub struct Config {
     pub answer: AnswerRule,
     /// History stanzas asked for when entering. Default 0.
     pub history: u32,
+    /// How our users' occupants behave in their rooms.
+    pub occupants: Occupants,
     /// What else than plain texts is shown to SIP users.
     pub texts: Texts,
     /// What SIP users see of a room that is out of reach.
@@ -93,6 +95,20 @@ pub enum AnswerRule {
     WhenAdmitted,
     /// At once, as RFC 7702 §6 draws it; a refusal then is a BYE.
     AtOnce,
+}
+
+/// How our users' occupants behave in their rooms.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Occupants {
+    /// Whether one copy of a message counts for all our users in its room: the others, if equal, are dropped before they are parsed.
+    /// Default true.
+    pub share_copies: bool,
+}
+
+impl Default for Occupants {
+    fn default() -> Self {
+        Self { share_copies: true }
+    }
 }
 
 /// What SIP users, whose messages are plain text, are shown of what XMPP users can do besides. What is off is not shown at all, but for

@@ -18,7 +18,7 @@ mod session;
 mod timers;
 
 pub use config::{
-    AddressForm, AnswerRule, Component, ConferenceDomain, Config, Limits, Outage, OutageRule, RoomDomain,
-    Texts,
+    AddressForm, AnswerRule, Component, ConferenceDomain, Config, Limits, Occupants, Outage, OutageRule,
+    RoomDomain, Texts,
 };
 pub use gateway::{Command, ConnectionId, Gateway, LinkId};

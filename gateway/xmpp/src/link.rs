@@ -167,6 +167,11 @@ impl Link {
     pub fn handle_command(&mut self, command: Command, _now: Instant) {
         match command {
             Command::Send(stanza) => self.send(stanza),
+            Command::Share { room, occupant } => self.guard.share(room.as_str(), occupant.as_str()),
+            Command::Unshare { room, occupant } => {
+                self.guard.unshare(room.as_str(), occupant.as_str());
+                self.events.push_back(Event::Unshared { room, occupant });
+            }
             Command::Shutdown => {
                 if self.is_open() {
                     self.outbox.stream(|xml| xml.raw("</stream:stream>"));
@@ -241,6 +246,12 @@ impl Link {
             | Phase::Handshaking { deadline } => Some(deadline),
             Phase::Up { due, .. } => Some(due),
         }
+    }
+
+    /// How many copies of groupchat messages were dropped on this connection, since equal ones were events.
+    #[must_use]
+    pub fn copies_dropped(&self) -> u64 {
+        self.guard.dropped()
     }
 
     /// Whether stanzas can be sent now.

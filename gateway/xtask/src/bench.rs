@@ -112,7 +112,9 @@ fn table(package: &str, rows: &[Row]) -> Result<()> {
             .env("CRITERION_HOME", scratch.path()),
     )?;
     let valgrind = find_program("valgrind");
-    screen::heading(&format!("{package} on one core: median (range), by processor time"));
+    screen::heading(&format!(
+        "{package} on one core: median (range), by processor time"
+    ));
     println!(
         "  {:<34} {:>9} {:>19} {:>10}   {:>12}",
         "", "median", "range", "target", "instructions"

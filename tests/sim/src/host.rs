@@ -90,6 +90,7 @@ impl Host {
                 AnswerRule::WhenAdmitted
             },
             history: setting.history,
+            occupants: mapping::Occupants::default(),
             texts: mapping::Texts::default(),
             // The model knows what people say, not what the gateway tells them.
             outage: mapping::Outage {

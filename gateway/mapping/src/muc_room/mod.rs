@@ -13,10 +13,13 @@ mod nickname; // §6.4
 mod notifier; // §6.1 SUBSCRIBE, §6.2 NOTIFY
 mod presence; // §6.2
 mod reentry; // after the link or the room was away
+mod sharing; // one copy for all
 
 use std::{collections::BTreeMap, time::Instant};
 
 use sip::SubscriptionId;
+
+pub(crate) use sharing::Sharing;
 
 use crate::{address::RoomAddress, roster::Roster, timers::TimerId};
 
@@ -31,6 +34,7 @@ pub(crate) struct MucRoom {
     pub(crate) quiet_until: Option<Instant>,
     /// Set while gathered changes wait.
     pub(crate) notify_timer: Option<TimerId>,
+    pub(crate) sharing: Sharing,
 }
 
 impl MucRoom {
@@ -41,6 +45,7 @@ impl MucRoom {
             subscribers: BTreeMap::new(),
             quiet_until: None,
             notify_timer: None,
+            sharing: Sharing::default(),
         }
     }
 }

@@ -128,6 +128,8 @@ pub struct CoreConfig {
     pub answer: mapping::AnswerRule,
     /// History stanzas asked for.
     pub history: u32,
+    /// How our users' occupants behave.
+    pub occupants: mapping::Occupants,
     /// What else than plain texts SIP users are shown.
     pub texts: mapping::Texts,
     /// What SIP users see of a room that is out of reach.
@@ -170,6 +172,7 @@ impl Config {
             msrp: advertised(self.msrp.advertise.as_ref(), msrp),
             answer: self.core.answer,
             history: self.core.history,
+            occupants: self.core.occupants,
             texts: self.core.texts.clone(),
             outage: self.core.outage,
             limits: self.core.limits.clone(),

@@ -22,6 +22,9 @@ pub struct Settings {
     pub msrp: MsrpSettings,
     /// How SIP users enter rooms.
     pub entering: EnteringSettings,
+    /// How our users' occupants behave in their rooms.
+    #[serde(with = "Occupants")]
+    pub occupants: mapping::Occupants,
     /// What else than plain texts SIP users are shown.
     #[serde(with = "Texts")]
     pub texts: mapping::Texts,
@@ -447,6 +450,12 @@ of_a_machine! {
         links: bool = "human::switch",
         encrypted: bool = "human::switch",
         languages: Vec<String> = "list",
+    }
+}
+
+of_a_machine! {
+    "mapping::Occupants" as Occupants: mapping::Occupants {
+        share_copies: bool = "human::switch",
     }
 }
 

@@ -74,6 +74,7 @@ pub(super) fn config(settings: &Settings, sources: &Sources, faults: &mut Vec<Fa
                 .collect(),
             answer: settings.entering.answer,
             history: settings.entering.history,
+            occupants: settings.occupants,
             texts: settings.texts.clone(),
             outage: settings.outage,
             limits: settings.limits.mapping.clone(),

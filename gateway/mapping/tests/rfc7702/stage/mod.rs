@@ -9,8 +9,8 @@ use std::{
 
 use bytes::{Bytes, BytesMut};
 use mapping::{
-    AddressForm, AnswerRule, Command, Component, Config, ConnectionId, Gateway, Limits, LinkId, Outage,
-    RoomDomain, Texts,
+    AddressForm, AnswerRule, Command, Component, Config, ConnectionId, Gateway, Limits, LinkId, Occupants,
+    Outage, RoomDomain, Texts,
 };
 use msrp::{
     MessageTag, OutgoingMessage, SessionId, SessionParameters, Status,
@@ -20,7 +20,10 @@ use sip::{
     Body, Contact, DialogId, Endpoint, Flow, FlowId, InviteParameters, LocalAddress, NameAddr,
     SubscribeParameters, SubscriptionId, Transport, Uri,
 };
-use xmpp::stanza::{Outgoing, Stanza};
+use xmpp::{
+    BareJid, FullJid,
+    stanza::{Outgoing, Stanza},
+};
 
 pub(crate) mod muc;
 
@@ -38,6 +41,11 @@ pub(crate) struct Stage {
     pub(crate) to_rooms: Vec<Outgoing>,
     /// While false, the link is down: what is sent comes back unsent.
     links_up: BTreeSet<LinkId>,
+    /// Who is sent one copy for all: room and occupant.
+    pub(crate) sharing: BTreeSet<(BareJid, FullJid)>,
+    /// While true, the link does not say that somebody shares no more.
+    pub(crate) hold_unshared: bool,
+    unshared: Vec<(LinkId, BareJid, FullJid)>,
     switch: BTreeMap<ConnectionId, Wire>,
     /// How many the users have sent.
     messages: u64,
@@ -85,6 +93,7 @@ pub(crate) fn config() -> Config {
         msrp: ("127.0.0.2".to_owned(), 2855),
         answer: AnswerRule::WhenAdmitted,
         history: 0,
+        occupants: Occupants::default(),
         texts: Texts::default(),
         outage: Outage {
             tell: false,
@@ -118,6 +127,9 @@ impl Stage {
             muc: Muc::default(),
             to_rooms: Vec::new(),
             links_up: BTreeSet::new(),
+            sharing: BTreeSet::new(),
+            hold_unshared: false,
+            unshared: Vec::new(),
             switch: BTreeMap::new(),
             messages: 0,
         };
@@ -525,7 +537,21 @@ impl Stage {
                     }
                 }
                 Command::Xmpp(link, xmpp::Command::Send(stanza)) => self.deliver_to_room(link, stanza),
+                Command::Xmpp(_, xmpp::Command::Share { room, occupant }) => {
+                    self.sharing.insert((room, occupant));
+                }
+                Command::Xmpp(link, xmpp::Command::Unshare { room, occupant }) => {
+                    self.sharing.remove(&(room.clone(), occupant.clone()));
+                    self.unshared.push((link, room, occupant));
+                }
                 Command::Xmpp(_, xmpp::Command::Shutdown) => {}
+            }
+        }
+        if !self.hold_unshared {
+            for (link, room, occupant) in std::mem::take(&mut self.unshared) {
+                moved = true;
+                let event = xmpp::Event::Unshared { room, occupant };
+                self.gateway.handle_xmpp(link, event, self.now);
             }
         }
         moved
