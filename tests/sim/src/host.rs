@@ -118,6 +118,8 @@ impl Host {
             handshake: Duration::from_secs(10),
             idle: Duration::from_secs(30),
             ping: Duration::from_secs(10),
+            retry: Duration::from_secs(2),
+            conflict: xmpp::ConflictRule::Retry,
         };
         let wall = jiff::Timestamp::UNIX_EPOCH;
         Self {
