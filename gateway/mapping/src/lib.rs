@@ -22,7 +22,7 @@ mod timers;
 
 pub use access::{Access, AccessList, NoPattern, Pattern};
 pub use config::{
-    AddressForm, AnswerRule, Component, ConferenceDomain, Config, CreationRule, Limits, NamingRule, Outage,
-    OutageRule, RoomDomain, RouteRule, Routes, Texts,
+    AddressForm, AnswerRule, Component, ConferenceDomain, Config, CreationRule, Limits, NamingRule,
+    Occupants, Outage, OutageRule, RoomDomain, RouteRule, Routes, Texts,
 };
 pub use gateway::{Command, ConnectionId, Gateway, LinkId};

@@ -210,6 +210,7 @@ impl Gateway {
             private_in: std::collections::BTreeMap::new(),
             subscriptions: Vec::new(),
             history: true,
+            shares_since: None,
         };
         self.sessions.insert(key, session);
         key
@@ -246,6 +247,7 @@ impl Gateway {
             );
             return self.end(key, &refusal, now);
         };
+        self.end_sharing(key);
         let Some(session) = self.sessions.get_mut(key) else {
             return;
         };
