@@ -1,6 +1,6 @@
 //! What is attached to the XMPP server, and who may use it: `[[users]]`, `[[conferences]]`, `[access]`, `[routing]`.
 
-use std::{collections::BTreeSet, path::PathBuf};
+use std::{collections::BTreeSet, path::PathBuf, time::Duration};
 
 use mapping::{Access, AccessList, Component, ConferenceDomain, Pattern, Routes};
 
@@ -29,6 +29,8 @@ impl<T> Attached<T> {
                 handshake: settings.xmpp.handshake,
                 idle: settings.xmpp.idle,
                 ping: settings.xmpp.ping,
+                retry: Duration::from_secs(2),
+                conflict: xmpp::ConflictRule::Retry,
             },
         }
     }
