@@ -2,7 +2,7 @@
 //!
 //! From the wire inwards: [`received`] and [`compose`] read and write headers; [`transaction`] holds the machines of RFC 3261 §17,
 //! [`client`] and [`server`] their messages and addresses; [`dialog`] and [`route`] say where requests go; [`uas`] receives requests and
-//! hands them to the usages [`invite_usage`] and [`calling`], [`notifier`], [`subscriber`] and [`refer`]. [`authentication`] answers challenges to requests of
+//! hands them to the usages [`invite_usage`] and [`calling`], [`notifier`], [`subscriber`] and [`refer`]. [`trust`] says who is believed. [`authentication`] answers challenges to requests of
 //! ours, [`registration`] keeps a trunk registered, [`session_timer`] refreshes sessions, [`reliable`]
 //! provisional responses are acknowledged.
 
@@ -28,6 +28,7 @@ mod subscriber;
 mod timers;
 mod tokens;
 mod transaction;
+mod trust;
 mod uas;
 
 use std::{
@@ -48,6 +49,7 @@ pub use self::{
     event::{EndCause, Event, Incoming, SubscriptionEnd},
     flow::{Flow, FlowId, Resolve, ResolveId, Target, Transmit, TransmitId, Transport},
     registration::{RegisterParameters, RegistrationEvent},
+    trust::{Network, NoNetwork, Trust, Unlisted},
 };
 use self::{
     authentication::Identity,
@@ -62,6 +64,7 @@ use self::{
     timers::{Timer, Timers},
     tokens::Tokens,
     transaction::Timing,
+    trust::Peers,
 };
 use crate::{
     locate::Candidate,
@@ -84,6 +87,7 @@ pub struct Endpoint {
     config: Config,
     timing: Timing,
     tokens: Tokens,
+    peers: Peers,
     readiness: Readiness,
     timers: Timers,
     clients: Clients,
@@ -121,6 +125,7 @@ impl Endpoint {
             timing: Timing::new(config.t1, false),
             config,
             tokens: Tokens::new(seed),
+            peers: Peers::default(),
             readiness: Readiness::Ready,
             timers: Timers::default(),
             clients: Clients::default(),
@@ -149,7 +154,9 @@ impl Endpoint {
             Ok(Message::Request(request)) => self.handle_request(request, flow, now),
             Ok(Message::Response(response)) => self.handle_response(response, flow, now),
             Err(unreadable) => {
-                if let Some(response) = unreadable.response {
+                if let Some(response) = unreadable.response
+                    && self.answers_strangers(flow)
+                {
                     self.refuse_unreadable(flow, *response);
                 }
             }
@@ -158,7 +165,9 @@ impl Endpoint {
 
     /// A stream message over the limits: answered 513 if its head allows.
     pub fn handle_too_large(&mut self, flow: Flow, head: Bytes, _now: Instant) {
-        if let Some(response) = Response::too_large(&head) {
+        if let Some(response) = Response::too_large(&head)
+            && self.answers_strangers(flow)
+        {
             self.refuse_unreadable(flow, response);
         }
     }

@@ -9,6 +9,7 @@ use super::{
     command::Body,
     event::Incoming,
     flow::{Flow, Target, Transport},
+    trust,
 };
 use crate::message::{CSeq, Headers, Method, NameAddr, Request, Response, StatusCode, Via};
 
@@ -159,6 +160,8 @@ impl Received {
             method: self.method().clone(),
             uri: self.request.uri.clone(),
             from: without_tag(&self.from),
+            asserted: trust::asserted_identity(&self.request.headers),
+            anonymous: trust::asks_for_anonymity(&self.request.headers),
             to: without_tag(&self.to),
             contact: self.contact(),
             call_id: self.call_id.clone(),

@@ -20,3 +20,4 @@ mod requests;
 mod scene;
 mod session_timer;
 mod subscriber;
+mod trust;
