@@ -82,7 +82,8 @@ impl Gateway {
         })
     }
 
-    fn admit_caller(&self, user: &Uri, anonymous: bool) -> Result<(), Refusal> {
+    /// Whether a SIP user may use the gateway.
+    pub(crate) fn admit_caller(&self, user: &Uri, anonymous: bool) -> Result<(), Refusal> {
         let access = &self.config.access;
         if anonymous && !access.anonymous {
             return Err(Refusal::Anonymous);

@@ -143,6 +143,7 @@ impl Gateway {
             return Err(Refusal::Loop);
         }
         let user = invited.uri.address_of_record();
+        self.admit_caller(&user, false)?;
         let component = self.config.component(user.host()).ok_or(Refusal::ForeignUser)?;
         let jid = user_jid(&user, component, "invited")?;
         self.ready_for(jid.domain())?;
