@@ -118,7 +118,7 @@ impl Gateway {
             return Err(Refusal::NoSuchUser);
         }
         let user = sip_user(invited, &self.config.components).ok_or(Refusal::NoSuchUser)?;
-        self.call(
+        self.call_in(
             Invitation {
                 room,
                 invited: NameAddr::new(user),
@@ -131,7 +131,7 @@ impl Gateway {
     }
 
     /// Calls a SIP user into a room: once, as long as he is neither there nor being called.
-    pub(super) fn call(&mut self, invitation: Invitation, now: Instant) -> Result<(), Refusal> {
+    pub(super) fn call_in(&mut self, invitation: Invitation, now: Instant) -> Result<(), Refusal> {
         let Invitation { room, invited, .. } = &invitation;
         self.admit_room(room)?;
         if self
@@ -161,7 +161,7 @@ impl Gateway {
     }
 
     fn ring(&mut self, invitation: Invitation, now: Instant) {
-        let dialog = DialogId(self.next_handle());
+        let dialog = DialogId(self.stays.next_handle());
         let msrp = self.fresh_session_id();
         let description = (self.fresh_number() >> 2, 1);
         let offer = LocalMedia::new(&self.config.msrp, &msrp, description).offer();

@@ -134,7 +134,7 @@ impl Gateway {
                     password: session.password.clone(),
                     reason: None,
                 };
-                self.call(invitation, now)
+                self.call_in(invitation, now)
             }
         }
     }

@@ -144,6 +144,8 @@ pub struct CoreConfig {
     pub numbers: Option<String>,
     /// When an INVITE is answered.
     pub answer: mapping::AnswerRule,
+    /// What becomes of a nickname that is taken in a conference.
+    pub conflict: mapping::ConflictRule,
     /// History stanzas asked for.
     pub history: u32,
     /// Under which nickname a room is entered.
@@ -193,6 +195,7 @@ impl Config {
             conferences: self.core.conferences.clone(),
             msrp: advertised(self.msrp.advertise.as_ref(), msrp),
             answer: self.core.answer,
+            conflict: self.core.conflict,
             history: self.core.history,
             routes: self.core.routes.clone(),
             numbers: self.core.numbers.clone(),

@@ -63,8 +63,12 @@ pub(super) fn config(settings: &Settings, sources: &Sources, faults: &mut Vec<Fa
     };
     let (users, conferences) = (users?, conferences?);
     let users: Vec<_> = [first].into_iter().chain(users).collect();
-    let components = users.iter().map(|user| user.link(&user.of.domain, settings));
-    let conference_links = conferences.iter().map(|room| room.link(&room.of.muc, settings));
+    let components = users
+        .iter()
+        .map(|user| user.link(&user.of.domain, true, settings));
+    let conference_links = conferences
+        .iter()
+        .map(|room| room.link(&room.of.muc, false, settings));
     Some(Config {
         links: components.chain(conference_links).collect(),
         sip: sip?,
@@ -76,6 +80,7 @@ pub(super) fn config(settings: &Settings, sources: &Sources, faults: &mut Vec<Fa
             routes: routes?,
             numbers: numbers?,
             answer: settings.entering.answer,
+            conflict: settings.entering.conflict,
             history: settings.entering.history,
             naming: settings.entering.naming,
             creation: settings.entering.create,
@@ -546,7 +551,7 @@ impl Check<'_> {
                 self.fault::<()>(key, problem, remedy);
             }
         }
-        let periods: [(&[&str], Duration); 9] = [
+        let periods: [(&[&str], Duration); 10] = [
             (&["xmpp", "handshake"], settings.xmpp.handshake),
             (&["xmpp", "idle"], settings.xmpp.idle),
             (&["xmpp", "ping"], settings.xmpp.ping),
@@ -554,6 +559,7 @@ impl Check<'_> {
             (&["sip", "register", "expires"], settings.sip.register.expires),
             (&["dns", "deadline"], settings.dns.deadline),
             (&["limits", "mapping", "admission"], limits.mapping.admission),
+            (&["limits", "mapping", "entrance"], limits.mapping.entrance),
             (&["limits", "connections", "connect"], limits.connections.connect),
             (
                 &["limits", "connections", "write_stall"],
