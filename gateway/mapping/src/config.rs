@@ -19,6 +19,8 @@ pub struct Config {
     pub numbers: Option<String>,
     /// Host and port that MSRP peers reach us by, for `a=path`, `c=` and `m=`.
     pub msrp: (String, u16),
+    /// Whether MSRP connections are opened to clients that want that: to wherever their descriptions say. Default true.
+    pub connect: bool,
     /// When the INVITE is answered (DESIGN decision 7).
     pub answer: AnswerRule,
     /// History stanzas asked for when entering. Default 0.

@@ -96,6 +96,7 @@ impl Host {
             access: mapping::Access::default(),
             routes: mapping::Routes::default(),
             numbers: None,
+            connect: true,
             texts: mapping::Texts::default(),
             // The model knows what people say, not what the gateway tells them.
             outage: mapping::Outage {

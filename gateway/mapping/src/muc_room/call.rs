@@ -164,7 +164,7 @@ impl Gateway {
         let dialog = DialogId(self.stays.next_handle());
         let msrp = self.fresh_session_id();
         let description = (self.fresh_number() >> 2, 1);
-        let offer = LocalMedia::new(&self.config.msrp, &msrp, description).offer();
+        let offer = LocalMedia::new(&self.config.msrp, &msrp, description).offer(self.config.connect);
         let timer = self
             .timers
             .start(now + self.config.limits.ringing, Timer::Ringing(dialog));
@@ -199,7 +199,7 @@ impl Gateway {
         match self.arrival(dialog, &call, contact, body) {
             Ok(arrival) => {
                 let key = self.arrive(arrival, now);
-                self.await_media(key, now);
+                self.begin_media(key, now);
                 self.ask_to_enter(key, now);
             }
             Err(why) => {
@@ -222,7 +222,7 @@ impl Gateway {
         let description = Bodies::read(body)?
             .description
             .ok_or(Refusal::Offer("An Answer With MSRP Is Needed"))?;
-        let peer = PeerMedia::of_answer(&description)?;
+        let peer = PeerMedia::of_answer(&description, self.config.connect)?;
         let who = self.identity(&call.invitation.invited, contact, false)?;
         self.ready_for(who.jid.domain())?;
         Ok(Arrival {

@@ -241,13 +241,6 @@ fn what_cannot_be_served_is_refused_before_the_room_hears_of_it() {
             488,
         ),
         (
-            "nobody would connect",
-            ROOM_URI,
-            offer("setup:active", "setup:passive"),
-            "application/sdp",
-            488,
-        ),
-        (
             "no session description",
             ROOM_URI,
             "hello".to_owned(),

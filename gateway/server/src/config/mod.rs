@@ -142,6 +142,8 @@ pub struct CoreConfig {
     pub routes: mapping::Routes,
     /// The SIP domain of telephone numbers.
     pub numbers: Option<String>,
+    /// Whether MSRP connections are opened to clients that want that.
+    pub connect: bool,
     /// When an INVITE is answered.
     pub answer: mapping::AnswerRule,
     /// What becomes of a nickname that is taken in a conference.
@@ -199,6 +201,7 @@ impl Config {
             history: self.core.history,
             routes: self.core.routes.clone(),
             numbers: self.core.numbers.clone(),
+            connect: self.core.connect,
             naming: self.core.naming,
             creation: self.core.creation,
             access: self.core.access.clone(),
