@@ -2,7 +2,7 @@
 
 use msrp::{
     Path, SessionId,
-    sdp::{AcceptTypes, Chatroom, Setup},
+    sdp::{AcceptTypes, Chatroom, Opener, Setup, answer_setup, opener},
 };
 use sip::{
     Body,
@@ -18,6 +18,8 @@ pub(crate) struct PeerMedia {
     pub(crate) path: Path,
     /// What its client can do.
     pub(crate) chatroom: Chatroom,
+    /// Whether it is us who open the connection.
+    pub(crate) we_open: bool,
 }
 
 /// A usable offer.
@@ -25,6 +27,7 @@ pub(crate) struct PeerMedia {
 pub(crate) struct MsrpOffer {
     session: Session,
     index: usize,
+    setup: Setup,
     /// The caller's side.
     pub(crate) peer: PeerMedia,
 }
@@ -41,33 +44,41 @@ pub(crate) struct LocalMedia {
 }
 
 impl MsrpOffer {
-    pub(crate) fn read(description: &[u8]) -> Result<Self, Refusal> {
+    /// `connect`: whether we may be the ones who open the connection.
+    pub(crate) fn read(description: &[u8], connect: bool) -> Result<Self, Refusal> {
         let (session, index, line) = msrp_line(description)?;
-        if line.attribute("setup").and_then(Setup::parse) == Some(Setup::Passive) {
+        let offered = line.attribute("setup").and_then(Setup::parse);
+        let setup = answer_setup(offered, true);
+        let we_open = opener(offered, Some(setup)) == Opener::Answerer;
+        if we_open && !connect {
             return Err(Refusal::Offer("The Caller Must Open The MSRP Connection"));
         }
         Ok(Self {
-            peer: PeerMedia::read(&line)?,
+            peer: PeerMedia::read(&line, we_open)?,
             index,
             session,
+            setup,
         })
     }
 
-    /// The answer: only message/cpim (RFC 7701 §5.2), plain text inside, and the caller opens the connection.
+    /// The answer: only message/cpim (RFC 7701 §5.2), plain text inside, and the caller opens the connection if he can.
     pub(crate) fn answer(&self, ours: &LocalMedia) -> Body {
         let (id, version) = ours.origin;
-        description(self.session.answer(self.index, &ours.line(), id, version))
+        let line = ours.line(self.setup);
+        description(self.session.answer(self.index, &line, id, version))
     }
 }
 
 impl PeerMedia {
     /// Of an answer to an offer of ours.
-    pub(crate) fn of_answer(description: &[u8]) -> Result<Self, Refusal> {
+    pub(crate) fn of_answer(description: &[u8], connect: bool) -> Result<Self, Refusal> {
         let (_, _, line) = msrp_line(description)?;
-        Self::read(&line)
+        let answered = line.attribute("setup").and_then(Setup::parse);
+        let we_open = opener(Some(offered_setup(connect)), answered) == Opener::Offerer;
+        Self::read(&line, we_open)
     }
 
-    fn read(line: &Media) -> Result<Self, Refusal> {
+    fn read(line: &Media, we_open: bool) -> Result<Self, Refusal> {
         let types = |name| line.attribute(name).map(AcceptTypes::parse);
         if !types("accept-types").is_some_and(|types| types.accepts("message/cpim")) {
             return Err(Refusal::Offer("message/cpim Must Be Accepted"));
@@ -83,7 +94,11 @@ impl PeerMedia {
             .attribute("chatroom")
             .map(Chatroom::parse)
             .unwrap_or_default();
-        Ok(Self { path, chatroom })
+        Ok(Self {
+            path,
+            chatroom,
+            we_open,
+        })
     }
 }
 
@@ -97,13 +112,13 @@ impl LocalMedia {
         }
     }
 
-    /// An offer of ours; the peer opens the connection, as its client does when it calls.
-    pub(crate) fn offer(&self) -> Body {
+    /// An offer of ours; who opens the connection is left to the peer, unless we may not.
+    pub(crate) fn offer(&self, connect: bool) -> Body {
         let (id, version) = self.origin;
-        description(Session::offer(&self.line(), id, version))
+        description(Session::offer(&self.line(offered_setup(connect)), id, version))
     }
 
-    fn line(&self) -> Line {
+    fn line(&self, setup: Setup) -> Line {
         let chatroom = Chatroom {
             nickname: true,
             private_messages: true,
@@ -116,11 +131,15 @@ impl LocalMedia {
                 ("accept-types", Some("message/cpim".to_owned())),
                 ("accept-wrapped-types", Some("text/plain".to_owned())),
                 ("path", Some(self.path.to_string())),
-                ("setup", Some("passive".to_owned())),
+                ("setup", Some(setup.to_string())),
                 ("chatroom", Some(chatroom.to_string())),
             ],
         }
     }
+}
+
+fn offered_setup(connect: bool) -> Setup {
+    if connect { Setup::ActPass } else { Setup::Passive }
 }
 
 /// Our path for one session.

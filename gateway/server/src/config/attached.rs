@@ -18,8 +18,9 @@ pub(super) struct Attached<T> {
 }
 
 impl<T> Attached<T> {
-    /// The link of it.
-    pub(super) fn link(&self, domain: &str, settings: &Settings) -> ComponentLink {
+    /// The link of it, which answers by itself what is asked of it, or leaves that to the core: a conference domain is a service with
+    /// more to say.
+    pub(super) fn link(&self, domain: &str, answers: bool, settings: &Settings) -> ComponentLink {
         ComponentLink {
             server: self.server.clone(),
             link: xmpp::LinkConfig {
@@ -31,6 +32,7 @@ impl<T> Attached<T> {
                 ping: settings.xmpp.ping,
                 retry: Duration::from_secs(2),
                 conflict: xmpp::ConflictRule::Retry,
+                answers,
             },
         }
     }

@@ -71,8 +71,12 @@ pub(super) fn config(settings: &Settings, sources: &Sources, faults: &mut Vec<Fa
     };
     let (users, conferences) = (users?, conferences?);
     let users: Vec<_> = [first].into_iter().chain(users).collect();
-    let components = users.iter().map(|user| user.link(&user.of.domain, settings));
-    let conference_links = conferences.iter().map(|room| room.link(&room.of.muc, settings));
+    let components = users
+        .iter()
+        .map(|user| user.link(&user.of.domain, true, settings));
+    let conference_links = conferences
+        .iter()
+        .map(|room| room.link(&room.of.muc, false, settings));
     Some(Config {
         links: components.chain(conference_links).collect(),
         sip: sip?,
@@ -85,7 +89,9 @@ pub(super) fn config(settings: &Settings, sources: &Sources, faults: &mut Vec<Fa
             conferences: conferences.iter().map(|room| room.of.clone()).collect(),
             routes: routes?,
             numbers: numbers?,
+            connect: settings.msrp.connect,
             answer: settings.entering.answer,
+            conflict: settings.entering.conflict,
             history: settings.entering.history,
             naming: settings.entering.naming,
             creation: settings.entering.create,
@@ -559,7 +565,7 @@ impl Check<'_> {
                 self.fault::<()>(key, problem, remedy);
             }
         }
-        let periods: [(&[&str], Duration); 11] = [
+        let periods: [(&[&str], Duration); 12] = [
             (&["xmpp", "handshake"], settings.xmpp.handshake),
             (&["xmpp", "idle"], settings.xmpp.idle),
             (&["xmpp", "ping"], settings.xmpp.ping),
@@ -567,6 +573,7 @@ impl Check<'_> {
             (&["sip", "register", "expires"], settings.sip.register.expires),
             (&["dns", "deadline"], settings.dns.deadline),
             (&["limits", "mapping", "admission"], limits.mapping.admission),
+            (&["limits", "mapping", "entrance"], limits.mapping.entrance),
             (&["limits", "connections", "connect"], limits.connections.connect),
             (
                 &["limits", "connections", "tls_handshake"],
