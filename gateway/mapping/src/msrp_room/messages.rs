@@ -199,7 +199,7 @@ impl Gateway {
             .peer
             .as_ref()
             .and_then(|peer| peer.max_size)
-            .is_some_and(|most| octets > most)
+            .is_some_and(|most| !most.allows(octets))
         {
             return Err(error_of(&Refusal::TooLarge));
         }

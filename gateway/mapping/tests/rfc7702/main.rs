@@ -6,6 +6,8 @@
     reason = "a test fails by panicking"
 )]
 
+mod access;
+mod entering;
 mod hall;
 mod outage;
 mod section_5_1_enter;
@@ -15,6 +17,7 @@ mod section_6_1_enter;
 mod section_6_2_presence;
 mod section_6_3_messages;
 mod section_6_4_nickname;
+mod section_6_5_called;
 mod section_6_5_invite;
 mod section_6_6_exit;
 mod section_6_reentry;
