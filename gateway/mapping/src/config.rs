@@ -29,6 +29,8 @@ pub struct Config {
     pub creation: CreationRule,
     /// Who may use the gateway.
     pub access: Access,
+    /// How our users' occupants behave in their rooms.
+    pub occupants: Occupants,
     /// What else than plain texts is shown to SIP users.
     pub texts: Texts,
     /// What SIP users see of a room that is out of reach.
@@ -164,6 +166,20 @@ pub enum CreationRule {
     AcceptDefault,
     /// It is left again, and the caller gets 403.
     Refuse,
+}
+
+/// How our users' occupants behave in their rooms.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Occupants {
+    /// Whether one copy of a message counts for all our users in its room: the others, if equal, are dropped before they are parsed.
+    /// Default true.
+    pub share_copies: bool,
+}
+
+impl Default for Occupants {
+    fn default() -> Self {
+        Self { share_copies: true }
+    }
 }
 
 /// What SIP users, whose messages are plain text, are shown of what XMPP users can do besides. What is off is not shown at all, but for

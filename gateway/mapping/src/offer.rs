@@ -42,6 +42,7 @@ pub(crate) struct LocalMedia {
     port: u16,
     /// Id and version of the `o=` line.
     origin: (u64, u64),
+    setup: Setup,
 }
 
 impl MsrpOffer {
@@ -63,10 +64,10 @@ impl MsrpOffer {
         })
     }
 
-    /// The answer: only message/cpim (RFC 7701 §5.2), plain text inside; who opens the connection is said by `setup`.
-    pub(crate) fn answer(&self, ours: &LocalMedia, setup: Setup) -> Body {
+    /// The answer: only message/cpim (RFC 7701 §5.2), plain text inside.
+    pub(crate) fn answer(&self, ours: &LocalMedia) -> Body {
         let (id, version) = ours.origin;
-        description(self.session.answer(self.index, &ours.line(setup), id, version))
+        description(self.session.answer(self.index, &ours.line(), id, version))
     }
 }
 
@@ -109,16 +110,22 @@ impl LocalMedia {
             host: host.clone(),
             port: *port,
             origin,
+            setup: Setup::Passive,
         }
     }
 
-    /// An offer of ours.
-    pub(crate) fn offer(&self, setup: Setup) -> Body {
-        let (id, version) = self.origin;
-        description(Session::offer(&self.line(setup), id, version))
+    /// With another say in who opens the connection than that the peer does, as clients do.
+    pub(crate) fn with_setup(self, setup: Setup) -> Self {
+        Self { setup, ..self }
     }
 
-    fn line(&self, setup: Setup) -> Line {
+    /// An offer of ours.
+    pub(crate) fn offer(&self) -> Body {
+        let (id, version) = self.origin;
+        description(Session::offer(&self.line(), id, version))
+    }
+
+    fn line(&self) -> Line {
         let chatroom = Chatroom {
             nickname: true,
             private_messages: true,
@@ -131,7 +138,7 @@ impl LocalMedia {
                 ("accept-types", Some("message/cpim".to_owned())),
                 ("accept-wrapped-types", Some("text/plain".to_owned())),
                 ("path", Some(self.path.to_string())),
-                ("setup", Some(setup.to_string())),
+                ("setup", Some(self.setup.to_string())),
                 ("chatroom", Some(chatroom.to_string())),
             ],
         }

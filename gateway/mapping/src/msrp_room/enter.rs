@@ -173,7 +173,14 @@ impl Gateway {
     }
 
     /// F2.
-    fn call(&mut self, wish: Wish, nickname: Nickname, conference: Uri, address: Uri, now: Instant) {
+    fn call_conference(
+        &mut self,
+        wish: Wish,
+        nickname: Nickname,
+        conference: Uri,
+        address: Uri,
+        now: Instant,
+    ) {
         let key = self.stays.next_key();
         let dialog = DialogId(self.next_handle());
         let media = Media {

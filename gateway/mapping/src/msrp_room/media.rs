@@ -26,11 +26,11 @@ const SETUP: Setup = Setup::ActPass;
 
 impl Gateway {
     pub(super) fn conference_offer(&self, media: &Media) -> Body {
-        self.local_media(media).offer(SETUP)
+        self.local_media(media).offer()
     }
 
     fn local_media(&self, media: &Media) -> LocalMedia {
-        LocalMedia::new(&self.config.msrp, &media.session, media.description)
+        LocalMedia::new(&self.config.msrp, &media.session, media.description).with_setup(SETUP)
     }
 
     /// F4; F5 has been sent.
@@ -193,7 +193,7 @@ impl Gateway {
             self.connect_to_switch(key, path);
         }
         let stay = self.stays.get(key).ok_or(Refusal::NotInRoom)?;
-        Ok(offer.answer(&self.local_media(&stay.media), ours))
+        Ok(offer.answer(&self.local_media(&stay.media).with_setup(ours)))
     }
 
     /// The MSRP session is over, and another one takes its place in time.

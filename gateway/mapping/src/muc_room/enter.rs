@@ -121,8 +121,8 @@ impl Gateway {
         let description = (self.fresh_number() >> 2, 1);
         let ours = LocalMedia::new(&self.config.msrp, &msrp, description);
         let body = match &offer {
-            Some(offer) => offer.answer(&ours, Setup::Passive),
-            None => ours.offer(Setup::Passive),
+            Some(offer) => offer.answer(&ours),
+            None => ours.offer(),
         };
         let naming = self.config.naming == NamingRule::Requested
             && offer.as_ref().is_some_and(|offer| offer.peer.chatroom.nickname);
@@ -176,7 +176,7 @@ impl Gateway {
             .timers
             .start(now + self.config.limits.admission, Timer::Admission(key));
         let (remote, chatroom) = match arrival.peer {
-            Some(PeerMedia { path, chatroom }) => (Some(path), chatroom),
+            Some(PeerMedia { path, chatroom, .. }) => (Some(path), chatroom),
             None => (None, msrp::sdp::Chatroom::default()),
         };
         let session = Session {
@@ -210,6 +210,7 @@ impl Gateway {
             private_in: std::collections::BTreeMap::new(),
             subscriptions: Vec::new(),
             history: true,
+            shares_since: None,
         };
         self.sessions.insert(key, session);
         key
@@ -246,6 +247,7 @@ impl Gateway {
             );
             return self.end(key, &refusal, now);
         };
+        self.end_sharing(key);
         let Some(session) = self.sessions.get_mut(key) else {
             return;
         };

@@ -133,8 +133,8 @@ impl Gateway {
         session.description.1 += 1;
         let ours = LocalMedia::new(&self.config.msrp, &session.msrp, session.description);
         let body = match &offer {
-            Some(offer) => offer.answer(&ours, Setup::Passive),
-            None => ours.offer(Setup::Passive),
+            Some(offer) => offer.answer(&ours),
+            None => ours.offer(),
         };
         let room = session.room.clone();
         let contact = self.contact(&room);

@@ -149,6 +149,8 @@ pub struct CoreConfig {
     pub creation: mapping::CreationRule,
     /// Who may use the gateway.
     pub access: mapping::Access,
+    /// How our users' occupants behave.
+    pub occupants: mapping::Occupants,
     /// What else than plain texts SIP users are shown.
     pub texts: mapping::Texts,
     /// What SIP users see of a room that is out of reach.
@@ -201,6 +203,7 @@ impl Config {
             naming: self.core.naming,
             creation: self.core.creation,
             access: self.core.access.clone(),
+            occupants: self.core.occupants,
             texts: self.core.texts.clone(),
             outage: self.core.outage,
             limits: self.core.limits.clone(),

@@ -32,6 +32,9 @@ pub struct Settings {
     pub access: AccessSettings,
     /// Whose other domains are.
     pub routing: RoutingSettings,
+    /// How our users' occupants behave in their rooms.
+    #[serde(with = "Occupants")]
+    pub occupants: mapping::Occupants,
     /// What else than plain texts SIP users are shown.
     #[serde(with = "Texts")]
     pub texts: mapping::Texts,
@@ -617,6 +620,12 @@ of_a_machine! {
         links: bool = "human::switch",
         encrypted: bool = "human::switch",
         languages: Vec<String> = "list",
+    }
+}
+
+of_a_machine! {
+    "mapping::Occupants" as Occupants: mapping::Occupants {
+        share_copies: bool = "human::switch",
     }
 }
 

@@ -96,6 +96,7 @@ pub(super) fn config(settings: &Settings, sources: &Sources, faults: &mut Vec<Fa
             naming: settings.entering.naming,
             creation: settings.entering.create,
             access: access?,
+            occupants: settings.occupants,
             texts: settings.texts.clone(),
             outage: settings.outage,
             limits: settings.limits.mapping.clone(),
