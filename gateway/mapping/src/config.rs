@@ -273,7 +273,7 @@ pub struct Limits {
     /// How long it may then take to say who is in, before he is told of himself alone. Default 5 s.
     pub listing: Duration,
     /// How long a participant whom it lists without a name is waited for to get one, before he is shown under his address. Default 2 s.
-    pub naming: Duration,
+    pub unnamed: Duration,
     /// Sessions in all, in both directions. Default 10 000.
     pub sessions: usize,
     /// SIP users who are being called into rooms, in all. Default 500.
@@ -301,7 +301,7 @@ impl Default for Limits {
             reentry: Duration::from_secs(60),
             entrance: Duration::from_secs(30),
             listing: Duration::from_secs(5),
-            naming: Duration::from_secs(2),
+            unnamed: Duration::from_secs(2),
             sessions: 10_000,
             calls: 500,
             recipients: 50,

@@ -26,7 +26,9 @@ use crate::{
     rendering,
 };
 
-/// Isn't shown in a room, and is no failure either.
+/// So many messages of his own a user does not hear again if the switch sends them back.
+const SAID: usize = 64;
+/// Is not shown in a room, and is no failure either.
 const COMPOSING: &str = "application/im-iscomposing+xml";
 
 // From the XMPP user to the conference.
@@ -77,6 +79,10 @@ impl Gateway {
             (MessageKind::Groupchat, None) if subject_alone => refused(Condition::Forbidden),
             (MessageKind::Groupchat, None) => self.send_public(key, client, message, now),
             (_, Some(nickname)) => self.send_private(key, client, nickname.as_str(), message, now),
+            (_, None) if message.muc.as_ref().is_some_and(|muc| !muc.invites.is_empty()) => {
+                self.invites(key, client, message, now)
+            }
+            // Requests for voice, declined invitations, and what else there is no SIP for.
             (_, None) => refused(Condition::FeatureNotImplemented),
         }
     }
@@ -193,11 +199,15 @@ impl Gateway {
             .peer
             .as_ref()
             .and_then(|peer| peer.max_size)
-            .is_some_and(|most| octets > most)
+            .is_some_and(|most| !most.allows(octets))
         {
             return Err(error_of(&Refusal::TooLarge));
         }
         stay.unanswered.insert(message.tag, unanswered);
+        stay.said.extend(cpim.date_time);
+        if stay.said.len() > SAID {
+            stay.said.pop_front();
+        }
         let session = stay.media.session.clone();
         self.msrp(connection, msrp::Command::Send { session, message });
         Ok(())
@@ -273,7 +283,7 @@ impl Gateway {
         message: &IncomingMessage,
         due: AnswerDue,
     ) {
-        let status = match self.read(key, message) {
+        let status = match self.read_from_switch(key, message) {
             Ok(Some(heard)) => self.deliver(key, heard),
             Ok(None) => Status::OK,
             Err(status) => status,
@@ -281,7 +291,7 @@ impl Gateway {
         self.answer(connection, due, status);
     }
 
-    fn read(&self, key: StayKey, message: &IncomingMessage) -> Result<Option<Heard>, Status> {
+    fn read_from_switch(&self, key: StayKey, message: &IncomingMessage) -> Result<Option<Heard>, Status> {
         let stay = self.stays.get(key).ok_or(Status::NO_SESSION)?;
         if !media_type(&message.content_type).eq_ignore_ascii_case(msrp::cpim::CONTENT_TYPE) {
             return Err(Status::UNSUPPORTED_MEDIA);
@@ -303,6 +313,12 @@ impl Gateway {
         }
         let (nickname, text) = match speaker(stay, cpim.from.as_ref()) {
             Speaker::Conference => (None, text.to_owned()),
+            // RFC 7701 §6.2 forbids it; some switches send a message back to its sender.
+            Speaker::Occupant(nickname)
+                if nickname == stay.nickname && cpim.date_time.is_some_and(|at| stay.said.contains(&at)) =>
+            {
+                return Ok(None);
+            }
             Speaker::Occupant(nickname) => (Some(nickname), text.to_owned()),
             // Never in the name of an occupant that he may not be.
             Speaker::Unknown(name) => (None, format!("{name}: {text}")),
@@ -323,7 +339,7 @@ impl Gateway {
         };
         let room = stay.room.clone();
         if !self.is_up(room.domain()) {
-            return Refusal::LinkDown.msrp();
+            return self.missed(key);
         }
         let Some(stay) = self.stays.get_mut(key) else {
             return Status::NO_SESSION;
