@@ -4,6 +4,7 @@
 pub mod binaries;
 pub mod conversation;
 pub mod inbox;
+pub mod json_program;
 pub mod msrp_checker;
 pub mod msrp_tap;
 pub mod peers;

@@ -1,5 +1,6 @@
 //! The programs that take part: real servers, the gateway, and users.
 
+pub mod conference;
 pub mod ejabberd;
 pub mod gateway;
 pub mod kamailio;
@@ -12,6 +13,7 @@ use std::path::PathBuf;
 
 use crate::{Context, Result, process::find_program};
 
+pub use conference::Conference;
 pub use ejabberd::Ejabberd;
 pub use gateway::{Gateway, GatewaySettings};
 pub use kamailio::Kamailio;
