@@ -63,6 +63,7 @@ pub(crate) async fn run(options: Options, seed: [u8; 32]) -> io::Result<()> {
     let (sip, datagrams) = bind_both(options.sip).await?;
     let msrp = TcpListener::bind(options.msrp).await?;
     let (sip_address, msrp_address) = (sip.local_addr()?, msrp.local_addr()?);
+    let advertised = options.advertise_msrp.unwrap_or(msrp_address);
     let (sender, mut inputs) = mpsc::channel(INPUTS);
     let datagrams = Arc::new(datagrams);
     tokio::spawn(receive_datagrams(datagrams.clone(), sender.clone()));
@@ -74,7 +75,7 @@ pub(crate) async fn run(options: Options, seed: [u8; 32]) -> io::Result<()> {
     let mut interrupt = signal(SignalKind::interrupt())?;
     let mut terminate = signal(SignalKind::terminate())?;
     let mut shell = Shell {
-        server: Server::new(options, sip_address, msrp_address, seed),
+        server: Server::new(options, sip_address, advertised, seed),
         sender,
         datagrams,
         flows: BTreeMap::new(),

@@ -21,6 +21,9 @@ pub(crate) struct Options {
     /// Where to listen for MSRP
     #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:0")]
     pub(crate) msrp: SocketAddr,
+    /// What MSRP peers are told to connect to, if not where it listens
+    #[arg(long, value_name = "ADDRESS")]
+    pub(crate) advertise_msrp: Option<SocketAddr>,
     /// The proxy that the rooms' own invitations go through, such as 127.0.0.1:5060
     #[arg(long, value_name = "HOST:PORT", value_parser = proxy)]
     pub(crate) proxy: Option<Uri>,

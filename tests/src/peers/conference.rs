@@ -7,24 +7,26 @@ use std::{
 
 use serde_json::{Value, json};
 
-use super::SipChatSettings;
+use super::{SipChatSettings, on_free_ports};
 use crate::{
     Context, Result,
     binaries::Binaries,
     ensure,
     inbox::Inbox,
-    json_program::{JsonProgram, field},
+    json_program::JsonProgram,
+    msrp_tap::MsrpTap,
+    ports::free_port,
 };
 
 /// The domain of its rooms.
 pub const CONFERENCES: &str = "conference.example.org";
 
-/// A running `conference-server`.
+/// A running `conference-server`. MSRP peers reach it through a tap.
 #[derive(Debug)]
 pub struct Conference {
     program: JsonProgram,
     sip: SocketAddr,
-    msrp: SocketAddr,
+    msrp: MsrpTap,
 }
 
 impl Conference {
@@ -33,30 +35,31 @@ impl Conference {
     /// # Errors
     /// It does not build or start.
     pub fn start(options: &[&str]) -> Result<Self> {
-        Self::launch(&[&["--domain", CONFERENCES], options].concat())
+        on_free_ports(|| Self::start_at(SocketAddr::from(([127, 0, 0, 1], free_port()?)), options))
     }
 
-    /// Starts it where a former one was, for what happens when it comes back.
+    /// Starts it where it takes SIP at that address, as for one that comes back.
     ///
     /// # Errors
     /// It does not start there.
-    pub fn start_at(sip: SocketAddr, msrp: SocketAddr, options: &[&str]) -> Result<Self> {
-        let (sip, msrp) = (sip.to_string(), msrp.to_string());
-        let own = ["--domain", CONFERENCES, "--sip", &sip, "--msrp", &msrp];
-        Self::launch(&[&own, options].concat())
-    }
-
-    fn launch(arguments: &[&str]) -> Result<Self> {
+    pub fn start_at(sip: SocketAddr, options: &[&str]) -> Result<Self> {
+        let listen = SocketAddr::from(([127, 0, 0, 1], free_port()?));
+        let msrp = MsrpTap::start(listen)?;
+        let (sip_argument, listen, advertised) =
+            (sip.to_string(), listen.to_string(), msrp.address().to_string());
+        let own = [
+            ["--domain", CONFERENCES],
+            ["--sip", &sip_argument],
+            ["--msrp", &listen],
+            ["--advertise-msrp", &advertised],
+        ];
+        let arguments = [&own.concat(), options].concat();
         let path = &Binaries::built()?.conference;
-        let mut program = JsonProgram::start("Conference server", path, arguments)?;
-        let listening = program
+        let mut program = JsonProgram::start("Conference server", path, &arguments)?;
+        program
             .wait_for("listening", |_| true)
             .with_context(|| program.log_tail())?;
-        Ok(Self {
-            sip: field(&listening, "sip").parse()?,
-            msrp: field(&listening, "msrp").parse()?,
-            program,
-        })
+        Ok(Self { program, sip, msrp })
     }
 
     /// Where it takes SIP, by UDP and TCP.
@@ -65,10 +68,12 @@ impl Conference {
         self.sip
     }
 
-    /// Where it takes MSRP.
-    #[must_use]
-    pub fn msrp_address(&self) -> SocketAddr {
-        self.msrp
+    /// Judges all MSRP that was written to it.
+    ///
+    /// # Errors
+    /// Somebody broke a rule.
+    pub fn check_msrp(&self) -> Result<()> {
+        self.msrp.check_clients()
     }
 
     /// How `NAME@example.org` gets into one of its rooms, straight or by way of a proxy.
