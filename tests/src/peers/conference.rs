@@ -9,12 +9,7 @@ use serde_json::{Value, json};
 
 use super::{SipChatSettings, on_free_ports};
 use crate::{
-    Context, Result,
-    binaries::Binaries,
-    ensure,
-    inbox::Inbox,
-    json_program::JsonProgram,
-    msrp_tap::MsrpTap,
+    Context, Result, binaries::Binaries, ensure, inbox::Inbox, json_program::JsonProgram, msrp_tap::MsrpTap,
     ports::free_port,
 };
 

@@ -38,11 +38,7 @@ impl Server {
         let by = request.from.uri.address_of_record();
         let removes = self.removes(refer_to);
         let outcome = self.may_refer(&name, dialog, &by);
-        let target = if removes {
-            without_method(&refer_to.uri)
-        } else {
-            without_method(&refer_to.uri).address_of_record()
-        };
+        let target = without_method(&refer_to.uri);
         let outcome = outcome.and_then(
             |()| match self.rooms.get(&name).map(|room| room.named_by(&target)) {
                 Some(found) if removes && found.is_empty() => Err(404),
@@ -193,7 +189,7 @@ impl Server {
             session: session.clone(),
             connection: None,
         };
-        self.seat(&room, target, None, Some(call), now);
+        self.seat(&room, target.address_of_record(), None, Some(call), now);
         if let Some((host, port)) = connects {
             let id = super::ConnectionId(self.number());
             self.open_link(id);
@@ -276,16 +272,11 @@ fn fragment(status: StatusCode, phrase: &str) -> Body {
 
 /// A Refer-To's URI without the `method` that tells what to do with it.
 fn without_method(uri: &Uri) -> Uri {
-    let parameters: Vec<(&str, Option<&str>)> = uri
+    let kept = uri
         .parameters()
-        .filter(|(name, _)| !name.eq_ignore_ascii_case("method"))
-        .collect();
-    let bare = uri.address_of_record();
-    parameters.into_iter().fold(bare, |uri, (name, _)| {
-        uri.with_parameter(name, uri_value(&uri, name).as_deref())
+        .filter(|(name, _)| !name.eq_ignore_ascii_case("method"));
+    kept.fold(uri.address_of_record(), |bare, (name, _)| {
+        let value = uri.parameter_decoded(name).filter(|value| !value.is_empty());
+        bare.with_parameter(name, value.as_deref())
     })
-}
-
-fn uri_value(uri: &Uri, name: &str) -> Option<String> {
-    uri.parameter_decoded(name).filter(|value| !value.is_empty())
 }
