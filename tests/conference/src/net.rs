@@ -36,7 +36,7 @@ const WRITE_SIZE: usize = 256 * 1024;
 /// Attempts to find a port that is free for TCP and UDP both.
 const PORT_ATTEMPTS: u32 = 16;
 /// How long the farewells may take.
-const FAREWELL: Duration = Duration::from_secs(2);
+const FAREWELL: Duration = Duration::from_secs(1);
 
 /// What the tasks around the server report.
 pub(crate) enum Input {
