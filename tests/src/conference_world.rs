@@ -96,6 +96,27 @@ impl ConferenceWorld {
         SipChat::enter(&self.sip_settings(name, nickname))
     }
 
+    /// Ends the conference server, with a BYE to whoever is there, and starts it at the same address with other options.
+    ///
+    /// # Errors
+    /// It does not end, or the new one does not start.
+    pub fn restart_conference(&mut self, options: &[&str]) -> Result<()> {
+        self.conference.quit()?;
+        self.replace_conference(options)
+    }
+
+    /// Starts a conference server at the address of one that is no more.
+    ///
+    /// # Errors
+    /// It does not start.
+    pub fn replace_conference(&mut self, options: &[&str]) -> Result<()> {
+        self.conference.check_msrp()?;
+        let proxy = self.kamailio.address().to_string();
+        let options = [&["--proxy", &proxy], options].concat();
+        self.conference = Conference::start_at(self.conference.sip_address(), &options)?;
+        Ok(())
+    }
+
     /// The ends of all logs.
     #[must_use]
     pub fn logs(&self) -> String {
