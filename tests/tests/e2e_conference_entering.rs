@@ -50,10 +50,10 @@ fn rfc7702_section_5_4_both_sides_see_who_is_there(server: XmppServerKind) -> Re
         ensure!(nicknames(&nurse.wait("roster")?) == ["JuliC", "Nurse", "Romeo"]);
         juliet.see(CONFERENCE_JID, "Nurse", None)?;
         let mut tybalt = world.xmpp_user("tybalt")?;
-        let others = tybalt.enter(CONFERENCE_JID, "Tybalt ⚔")?;
+        let others = tybalt.enter(CONFERENCE_JID, "Tybalt")?;
         ensure!(others == ["JuliC", "Nurse", "Romeo"], "{others:?}");
-        juliet.see(CONFERENCE_JID, "Tybalt ⚔", None)?;
-        sees(&mut romeo, "Tybalt ⚔")?;
+        juliet.see(CONFERENCE_JID, "Tybalt", None)?;
+        sees(&mut romeo, "Tybalt")?;
         world.conference.set_subject(CONFERENCE, "Peace")?;
         juliet.see_subject(CONFERENCE_JID, "Peace")?;
         tybalt.see_subject(CONFERENCE_JID, "Peace")?;
@@ -166,7 +166,10 @@ fn a_conference_that_never_answers_is_given_up(server: XmppServerKind) -> Result
         world.conference.quit()?;
         let (condition, _) = juliet.enter_in_vain(CONFERENCE_JID, "JuliC")?;
         ensure!(
-            matches!(&*condition, "remote-server-timeout" | "internal-server-error"),
+            matches!(
+                &*condition,
+                "remote-server-timeout" | "remote-server-not-found" | "bad-request"
+            ),
             "nobody listens: {condition}"
         );
         Ok(())

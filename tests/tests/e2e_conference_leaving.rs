@@ -117,6 +117,7 @@ fn a_focus_that_dies_is_noticed_and_can_be_entered_again(server: XmppServerKind)
         world.replace_conference(&[])?;
         let mut romeo = world.sip_user("romeo", "Romeo")?;
         ensure!(juliet.enter(CONFERENCE_JID, "JuliC")? == ["Romeo"]);
+        romeo.wait_for("joined", |event| field(event, "nick") == "JuliC")?;
         juliet.say(CONFERENCE_JID, "Again")?;
         ensure!(romeo.hear("Again")? == "JuliC");
         Ok(())
