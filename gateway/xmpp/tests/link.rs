@@ -74,6 +74,7 @@ fn it_starts_at_the_first_timeout() {
     assert!(!link.is_up());
 }
 
+// Rows: CXMPP-29
 #[test]
 fn it_opens_the_stream_and_shakes_hands() {
     // The example of XEP-0114 §3, and a recorded one.
@@ -374,6 +375,7 @@ fn delays(seed: u8, condition: Option<&str>, count: usize) -> Vec<Duration> {
         .collect()
 }
 
+// Rows: CXMPP-30
 #[test]
 fn attempts_back_off_within_bounds() {
     let fast = [(1, 2), (2, 4), (4, 8), (8, 16), (15, 30), (15, 30), (15, 30)];
@@ -429,6 +431,7 @@ fn back_off_begins_anew_once_the_link_has_held() {
     }
 }
 
+// Rows: CXMPP-30
 #[test]
 fn silence_is_met_with_a_ping_and_any_answer_will_do() {
     let mut now = origin();
@@ -524,6 +527,7 @@ fn what_was_queued_when_the_connection_ended_comes_back() {
     assert_eq!(sent(&mut link), "");
 }
 
+// Rows: CXMPP-29, E-27
 #[test]
 fn a_foreign_from_stays_here() {
     for from in ["u@other.test/sip", "u@xmpp.test/sip", "u@a.gw.xmpp.test/sip"] {
@@ -691,6 +695,7 @@ fn a_connection_lost_during_shutdown_gives_back_what_was_not_taken() {
 }
 
 /// Requests to the domain itself and the condition of the answer, if it is a refusal.
+// Rows: CXMPP-17, CXMPP-30
 #[test]
 fn requests_to_the_domain_are_answered() {
     let table = [
@@ -782,6 +787,7 @@ fn the_domain_says_that_it_is_a_gateway() {
     );
 }
 
+// Rows: CXMPP-31
 #[test]
 fn answers_that_nobody_asked_for_are_skipped() {
     for kind in ["result", "error"] {
