@@ -3,6 +3,7 @@
     clippy::unwrap_used,
     clippy::expect_used,
     clippy::indexing_slicing,
+    clippy::panic,
     reason = "a test fails by panicking"
 )]
 
@@ -15,6 +16,7 @@ mod section_6_5_invite;
 mod section_6_6_exit;
 mod section_6_reentry;
 mod stage;
+mod transcript;
 mod trust;
 
 pub(crate) const ROOM: &str = "capulet@rooms.example.com";
