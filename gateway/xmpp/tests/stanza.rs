@@ -67,13 +67,23 @@ fn recorded(trace: &'static str, words: &[&str]) -> &'static str {
 #[test]
 fn every_recorded_stanza_is_read() {
     for line in PROSODY.lines().chain(EJABBERD.lines()) {
+        let element = parsed(line);
+        if element.attr("to") == Some("gw.xmpp.test") {
+            // What the recorded component itself had asked is no answer to this link.
+            let events = receive(&mut up(), line);
+            let rule = "answer to no request";
+            assert!(
+                matches!(&events[..], [Event::Skipped { rule: skipped, .. }] if *skipped == rule),
+                "{events:?}"
+            );
+            continue;
+        }
         let read = stanza(line);
         let (from, to) = match &read {
             Stanza::Presence(presence) => (&presence.from, &presence.to),
             Stanza::Message(message) => (&message.from, &message.to),
             Stanza::Iq(iq) => (&iq.from, &iq.to),
         };
-        let element = parsed(line);
         assert_eq!(Some(from.as_str()), element.attr("from"));
         assert_eq!(Some(to.as_str()), element.attr("to"));
     }

@@ -8,6 +8,7 @@
 )]
 
 mod outage;
+mod recordings;
 mod section_6_1_enter;
 mod section_6_2_presence;
 mod section_6_3_messages;

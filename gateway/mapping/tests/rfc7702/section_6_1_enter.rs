@@ -53,7 +53,7 @@ fn f35_to_f40_the_invite_is_answered_once_the_room_has_admitted_the_caller() {
     assert!(stage.answered(romeo));
 }
 
-// Rows: F36, B7702-04, A7702-45, C7701-05, C7701-06, C7701-52, C4975-40, E-05, E-06
+// Rows: F36, B7702-04, C7701-05, C7701-06, C7701-52, C4975-40, E-05, E-06
 #[test]
 fn the_answer_takes_only_cpim_and_announces_what_rooms_can_do() {
     let mut stage = Stage::new(config());

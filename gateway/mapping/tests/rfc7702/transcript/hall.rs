@@ -21,7 +21,7 @@ pub(super) const STREAM: &str = "jabber:component:accept";
 const HEADER: &str = "<?xml version='1.0'?><stream:stream xmlns='jabber:component:accept' \
      xmlns:stream='http://etherx.jabber.org/streams' id='1' from='example.org'>";
 
-pub(super) struct Hall {
+pub(crate) struct Hall {
     now: Instant,
     gateway: Gateway,
     endpoint: Endpoint,
@@ -42,7 +42,7 @@ struct Wire {
 }
 
 impl Hall {
-    pub(super) fn new(givens: &[&String]) -> Self {
+    pub(crate) fn new(givens: &[&String]) -> Self {
         let mut config = Config {
             msrp: ("s2m.example.com".to_owned(), 2855),
             ..config()
@@ -71,7 +71,7 @@ impl Hall {
     }
 
     /// A peer says something.
-    pub(super) fn say(&mut self, peer: &Peer, text: &str) {
+    pub(crate) fn say(&mut self, peer: &Peer, text: &str) {
         match peer.protocol {
             Protocol::Sip => {
                 let caller = self.caller(&peer.name);
@@ -97,18 +97,18 @@ impl Hall {
     }
 
     /// The next message to a peer.
-    pub(super) fn hear(&mut self, peer: &Peer) -> Option<String> {
+    pub(crate) fn hear(&mut self, peer: &Peer) -> Option<String> {
         self.heard.get_mut(peer)?.pop_front()
     }
 
     /// Something that was sent and that no transcript has heard.
-    pub(super) fn unheard(&self) -> Option<(&Peer, &String)> {
+    pub(crate) fn unheard(&self) -> Option<(&Peer, &String)> {
         self.heard
             .iter()
             .find_map(|(peer, messages)| Some((peer, messages.front()?)))
     }
 
-    pub(super) fn happens(&mut self, what: &Happening) {
+    pub(crate) fn happens(&mut self, what: &Happening) {
         match what {
             Happening::Passes(time) => self.pass(*time),
             Happening::LinkBreaks => self.link.handle_disconnected(self.now),

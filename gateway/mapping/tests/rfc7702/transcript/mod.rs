@@ -17,9 +17,9 @@
 //! put right on their way in.
 
 mod compare;
-mod hall;
+pub(crate) mod hall;
 mod pattern;
-mod script;
+pub(crate) mod script;
 
 use std::{fs, path::PathBuf};
 

@@ -20,7 +20,7 @@ pub(super) enum Step {
 }
 
 #[derive(Debug)]
-pub(super) enum Happening {
+pub(crate) enum Happening {
     Passes(Duration),
     LinkBreaks,
     LinkIsBack,
@@ -28,14 +28,14 @@ pub(super) enum Happening {
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) struct Peer {
-    pub(super) protocol: Protocol,
+pub(crate) struct Peer {
+    pub(crate) protocol: Protocol,
     /// Empty for the XMPP server.
-    pub(super) name: String,
+    pub(crate) name: String,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum Protocol {
+pub(crate) enum Protocol {
     Sip,
     Msrp,
     Xmpp,
@@ -45,6 +45,29 @@ impl Step {
     pub(super) fn line(&self) -> usize {
         match self {
             Self::Say { line, .. } | Self::Hear { line, .. } | Self::Happens { line, .. } => *line,
+        }
+    }
+}
+
+impl Peer {
+    pub(crate) fn sip(name: &str) -> Self {
+        Self {
+            protocol: Protocol::Sip,
+            name: name.to_owned(),
+        }
+    }
+
+    pub(crate) fn msrp(name: &str) -> Self {
+        Self {
+            protocol: Protocol::Msrp,
+            name: name.to_owned(),
+        }
+    }
+
+    pub(crate) fn xmpp() -> Self {
+        Self {
+            protocol: Protocol::Xmpp,
+            name: String::new(),
         }
     }
 }
