@@ -91,7 +91,7 @@ pub fn user_jid(uri: &Uri, component: &Component, resource: &str) -> Result<Full
 ///
 /// # Errors
 /// A room of ours, or no address of a user.
-pub fn invitee_jid(uri: &Uri, component: &Component, rooms: &[RoomDomain]) -> Result<BareJid, Refusal> {
+pub fn invitee_jid(uri: &Uri, components: &[Component], rooms: &[RoomDomain]) -> Result<BareJid, Refusal> {
     if rooms.iter().any(|d| d.sip.eq_ignore_ascii_case(uri.host())) {
         return Err(Refusal::Loop);
     }
@@ -105,7 +105,10 @@ pub fn invitee_jid(uri: &Uri, component: &Component, rooms: &[RoomDomain]) -> Re
     BareJid::new(&format!("{}@{}", escape_localpart(&user), uri.host()))
         .map_err(|_| Refusal::NoSuchUser)
         .and_then(|jid| {
-            if jid.domain().as_str() == component.domain && component.form == AddressForm::Hosted {
+            let hosted = |component: &Component| {
+                component.form == AddressForm::Hosted && jid.domain().as_str() == component.domain
+            };
+            if components.iter().any(hosted) {
                 Err(Refusal::Loop)
             } else {
                 Ok(jid)

@@ -5,10 +5,12 @@ use std::time::Duration;
 /// Settings of the core.
 #[derive(Debug, Clone)]
 pub struct Config {
-    /// The attached component: whose addresses SIP users get.
-    pub component: Component,
+    /// The attached components whose addresses SIP users get; at least one.
+    pub components: Vec<Component>,
     /// SIP conference domains and the MUC service each stands for, e.g. `rooms.example.com` → `rooms.example.com`.
     pub rooms: Vec<RoomDomain>,
+    /// SIP conference domains and the attached component that each is for XMPP users.
+    pub conferences: Vec<ConferenceDomain>,
     /// Host and port that MSRP peers reach us by, for `a=path`, `c=` and `m=`.
     pub msrp: (String, u16),
     /// When the INVITE is answered (DESIGN decision 7).
@@ -23,7 +25,32 @@ pub struct Config {
     pub limits: Limits,
 }
 
-/// The component domain and its form.
+impl Config {
+    /// The domain of every component link, in the order of their [`LinkId`](crate::LinkId)s.
+    pub fn links(&self) -> impl Iterator<Item = &str> {
+        let components = self.components.iter().map(|component| component.domain.as_str());
+        components.chain(self.conferences.iter().map(|conference| conference.muc.as_str()))
+    }
+
+    /// Under which component SIP users of a host are known: the one of that very domain, else one that takes any, else the first,
+    /// which will refuse them.
+    pub(crate) fn component(&self, host: &str) -> Option<&Component> {
+        let native = |component: &&Component| {
+            component.form == AddressForm::Native && component.domain.eq_ignore_ascii_case(host)
+        };
+        let mut components = self.components.iter();
+        components
+            .find(native)
+            .or_else(|| {
+                self.components
+                    .iter()
+                    .find(|component| component.form == AddressForm::Hosted)
+            })
+            .or_else(|| self.components.first())
+    }
+}
+
+/// A component domain of SIP users and its form.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Component {
     /// Domain.
@@ -48,6 +75,15 @@ pub struct RoomDomain {
     pub sip: String,
     /// The MUC service.
     pub muc: String,
+}
+
+/// A SIP conference domain as XMPP users see it (RFC 7702 §5).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ConferenceDomain {
+    /// The attached component's domain: `capulet@<muc>` is the conference `sip:capulet@<sip>`.
+    pub muc: String,
+    /// Host of the conference URIs.
+    pub sip: String,
 }
 
 /// When a SIP user's INVITE is answered.

@@ -14,6 +14,7 @@ use rand_chacha::{
 use sip::Readiness;
 use xmpp::{
     BareJid,
+    jid::{DomainPart, DomainRef},
     stanza::{Outgoing, Stanza},
 };
 
@@ -37,9 +38,13 @@ pub struct Gateway {
     /// Whose conference subscription is whose.
     pub(crate) subscriptions: BTreeMap<sip::SubscriptionId, SessionKey>,
     pub(crate) timers: Timers,
-    pub(crate) link: LinkState,
+    pub(crate) links: Vec<ComponentLink>,
+    /// No new session.
+    pub(crate) stopping: bool,
     /// Sessions that re-enter their rooms after the link came back, a few at a time.
     pub(crate) reentering: VecDeque<SessionKey>,
+    /// Whether the next few are due by a timer.
+    pub(crate) pacing: bool,
     /// Leaves that could not be sent: without them the room would keep an occupant whose user is gone.
     pub(crate) farewells: Vec<Outgoing>,
     /// Leaves sent of late: they may have been under way when the link broke.
@@ -50,13 +55,27 @@ pub struct Gateway {
     next_tag: u64,
 }
 
-/// Whether stanzas can be sent.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum LinkState {
-    Down,
-    Up,
-    /// The gateway is stopping: no new session.
-    Stopping,
+/// A component link, numbered as [`Config::links`] lists their domains.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct LinkId(pub usize);
+
+/// What is known of a component link.
+#[derive(Debug)]
+pub(crate) struct ComponentLink {
+    /// As addresses show it.
+    pub(crate) domain: String,
+    /// Whether stanzas can be sent.
+    pub(crate) up: bool,
+}
+
+impl ComponentLink {
+    fn of(domain: &str) -> Self {
+        Self {
+            domain: DomainPart::new(domain)
+                .map_or_else(|_| domain.to_owned(), |domain| domain.as_str().to_owned()),
+            up: false,
+        }
+    }
 }
 
 /// An MSRP transport connection, numbered by the shell.
@@ -70,8 +89,8 @@ pub enum Command {
     Sip(sip::Command),
     /// To an MSRP connection; one that is gone ignores it.
     Msrp(ConnectionId, msrp::Command),
-    /// To the component link.
-    Xmpp(xmpp::Command),
+    /// To a component link.
+    Xmpp(LinkId, xmpp::Command),
 }
 
 impl Gateway {
@@ -79,14 +98,17 @@ impl Gateway {
     /// others are computed.
     #[must_use]
     pub fn new(config: Config, seed: [u8; 32], started: (Instant, Timestamp)) -> Self {
+        let links = config.links().map(ComponentLink::of).collect();
         let mut gateway = Self {
+            links,
+            stopping: false,
             config,
             sessions: Sessions::default(),
             rooms: BTreeMap::new(),
             subscriptions: BTreeMap::new(),
             timers: Timers::default(),
-            link: LinkState::Down,
             reentering: VecDeque::new(),
+            pacing: false,
             farewells: Vec::new(),
             departed: VecDeque::new(),
             commands: VecDeque::new(),
@@ -174,11 +196,11 @@ impl Gateway {
         }
     }
 
-    /// From the component link.
-    pub fn handle_xmpp(&mut self, event: xmpp::Event, now: Instant) {
+    /// From a component link.
+    pub fn handle_xmpp(&mut self, link: LinkId, event: xmpp::Event, now: Instant) {
         match event {
-            xmpp::Event::Up => self.link_up(now),
-            xmpp::Event::Down(_) => self.link_down(now),
+            xmpp::Event::Up => self.link_up(link, now),
+            xmpp::Event::Down(_) => self.link_down(link, now),
             xmpp::Event::Stanza(Stanza::Presence(presence)) => self.presence(presence, now),
             xmpp::Event::Stanza(Stanza::Message(message)) => self.message(*message, now),
             xmpp::Event::Stanza(Stanza::Iq(iq)) => self.iq(iq),
@@ -192,7 +214,7 @@ impl Gateway {
 
     /// Stops gracefully: every session is ended towards both sides. Done when [`Self::is_idle`].
     pub fn handle_shutdown(&mut self, now: Instant) {
-        self.link = LinkState::Stopping;
+        self.stopping = true;
         self.sip(sip::Command::SetReadiness(UNAVAILABLE));
         for key in self.sessions.keys() {
             self.end(key, &crate::refusal::Refusal::Stopping, now);
@@ -210,7 +232,10 @@ impl Gateway {
                 Timer::Held(key) => self.say_held(key),
                 Timer::Reentry(key) => self.reentry_due(key, now),
                 Timer::Notify(room) => self.notify_due(&room, now),
-                Timer::ReentryPace => self.reenter_some(now),
+                Timer::ReentryPace => {
+                    self.pacing = false;
+                    self.reenter_some(now);
+                }
             }
         }
     }
@@ -271,9 +296,27 @@ impl Gateway {
         self.msrp(connection, msrp::Command::Answer { due, status });
     }
 
+    /// Over the link of the domain that the stanza is from.
     pub(crate) fn xmpp(&mut self, stanza: Outgoing) {
-        self.commands
-            .push_back(Command::Xmpp(xmpp::Command::Send(stanza)));
+        match self.link_of(stanza.from().domain()) {
+            Some(link) => self
+                .commands
+                .push_back(Command::Xmpp(link, xmpp::Command::Send(stanza))),
+            None => tracing::error!(from = %stanza.from(), "a stanza from no domain of ours was not sent"),
+        }
+    }
+
+    /// The link that carries a domain.
+    pub(crate) fn link_of(&self, domain: &DomainRef) -> Option<LinkId> {
+        let position = self.links.iter().position(|link| link.domain == domain.as_str());
+        position.map(LinkId)
+    }
+
+    /// Whether stanzas from this domain can be sent.
+    pub(crate) fn is_up(&self, domain: &DomainRef) -> bool {
+        self.links
+            .iter()
+            .any(|link| link.up && link.domain == domain.as_str())
     }
 
     pub(crate) fn refuse(&mut self, due: sip::AnswerDue, refusal: &crate::refusal::Refusal) {
@@ -290,12 +333,15 @@ impl Gateway {
         });
     }
 
-    pub(crate) fn set_ready(&mut self, ready: bool) {
-        self.sip(sip::Command::SetReadiness(if ready {
-            Readiness::Ready
-        } else {
-            UNAVAILABLE
-        }));
+    /// Calls are taken while any link stands; which of them a call needs shows when it comes.
+    pub(crate) fn set_readiness(&mut self) {
+        self.sip(sip::Command::SetReadiness(
+            if self.links.iter().any(|link| link.up) {
+                Readiness::Ready
+            } else {
+                UNAVAILABLE
+            },
+        ));
     }
 
     /// An id that nobody can guess: a reflection is known by it.

@@ -17,5 +17,8 @@ mod roster;
 mod session;
 mod timers;
 
-pub use config::{AddressForm, AnswerRule, Component, Config, Limits, Outage, OutageRule, RoomDomain, Texts};
-pub use gateway::{Command, ConnectionId, Gateway};
+pub use config::{
+    AddressForm, AnswerRule, Component, ConferenceDomain, Config, Limits, Outage, OutageRule, RoomDomain,
+    Texts,
+};
+pub use gateway::{Command, ConnectionId, Gateway, LinkId};

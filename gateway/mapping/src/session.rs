@@ -1,7 +1,7 @@
 //! A session: one user's stay in one room, and the only place where both sides' handles meet.
 
 use std::{
-    collections::{BTreeMap, VecDeque},
+    collections::{BTreeMap, BTreeSet, VecDeque},
     time::Instant,
 };
 
@@ -255,6 +255,14 @@ impl Sessions {
 
     pub(crate) fn keys(&self) -> Vec<SessionKey> {
         self.all.keys().copied().collect()
+    }
+
+    /// Those whose occupants speak from this component domain.
+    pub(crate) fn of_domain(&self, domain: &str) -> BTreeSet<SessionKey> {
+        let all = self.all.iter();
+        all.filter(|(_, session)| session.jid.domain().as_str() == domain)
+            .map(|(key, _)| *key)
+            .collect()
     }
 
     pub(crate) fn len(&self) -> usize {

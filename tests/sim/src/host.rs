@@ -70,18 +70,19 @@ impl Host {
     pub(crate) fn new(setting: &Setting, seed: u64, now: Instant) -> Self {
         let mut seeds = Dice::new(seed, 2);
         let config = Config {
-            component: Component {
+            components: vec![Component {
                 domain: component(setting).to_owned(),
                 form: if setting.hosted {
                     AddressForm::Hosted
                 } else {
                     AddressForm::Native
                 },
-            },
+            }],
             rooms: vec![RoomDomain {
                 sip: MUC.to_owned(),
                 muc: MUC.to_owned(),
             }],
+            conferences: Vec::new(),
             msrp: (proxy::GATEWAY.to_string(), 2855),
             answer: if setting.at_once {
                 AnswerRule::AtOnce

@@ -9,7 +9,6 @@ use super::MucRoom;
 use crate::{
     AnswerRule, Gateway,
     address::{RoomAddress, user_jid},
-    gateway::LinkState,
     nickname::Nickname,
     offer::{MsrpOffer, local_path},
     refusal::Refusal,
@@ -44,10 +43,8 @@ impl Gateway {
 
     fn caller(&mut self, request: &Incoming) -> Result<Caller, Refusal> {
         let room = RoomAddress::from_sip(&request.uri, &self.config.rooms)?;
-        match self.link {
-            LinkState::Up => {}
-            LinkState::Down => return Err(Refusal::LinkDown),
-            LinkState::Stopping => return Err(Refusal::Stopping),
+        if self.stopping {
+            return Err(Refusal::Stopping);
         }
         if self.sessions.len() >= self.config.limits.sessions {
             return Err(Refusal::Limit("sessions"));
@@ -65,7 +62,11 @@ impl Gateway {
             Some(instance) => instance,
             None => format!("sip-{:016x}", self.fresh_number()),
         };
-        let jid = user_jid(&user, &self.config.component, &resource)?;
+        let component = self.config.component(user.host()).ok_or(Refusal::ForeignUser)?;
+        let jid = user_jid(&user, component, &resource)?;
+        if !self.is_up(jid.domain()) {
+            return Err(Refusal::LinkDown);
+        }
         let display_name = request
             .from
             .display_name

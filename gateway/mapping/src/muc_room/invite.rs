@@ -43,7 +43,7 @@ impl Gateway {
         if method.is_some_and(|method| method != "INVITE") {
             return Err(Refusal::NotParticipant);
         }
-        let invitee = invitee_jid(&refer_to.uri, &self.config.component, &self.config.rooms)?;
+        let invitee = invitee_jid(&refer_to.uri, &self.config.components, &self.config.rooms)?;
         let id = self.fresh_id();
         let session = self.sessions.get(key).ok_or(Refusal::NotParticipant)?;
         if !matches!(session.phase, Phase::Joined) {

@@ -284,13 +284,13 @@ fn what_cannot_be_served_is_refused_before_the_room_hears_of_it() {
 #[test]
 fn native_addresses_are_for_the_component_s_own_domain() {
     let mut foreign = config();
-    foreign.component.domain = "example.net".to_owned();
+    foreign.components[0].domain = "example.net".to_owned();
     let mut stage = Stage::new(foreign.clone());
     let romeo = stage.user("romeo");
     stage.invite(romeo, ROOM_URI, Some("Romeo"));
     assert_eq!(stage.refusal(romeo).map(|(code, _)| code), Some(403));
 
-    foreign.component.form = AddressForm::Hosted;
+    foreign.components[0].form = AddressForm::Hosted;
     let mut stage = Stage::new(foreign);
     let romeo = stage.user("romeo");
     stage.invite(romeo, ROOM_URI, Some("Romeo"));

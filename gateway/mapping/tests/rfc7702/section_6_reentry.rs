@@ -208,3 +208,31 @@ fn who_leaves_when_all_others_are_on_their_way_in_is_off_the_roster() {
     stage.subscribe(second, ROOM_URI);
     assert_eq!(stage.nicknames(second), ["Second"]);
 }
+
+#[test]
+fn a_link_that_breaks_takes_none_but_its_own_users_out_of_their_rooms() {
+    let mut config = config();
+    config.components.push(mapping::Component {
+        domain: "sip.example.org".to_owned(),
+        form: mapping::AddressForm::Hosted,
+    });
+    let mut stage = Stage::new(config);
+    stage.link_of(1, true);
+    let romeo = stage.user("romeo");
+    stage.enter(romeo, ROOM_URI, "Romeo");
+    let paris = stage.user_of("paris", "example.net");
+    stage.enter(paris, ROOM_URI, "Paris");
+
+    stage.link_of(1, false);
+    let tag = stage.say(romeo, "can you hear me?");
+    assert_eq!(stage.outcome(romeo, tag), Some(Ok(())));
+    let tag = stage.say(paris, "no");
+    assert_eq!(
+        stage.outcome(paris, tag).map(|o| o.map_err(Status::code)),
+        Some(Err(408))
+    );
+    stage.link_of(1, true);
+    let tag = stage.say(paris, "now I can");
+    assert_eq!(stage.outcome(paris, tag), Some(Ok(())));
+    assert_eq!((stage.bye(romeo), stage.bye(paris)), (None, None));
+}

@@ -51,10 +51,8 @@ pub fn load(
 /// What the gateway runs with.
 #[derive(Clone)]
 pub struct Config {
-    /// The XMPP server's component listener.
-    pub server: Host,
-    /// The component link.
-    pub link: xmpp::LinkConfig,
+    /// The component links, in the order of [`mapping::Config::links`].
+    pub links: Vec<ComponentLink>,
     /// SIP.
     pub sip: SipConfig,
     /// MSRP.
@@ -67,6 +65,15 @@ pub struct Config {
     pub log: LogSettings,
     /// Bounds of sockets.
     pub connections: ConnectionLimits,
+}
+
+/// A component link and where it goes.
+#[derive(Clone)]
+pub struct ComponentLink {
+    /// The XMPP server's component listener.
+    pub server: Host,
+    /// What is said there.
+    pub link: xmpp::LinkConfig,
 }
 
 /// A host, by name or address, and a port.
@@ -111,10 +118,12 @@ pub struct MsrpConfig {
 /// The mapping core.
 #[derive(Debug, Clone)]
 pub struct CoreConfig {
-    /// The attached component.
-    pub component: mapping::Component,
-    /// Conference domains.
+    /// The attached components of SIP users.
+    pub components: Vec<mapping::Component>,
+    /// Conference domains of multi-user chat services.
     pub rooms: Vec<mapping::RoomDomain>,
+    /// Attached components of SIP conferences.
+    pub conferences: Vec<mapping::ConferenceDomain>,
     /// When an INVITE is answered.
     pub answer: mapping::AnswerRule,
     /// History stanzas asked for.
@@ -155,8 +164,9 @@ impl Config {
     #[must_use]
     pub fn core(&self, msrp: SocketAddr) -> mapping::Config {
         mapping::Config {
-            component: self.core.component.clone(),
+            components: self.core.components.clone(),
             rooms: self.core.rooms.clone(),
+            conferences: self.core.conferences.clone(),
             msrp: advertised(self.msrp.advertise.as_ref(), msrp),
             answer: self.core.answer,
             history: self.core.history,

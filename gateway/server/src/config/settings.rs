@@ -34,6 +34,8 @@ pub struct Settings {
     pub log: LogSettings,
     /// Conference domains.
     pub rooms: Vec<RoomSettings>,
+    /// SIP conferences for XMPP users.
+    pub conferences: Vec<ConferenceSettings>,
     /// Bounds and deadlines.
     pub limits: LimitSettings,
 }
@@ -190,6 +192,27 @@ pub struct RoomSettings {
     /// The MUC service. Required.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub muc: Option<String>,
+}
+
+/// One `[[conferences]]`.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct ConferenceSettings {
+    /// The component's domain. Required.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub muc: Option<String>,
+    /// Host of the conference URIs. Required.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub sip: Option<String>,
+    /// `host:port` of the server's component listener. Default `xmpp.server`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub server: Option<String>,
+    /// The shared secret; this or `secret_file`. Default that of `[xmpp]`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub secret: Option<Secret>,
+    /// A file with the secret.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub secret_file: Option<PathBuf>,
 }
 
 /// `[entering]`.

@@ -7,12 +7,12 @@ use std::{
     time::Duration,
 };
 
-use mapping::{Component, RoomDomain};
+use mapping::{Component, ConferenceDomain, RoomDomain};
 use sip::Transport;
 use tracing_subscriber::filter::LevelFilter;
 
 use super::{
-    Config, CoreConfig, Host, MsrpConfig, SipConfig,
+    ComponentLink, Config, CoreConfig, Host, MsrpConfig, SipConfig,
     fault::Fault,
     settings::{CredentialSettings, Secret, Settings, XmppSettings},
     source::Sources,
@@ -35,30 +35,43 @@ pub(super) fn config(settings: &Settings, sources: &Sources, faults: &mut Vec<Fa
     );
     let secret = check.secret(settings);
     let rooms = check.rooms(settings);
+    let conferences = check.conferences(settings, server.as_ref(), secret.as_ref());
     let sip = check.sip(settings);
     let msrp = check.msrp(settings);
     let servers = check.name_servers(settings);
     check.log(&settings.log.level);
     check.limits(settings);
-    let domain = domain?;
-    Some(Config {
-        server: server?,
+    let (domain, server, secret, conferences) = (domain?, server?, secret?, conferences?);
+    let users = (&domain, &server, &secret);
+    let theirs = conferences
+        .iter()
+        .map(|(conference, server, secret)| (&conference.muc, server, secret));
+    let links = [users].into_iter().chain(theirs);
+    let links = links.map(|(domain, server, secret)| ComponentLink {
+        server: server.clone(),
         link: xmpp::LinkConfig {
             domain: domain.clone(),
-            secret: secret?.expose().to_owned(),
+            secret: secret.expose().to_owned(),
             limits: settings.limits.xmpp.clone(),
             handshake: settings.xmpp.handshake,
             idle: settings.xmpp.idle,
             ping: settings.xmpp.ping,
         },
+    });
+    Some(Config {
+        links: links.collect(),
         sip: sip?,
         msrp: msrp?,
         core: CoreConfig {
-            component: Component {
+            components: vec![Component {
                 domain,
                 form: settings.xmpp.form,
-            },
+            }],
             rooms: rooms?,
+            conferences: conferences
+                .into_iter()
+                .map(|(conference, ..)| conference)
+                .collect(),
             answer: settings.entering.answer,
             history: settings.entering.history,
             texts: settings.texts.clone(),
@@ -321,6 +334,51 @@ impl Check<'_> {
             rooms.extend(sip.zip(muc).map(|(sip, muc)| RoomDomain { sip, muc }));
         }
         (rooms.len() == settings.rooms.len()).then_some(rooms)
+    }
+
+    /// The SIP conferences that XMPP users reach, each under a component domain of its own.
+    fn conferences(
+        &mut self,
+        settings: &Settings,
+        usual_server: Option<&Host>,
+        usual_secret: Option<&Secret>,
+    ) -> Option<Vec<(ConferenceDomain, Host, Secret)>> {
+        let mut seen: BTreeSet<String> = settings
+            .xmpp
+            .domain
+            .iter()
+            .map(|domain| domain.to_lowercase())
+            .collect();
+        let mut conferences = Vec::new();
+        for (number, conference) in settings.conferences.iter().enumerate() {
+            let number = number.to_string();
+            let key = |name: &'static str| ["conferences", number.as_str(), name];
+            let muc = self.domain(&key("muc"), conference.muc.as_deref(), "conference.example.org");
+            let sip = self.domain(&key("sip"), conference.sip.as_deref(), "conference.example.com");
+            let server = match &conference.server {
+                Some(server) => self.host(&key("server"), server, Some(5347)),
+                None => usual_server.cloned(),
+            };
+            let secret = match (&conference.secret, &conference.secret_file) {
+                (None, None) => usual_secret.cloned(),
+                (secret, file) => self.one_secret(
+                    [&key("secret"), &key("secret_file")],
+                    "the server's component_secret",
+                    secret.as_ref(),
+                    file.as_deref(),
+                ),
+            };
+            if let Some(muc) = &muc
+                && !seen.insert(muc.clone())
+            {
+                let problem = format!("`{muc}` is a component already");
+                self.fault::<()>(&key("muc"), problem, "give each component a domain of its own");
+            }
+            if let (Some(muc), Some(sip), Some(server), Some(secret)) = (muc, sip, server, secret) {
+                conferences.push((ConferenceDomain { muc, sip }, server, secret));
+            }
+        }
+        (conferences.len() == settings.conferences.len()).then_some(conferences)
     }
 
     fn sip(&mut self, settings: &Settings) -> Option<SipConfig> {

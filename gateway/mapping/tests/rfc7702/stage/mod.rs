@@ -2,15 +2,15 @@
 //! small room service on the other, and one clock that only the test moves.
 
 use std::{
-    collections::{BTreeMap, VecDeque},
+    collections::{BTreeMap, BTreeSet, VecDeque},
     net::SocketAddr,
     time::{Duration, Instant},
 };
 
 use bytes::{Bytes, BytesMut};
 use mapping::{
-    AddressForm, AnswerRule, Command, Component, Config, ConnectionId, Gateway, Limits, Outage, RoomDomain,
-    Texts,
+    AddressForm, AnswerRule, Command, Component, Config, ConnectionId, Gateway, Limits, LinkId, Outage,
+    RoomDomain, Texts,
 };
 use msrp::{
     MessageTag, OutgoingMessage, SessionId, SessionParameters, Status,
@@ -37,7 +37,7 @@ pub(crate) struct Stage {
     /// Everything the core sent to the room service, in order.
     pub(crate) to_rooms: Vec<Outgoing>,
     /// While false, the link is down: what is sent comes back unsent.
-    pub(crate) link_up: bool,
+    links_up: BTreeSet<LinkId>,
     switch: BTreeMap<ConnectionId, Wire>,
     /// How many the users have sent.
     messages: u64,
@@ -68,16 +68,20 @@ pub(crate) struct User {
     pub(crate) silent: bool,
 }
 
+/// The link of most plays.
+const LINK: LinkId = LinkId(0);
+
 pub(crate) fn config() -> Config {
     Config {
-        component: Component {
+        components: vec![Component {
             domain: "example.org".to_owned(),
             form: AddressForm::Native,
-        },
+        }],
         rooms: vec![RoomDomain {
             sip: "rooms.example.com".to_owned(),
             muc: "rooms.example.com".to_owned(),
         }],
+        conferences: Vec::new(),
         msrp: ("127.0.0.2".to_owned(), 2855),
         answer: AnswerRule::WhenAdmitted,
         history: 0,
@@ -113,7 +117,7 @@ impl Stage {
             users: Vec::new(),
             muc: Muc::default(),
             to_rooms: Vec::new(),
-            link_up: false,
+            links_up: BTreeSet::new(),
             switch: BTreeMap::new(),
             messages: 0,
         };
@@ -122,18 +126,32 @@ impl Stage {
     }
 
     pub(crate) fn link(&mut self, up: bool) {
-        self.link_up = up;
+        self.link_of(0, up);
+    }
+
+    /// The link of one of several components.
+    pub(crate) fn link_of(&mut self, component: usize, up: bool) {
+        if up {
+            self.links_up.insert(LinkId(component));
+        } else {
+            self.links_up.remove(&LinkId(component));
+        }
         let event = if up {
             xmpp::Event::Up
         } else {
             xmpp::Event::Down(xmpp::DownCause::Closed)
         };
-        self.gateway.handle_xmpp(event, self.now);
+        self.gateway.handle_xmpp(LinkId(component), event, self.now);
         self.run();
     }
 
     /// A user with a client; he does nothing by himself.
     pub(crate) fn user(&mut self, name: &str) -> usize {
+        self.user_of(name, "example.org")
+    }
+
+    /// One of another SIP domain.
+    pub(crate) fn user_of(&mut self, name: &str, domain: &str) -> usize {
         let n = self.users.len();
         let address: SocketAddr = format!("127.0.0.{}:5060", n + 10).parse().unwrap();
         let path: msrp::Path = format!("msrp://127.0.0.{}:9/offered{n};tcp", n + 10)
@@ -143,7 +161,7 @@ impl Stage {
             endpoint: endpoint(address, 100 + u8::try_from(n).unwrap(), Some(GATEWAY)),
             msrp: msrp::Connection::new(msrp::Limits::default(), [50 + u8::try_from(n).unwrap(); 32]),
             address,
-            aor: format!("sip:{name}@example.org").parse().unwrap(),
+            aor: format!("sip:{name}@{domain}").parse().unwrap(),
             sip_events: VecDeque::new(),
             msrp_events: VecDeque::new(),
             received: Vec::new(),
@@ -440,7 +458,8 @@ impl Stage {
 
     /// A stanza from the server.
     pub(crate) fn stanza(&mut self, stanza: Stanza) {
-        self.gateway.handle_xmpp(xmpp::Event::Stanza(stanza), self.now);
+        self.gateway
+            .handle_xmpp(LINK, xmpp::Event::Stanza(stanza), self.now);
         self.run();
     }
 
@@ -505,24 +524,25 @@ impl Stage {
                         wire.machine.handle_command(command, self.now);
                     }
                 }
-                Command::Xmpp(xmpp::Command::Send(stanza)) => self.deliver_to_room(stanza),
-                Command::Xmpp(xmpp::Command::Shutdown) => {}
+                Command::Xmpp(link, xmpp::Command::Send(stanza)) => self.deliver_to_room(link, stanza),
+                Command::Xmpp(_, xmpp::Command::Shutdown) => {}
             }
         }
         moved
     }
 
-    fn deliver_to_room(&mut self, stanza: Outgoing) {
-        if !self.link_up {
+    fn deliver_to_room(&mut self, link: LinkId, stanza: Outgoing) {
+        if !self.links_up.contains(&link) {
             let unsent = xmpp::Event::Unsent {
                 stanza: Box::new(stanza),
                 why: "link down",
             };
-            return self.gateway.handle_xmpp(unsent, self.now);
+            return self.gateway.handle_xmpp(link, unsent, self.now);
         }
         self.to_rooms.push(stanza.clone());
         for answer in self.muc.handle(stanza) {
-            self.gateway.handle_xmpp(xmpp::Event::Stanza(answer), self.now);
+            self.gateway
+                .handle_xmpp(link, xmpp::Event::Stanza(answer), self.now);
         }
     }
 

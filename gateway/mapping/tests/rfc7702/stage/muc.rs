@@ -78,7 +78,7 @@ impl Muc {
         let ours = told
             .into_iter()
             .filter_map(|(nick, jid)| Some((nick, jid.try_into_full().ok()?)));
-        ours.filter(|(_, to)| to.domain().as_str() == "example.org")
+        ours.filter(|(_, to)| to.domain().as_str().ends_with("example.org"))
             .map(|(nick, to)| {
                 let own: &[u16] = if nick == nickname { &[110] } else { &[] };
                 let codes: Vec<u16> = statuses.iter().chain(own).copied().collect();
@@ -254,7 +254,7 @@ impl Muc {
         match (state.nickname(from), target) {
             (Some(nickname), Some((_, Jid { .. }))) => {
                 let target = target.and_then(|(_, jid)| jid.clone().try_into_full().ok());
-                let ours = target.filter(|jid| jid.domain().as_str() == "example.org");
+                let ours = target.filter(|jid| jid.domain().as_str().ends_with("example.org"));
                 ours.map(|jid| private(&room, &nickname, &jid, id, body))
                     .into_iter()
                     .collect()
@@ -277,7 +277,7 @@ impl Room {
         self.occupants
             .iter()
             .filter_map(|(_, jid)| jid.clone().try_into_full().ok())
-            .filter(|jid| jid.domain().as_str() == "example.org")
+            .filter(|jid| jid.domain().as_str().ends_with("example.org"))
             .map(|jid| stanza(&jid))
             .collect()
     }
