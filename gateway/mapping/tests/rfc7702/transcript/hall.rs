@@ -7,7 +7,7 @@ use std::{
 };
 
 use bytes::{Bytes, BytesMut};
-use mapping::{AnswerRule, Command, Config, ConnectionId, Gateway, OutageRule};
+use mapping::{AnswerRule, Command, ConferenceDomain, Config, ConnectionId, Gateway, LinkId, OutageRule};
 use sip::{Endpoint, Flow, FlowId, LocalAddress, Transport};
 use xmpp::{Link, LinkConfig};
 
@@ -18,14 +18,12 @@ use super::{
 use crate::stage::config;
 
 pub(super) const STREAM: &str = "jabber:component:accept";
-const HEADER: &str = "<?xml version='1.0'?><stream:stream xmlns='jabber:component:accept' \
-     xmlns:stream='http://etherx.jabber.org/streams' id='1' from='example.org'>";
-
 pub(crate) struct Hall {
     now: Instant,
     gateway: Gateway,
     endpoint: Endpoint,
-    link: Link,
+    /// Of each component domain, in the order of [`LinkId`]s.
+    links: Vec<(String, Link)>,
     switch: BTreeMap<String, Wire>,
     /// By name, in the order in which they first spoke.
     callers: Vec<String>,
@@ -56,17 +54,23 @@ impl Hall {
         )]
         let now = Instant::now();
         let wall = "2026-01-01T00:00:00Z".parse().unwrap();
+        let domains: Vec<_> = config.links().map(str::to_owned).collect();
         let mut hall = Self {
             now,
             gateway: Gateway::new(config, [7; 32], (now, wall)),
             endpoint: endpoint(),
-            link: Link::new(link_config(), [8; 32]),
+            links: domains
+                .into_iter()
+                .map(|domain| (domain.clone(), Link::new(link_config(domain), [8; 32])))
+                .collect(),
             switch: BTreeMap::new(),
             callers: Vec::new(),
             heard: BTreeMap::new(),
         };
-        hall.link.handle_timeout(now);
-        hall.open_link();
+        for (_, link) in &mut hall.links {
+            link.handle_timeout(now);
+        }
+        hall.open_links();
         hall
     }
 
@@ -91,7 +95,13 @@ impl Hall {
                     .or_insert_with(|| Wire::new(ConnectionId(wires + 1)));
                 wire.machine.handle_bytes(octets.as_bytes(), self.now);
             }
-            Protocol::Xmpp => self.link.handle_bytes(text.as_bytes(), self.now),
+            Protocol::Xmpp => {
+                let stanza = parsed(text).unwrap();
+                let to = stanza.attr("to").unwrap();
+                let domain = to.split('/').next().unwrap().rsplit('@').next().unwrap();
+                let (_, link) = self.links.iter_mut().find(|(own, _)| own == domain).unwrap();
+                link.handle_bytes(text.as_bytes(), self.now);
+            }
         }
         self.run();
     }
@@ -111,10 +121,14 @@ impl Hall {
     pub(crate) fn happens(&mut self, what: &Happening) {
         match what {
             Happening::Passes(time) => self.pass(*time),
-            Happening::LinkBreaks => self.link.handle_disconnected(self.now),
+            Happening::LinkBreaks => {
+                for (_, link) in &mut self.links {
+                    link.handle_disconnected(self.now);
+                }
+            }
             Happening::LinkIsBack => {
                 self.pass(Duration::from_secs(60));
-                self.open_link();
+                self.open_links();
             }
             Happening::MsrpBreaks(user) => {
                 let wire = self.switch.get_mut(user).unwrap();
@@ -124,14 +138,20 @@ impl Hall {
         self.run();
     }
 
-    fn open_link(&mut self) {
+    fn open_links(&mut self) {
         let now = self.now;
-        self.link.handle_connected(now);
-        self.link.handle_bytes(HEADER.as_bytes(), now);
-        self.link.handle_bytes(b"<handshake/>", now);
-        // The opening of the stream is no part of any transcript.
-        let mut octets = BytesMut::new();
-        while self.link.poll_transmit(&mut octets) {}
+        for (domain, link) in &mut self.links {
+            let header = format!(
+                "<?xml version='1.0'?><stream:stream xmlns='{STREAM}' \
+                 xmlns:stream='http://etherx.jabber.org/streams' id='1' from='{domain}'>"
+            );
+            link.handle_connected(now);
+            link.handle_bytes(header.as_bytes(), now);
+            link.handle_bytes(b"<handshake/>", now);
+            // The opening of the stream is no part of any transcript.
+            let mut octets = BytesMut::new();
+            while link.poll_transmit(&mut octets) {}
+        }
         self.run();
     }
 
@@ -149,11 +169,8 @@ impl Hall {
             let wires = self.switch.values().filter(|wire| wire.open);
             let due = wires
                 .map(|wire| wire.machine.poll_timeout())
-                .chain([
-                    self.gateway.poll_timeout(),
-                    self.endpoint.poll_timeout(),
-                    self.link.poll_timeout(),
-                ])
+                .chain(self.links.iter().map(|(_, link)| link.poll_timeout()))
+                .chain([self.gateway.poll_timeout(), self.endpoint.poll_timeout()])
                 .flatten()
                 .min();
             match due {
@@ -162,7 +179,9 @@ impl Hall {
             }
             self.gateway.handle_timeout(self.now);
             self.endpoint.handle_timeout(self.now);
-            self.link.handle_timeout(self.now);
+            for (_, link) in &mut self.links {
+                link.handle_timeout(self.now);
+            }
             for wire in self.switch.values_mut().filter(|wire| wire.open) {
                 wire.machine.handle_timeout(self.now);
             }
@@ -187,7 +206,7 @@ impl Hall {
                         wire.machine.handle_command(command, self.now);
                     }
                 }
-                Command::Xmpp(command) => self.link.handle_command(command, self.now),
+                Command::Xmpp(LinkId(link), command) => self.links[link].1.handle_command(command, self.now),
             }
         }
         moved
@@ -224,11 +243,7 @@ impl Hall {
             while wire.machine.poll_transmit(&mut wire.octets, 65_536, self.now) {
                 moved = true;
             }
-            let peer = Peer {
-                protocol: Protocol::Msrp,
-                name: name.clone(),
-            };
-            let heard = self.heard.entry(peer).or_default();
+            let heard = self.heard.entry(Peer::msrp(name)).or_default();
             while let Some(length) = frame(&wire.octets) {
                 heard.push_back(text(&wire.octets.split_to(length)));
             }
@@ -243,36 +258,30 @@ impl Hall {
 
     fn carry_xmpp(&mut self) -> bool {
         let mut moved = false;
-        let mut octets = BytesMut::new();
-        while self.link.poll_transmit(&mut octets) {}
-        let stanzas = parsed(&format!("<stream xmlns='{STREAM}'>{}</stream>", text(&octets)));
-        // An end of the stream is no stanza.
-        for stanza in stanzas.iter().flat_map(|stream| stream.children()) {
-            moved = true;
-            if stanza.has_child("ping", "urn:xmpp:ping") && stanza.attr("type") == Some("get") {
-                // Whether the server is alive is the link's own concern.
-                let alive = format!(
-                    "<iq type='result' id='{}' from='example.com' to='example.org'/>",
-                    stanza.attr("id").unwrap()
-                );
-                self.link.handle_bytes(alive.as_bytes(), self.now);
-                continue;
+        for (number, (domain, link)) in self.links.iter_mut().enumerate() {
+            let mut octets = BytesMut::new();
+            while link.poll_transmit(&mut octets) {}
+            let stanzas = parsed(&format!("<stream xmlns='{STREAM}'>{}</stream>", text(&octets)));
+            // An end of the stream is no stanza.
+            for stanza in stanzas.iter().flat_map(|stream| stream.children()) {
+                moved = true;
+                let (id, to) = (stanza.attr("id").unwrap_or_default(), stanza.attr("to").unwrap());
+                if id.starts_with("ping-") && stanza.attr("from") == Some(domain) {
+                    // Whether the server is alive is the link's own concern.
+                    let alive = format!("<iq type='result' id='{id}' from='{to}' to='{domain}'/>");
+                    link.handle_bytes(alive.as_bytes(), self.now);
+                } else {
+                    let heard = self.heard.entry(Peer::xmpp()).or_default();
+                    heard.push_back(String::from(stanza));
+                }
             }
-            let peer = Peer {
-                protocol: Protocol::Xmpp,
-                name: String::new(),
-            };
-            self.heard
-                .entry(peer)
-                .or_default()
-                .push_back(String::from(stanza));
-        }
-        while self.link.poll_action().is_some() {
-            moved = true;
-        }
-        while let Some(event) = self.link.poll_event() {
-            moved = true;
-            self.gateway.handle_xmpp(event, self.now);
+            while link.poll_action().is_some() {
+                moved = true;
+            }
+            while let Some(event) = link.poll_event() {
+                moved = true;
+                self.gateway.handle_xmpp(LinkId(number), event, self.now);
+            }
         }
         moved
     }
@@ -291,6 +300,10 @@ impl Wire {
 
 fn set(config: &mut Config, given: &str) {
     match given.split_once(' ').unwrap_or((given, "")) {
+        ("conference", domain) => config.conferences.push(ConferenceDomain {
+            muc: domain.to_owned(),
+            sip: domain.to_owned(),
+        }),
         ("answer", "at once") => config.answer = AnswerRule::AtOnce,
         ("history", count) => config.history = count.parse().unwrap(),
         ("outage", "told") => config.outage.tell = true,
@@ -314,9 +327,9 @@ fn endpoint() -> Endpoint {
     Endpoint::new(config, [1; 32])
 }
 
-fn link_config() -> LinkConfig {
+fn link_config(domain: String) -> LinkConfig {
     LinkConfig {
-        domain: "example.org".to_owned(),
+        domain,
         secret: "secret".to_owned(),
         limits: xmpp::Limits::default(),
         handshake: Duration::from_secs(10),
