@@ -231,6 +231,24 @@ fn what_is_no_component_stream_is_malformed() {
     }
 }
 
+// Rows: E-01, E-02
+#[test]
+fn the_malformed_examples_of_the_drafts_are_not_read() {
+    for example in [
+        "<presence from='juliet@example.com/balcony' to='verona@gw.xmpp.test/Ju'><x xmlns='http='http://jabber.org/protocol/muc'/></presence>",
+        "<message from='juliet@example.com/balcony' to='verona@gw.xmpp.test/Romeo' type='chat' id='1'/><body>I take thee at thy word!</body></message>",
+    ] {
+        let mut link = up();
+        let events = receive(&mut link, example);
+        assert!(matches!(events.last(), Some(Event::Down(_))), "{events:?}");
+        assert!(
+            !events.iter().any(
+                |event| matches!(event, Event::Stanza(Stanza::Message(message)) if message.body.is_some())
+            )
+        );
+    }
+}
+
 #[test]
 fn the_prefix_of_the_stream_namespace_is_free() {
     let now = origin();

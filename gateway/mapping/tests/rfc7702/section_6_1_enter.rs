@@ -188,7 +188,7 @@ fn the_rfc_s_drawn_order_answers_at_once_and_ends_with_a_bye() {
     assert_eq!(stage.bye(romeo).map(|(code, _)| code), Some(403));
 }
 
-// Rows: B7702-01, B7702-02, C7701-03, C7701-04, C4975-33, E-03
+// Rows: B7702-01, B7702-02, C7701-03, C7701-04, C4975-33, E-03, C7701-22
 #[test]
 fn what_cannot_be_served_is_refused_before_the_room_hears_of_it() {
     let offer = |from: &str, to: &str| {

@@ -275,3 +275,48 @@ fn a_message_in_a_room_that_has_forgotten_the_user_is_refused_and_he_goes_back_i
     assert_eq!(stage.outcome(romeo, tag), Some(Ok(())));
     assert_eq!(stage.bye(romeo), None);
 }
+
+// Rows: C7701-01, C757X-19
+#[test]
+fn nothing_of_one_room_is_told_in_another() {
+    let mut stage = Stage::new(config());
+    let other = "montague@rooms.example.com";
+    stage.muc.native_enters(ROOM, "Juliet");
+    stage.muc.native_enters(other, "Benvolio");
+    let (romeo, tybalt) = (stage.user("romeo"), stage.user("tybalt"));
+    stage.enter(romeo, "sip:montague@rooms.example.com", "Romeo");
+    stage.enter(tybalt, ROOM_URI, "Tybalt");
+    stage.subscribe(tybalt, ROOM_URI);
+    let told = stage.muc.native_says(other, "Benvolio", "among us");
+    stage.stanzas(told);
+    let told = stage.muc.native_enters(other, "Balthasar");
+    stage.stanzas(told);
+    stage.pass(Duration::from_secs(6));
+    assert_eq!(stage.heard(romeo).len(), 1);
+    assert!(stage.heard(tybalt).is_empty());
+    assert_eq!(stage.nicknames(tybalt), ["Juliet", "Tybalt"]);
+}
+
+// Rows: B7702-19, C7701-32
+#[test]
+fn a_text_arrives_as_it_was() {
+    let (mut stage, romeo, mercutio) = with_two();
+    let texts = [
+        "  two spaces, a\ttab, a line\nbreak  ",
+        "שלום — مرحبا — 你好",
+        "👩‍👩‍👧 e\u{301} \u{feff}x",
+        "<body>&amp;]]></body> -------d93kswow$",
+    ];
+    for text in texts {
+        stage.say(romeo, text);
+        let to = "sip:capulet@rooms.example.com;gr=Mercutio";
+        stage.send(romeo, ROMEO, &[to], text);
+    }
+    let heard: Vec<_> = stage
+        .heard(mercutio)
+        .into_iter()
+        .map(|(_, _, text)| text)
+        .collect();
+    let expected: Vec<_> = texts.iter().flat_map(|text| [*text, *text]).collect();
+    assert_eq!(heard, expected);
+}

@@ -161,3 +161,19 @@ fn a_room_that_does_not_answer_keeps_the_old_one() {
     stage.pass(Duration::from_secs(21));
     assert_eq!(stage.nickname_outcome(romeo).map(Status::code), Some(408));
 }
+
+// Rows: C7701-48, N7702-02, C4575-18
+#[test]
+fn rfc7701_section_7_1_a_second_device_does_not_get_the_nickname_of_the_first() {
+    let (mut stage, _) = with_romeo();
+    let second = stage.user("romeo");
+    stage.enter(second, ROOM_URI, "Romeo");
+    stage.subscribe(second, ROOM_URI);
+    assert_eq!(stage.nicknames(second), ["Juliet", "Romeo", "Romeo (2)"]);
+    let document = stage.roster(second).1.unwrap();
+    let mut entities: Vec<_> = document.users.iter().map(|user| &user.entity).collect();
+    entities.dedup();
+    assert_eq!(entities.len(), 3, "each has an entity of his own");
+    stage.nickname(second, "Romeo");
+    assert_eq!(stage.nickname_outcome(second), Some(Status::NICKNAME_IN_USE));
+}
