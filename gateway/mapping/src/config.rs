@@ -21,6 +21,8 @@ pub struct Config {
     pub texts: Texts,
     /// What SIP users see of a room that is out of reach.
     pub outage: Outage,
+    /// What becomes of an XMPP user whose nickname is taken in a SIP conference.
+    pub conflict: ConflictRule,
     /// Deadlines and bounds.
     pub limits: Limits,
 }
@@ -93,6 +95,15 @@ pub enum AnswerRule {
     WhenAdmitted,
     /// At once, as RFC 7702 §6 draws it; a refusal then is a BYE.
     AtOnce,
+}
+
+/// What becomes of an XMPP user who enters a SIP conference where his nickname is taken (RFC 7702 §5.6).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ConflictRule {
+    /// He is told, and may choose another.
+    Refuse,
+    /// He is given a variant of it, `Juliet (2)`, and told so.
+    Vary,
 }
 
 /// What SIP users, whose messages are plain text, are shown of what XMPP users can do besides. What is off is not shown at all, but for
@@ -175,7 +186,13 @@ pub struct Limits {
     pub notify: Duration,
     /// How long rooms may take to come back after the link is up again, before a session is given up. Default 60 s.
     pub reentry: Duration,
-    /// Sessions in all. Default 10 000.
+    /// How long a SIP conference may take to let an XMPP user in: INVITE, MSRP session and nickname together. Default 30 s.
+    pub entrance: Duration,
+    /// How long it may then take to say who is in, before he is told of himself alone. Default 5 s.
+    pub listing: Duration,
+    /// How long a participant whom it lists without a name is waited for to get one, before he is shown under his address. Default 2 s.
+    pub naming: Duration,
+    /// Sessions in all, in both directions. Default 10 000.
     pub sessions: usize,
     /// Occupants kept of one room. Default 5000.
     pub occupants: usize,
@@ -194,6 +211,9 @@ impl Default for Limits {
             nickname: Duration::from_secs(20),
             notify: Duration::from_secs(5),
             reentry: Duration::from_secs(60),
+            entrance: Duration::from_secs(30),
+            listing: Duration::from_secs(5),
+            naming: Duration::from_secs(2),
             sessions: 10_000,
             occupants: 5000,
             session_queue: (256, 1024 * 1024),

@@ -20,6 +20,7 @@ use xmpp::{
 
 use crate::{
     Config,
+    msrp_room::Stays,
     muc_room::MucRoom,
     refusal::RETRY_AFTER,
     session::{SessionKey, Sessions},
@@ -34,6 +35,8 @@ use crate::{
 pub struct Gateway {
     pub(crate) config: Config,
     pub(crate) sessions: Sessions,
+    /// XMPP users in SIP conferences.
+    pub(crate) stays: Stays,
     pub(crate) rooms: BTreeMap<BareJid, MucRoom>,
     /// Whose conference subscription is whose.
     pub(crate) subscriptions: BTreeMap<sip::SubscriptionId, SessionKey>,
@@ -85,6 +88,16 @@ pub struct ConnectionId(pub u64);
 /// What the shell must carry out.
 #[derive(Debug)]
 pub enum Command {
+    /// Open an MSRP connection; commands to it wait until it stands. One that cannot be opened ends as one that broke, with
+    /// [`msrp::Event::Closed`].
+    Connect {
+        /// Chosen by the core: even. Those that the shell accepts are odd.
+        connection: ConnectionId,
+        /// Host name or address, without brackets.
+        host: String,
+        /// Port.
+        port: u16,
+    },
     /// To the SIP endpoint.
     Sip(sip::Command),
     /// To an MSRP connection; one that is gone ignores it.
@@ -104,6 +117,7 @@ impl Gateway {
             stopping: false,
             config,
             sessions: Sessions::default(),
+            stays: Stays::default(),
             rooms: BTreeMap::new(),
             subscriptions: BTreeMap::new(),
             timers: Timers::default(),
@@ -125,9 +139,15 @@ impl Gateway {
         use sip::Event;
         match event {
             Event::Invited { dialog, request, due } => self.enter(dialog, &request, due, now),
-            Event::Reinvited { dialog, request, due } => self.reinvited(dialog, &request, due, now),
+            Event::Reinvited { dialog, request, due } => match self.stays.of_dialog(dialog) {
+                Some(key) => self.conference_reinvites(key, &request, due),
+                None => self.reinvited(dialog, &request, due, now),
+            },
             Event::Cancelled { dialog } => self.dialog_over(dialog, "call given up", now),
-            Event::Ended { dialog, cause } => self.dialog_over(dialog, end_text(&cause), now),
+            Event::Ended { dialog, cause } => match self.stays.of_dialog(dialog) {
+                Some(_) => self.conference_ended(dialog, cause),
+                None => self.dialog_over(dialog, end_text(&cause), now),
+            },
             Event::Subscribing {
                 subscription,
                 dialog,
@@ -147,14 +167,27 @@ impl Gateway {
                 self.referred(dialog, &request, &refer_to, due);
             }
             Event::Requested { due, .. } => self.refuse(due, &crate::refusal::Refusal::NotMapped),
-            // The gateway calls nobody yet: these answer requests that it never makes.
-            Event::Confirmed { .. }
-            | Event::Progress { .. }
-            | Event::Answered { .. }
-            | Event::Refused { .. }
-            | Event::SubscriptionAccepted { .. }
-            | Event::SubscriptionRefused { .. }
-            | Event::Notified { .. } => {}
+            Event::Answered {
+                dialog,
+                contact,
+                body,
+            } => self.conference_answered(dialog, contact.as_ref(), body.as_ref()),
+            Event::Refused {
+                dialog,
+                status,
+                phrase,
+                ..
+            } => self.conference_refused(dialog, status, phrase),
+            Event::SubscriptionAccepted { subscription } => self.watch_accepted(subscription),
+            Event::SubscriptionRefused { subscription, status } => {
+                self.watch_refused(subscription, status, now);
+            }
+            Event::Notified {
+                subscription,
+                state,
+                body,
+            } => self.conference_notified(subscription, &state, body.as_ref(), now),
+            Event::Confirmed { .. } | Event::Progress { .. } => {}
         }
     }
 
@@ -162,14 +195,23 @@ impl Gateway {
     pub fn handle_msrp(&mut self, connection: ConnectionId, event: msrp::Event, now: Instant) {
         use msrp::Event;
         match event {
-            Event::BindRequested { session, from } => self.bind(connection, session, &from),
+            Event::BindRequested { session, from } => match self.stays.of_session(&session) {
+                Some(key) => self.bind_stay(key, connection, &session, &from, now),
+                None => self.bind(connection, session, &from),
+            },
+            Event::Opened { session } => {
+                if let Some(key) = self.stay_on(connection, &session) {
+                    self.media_opened(key, now);
+                }
+            }
             Event::Received {
                 session,
                 message,
                 due,
-            } => {
-                self.sent_by_user(connection, &session, &message, due, now);
-            }
+            } => match self.stay_on(connection, &session) {
+                Some(key) => self.sent_by_switch(key, connection, &message, due),
+                None => self.sent_by_user(connection, &session, &message, due, now),
+            },
             Event::NicknameRequested {
                 session,
                 nickname,
@@ -177,22 +219,32 @@ impl Gateway {
             } => {
                 self.nickname_requested(connection, &session, &nickname, due, now);
             }
-            Event::Delivered { session, tag } => self.delivered(&session, tag),
-            Event::Failed { session, tag, status } => self.not_delivered(&session, tag, status, now),
-            Event::Lost { session, cause } => self.media_lost(connection, &session, cause, now),
+            Event::NicknameAnswered { session, tag, status } => {
+                if let Some(key) = self.stay_on(connection, &session) {
+                    self.nickname_answered(key, tag, status, now);
+                }
+            }
+            Event::Delivered { session, tag } => match self.stay_on(connection, &session) {
+                Some(key) => self.taken_by_switch(key, tag),
+                None => self.delivered(&session, tag),
+            },
+            Event::Failed { session, tag, status } => match self.stay_on(connection, &session) {
+                Some(key) => self.refused_by_switch(key, tag, status),
+                None => self.not_delivered(&session, tag, status, now),
+            },
+            Event::Lost { session, cause } => match self.stay_on(connection, &session) {
+                Some(key) => self.stay_media_lost(key, Some(cause)),
+                None => self.media_lost(connection, &session, cause, now),
+            },
             Event::Faulted(fault) => {
                 tracing::info!(connection = connection.0, %fault, "MSRP connection broke the framing");
-                self.connection_over(connection, now);
+                self.connection_lost(connection, now);
             }
-            Event::Closed => self.connection_over(connection, now),
+            Event::Closed => self.connection_lost(connection, now),
             // What passes the connection's budget comes back as `Failed`.
             Event::Congested { .. } | Event::Eased { .. } => {}
-            // The gateway opens no session, asks for no report and is behind no relay.
-            Event::Opened { .. }
-            | Event::NicknameAnswered { .. }
-            | Event::Reported { .. }
-            | Event::Authorized { .. }
-            | Event::Unauthorized { .. } => {}
+            // The gateway asks for no report and is behind no relay.
+            Event::Reported { .. } | Event::Authorized { .. } | Event::Unauthorized { .. } => {}
         }
     }
 
@@ -201,6 +253,11 @@ impl Gateway {
         match event {
             xmpp::Event::Up => self.link_up(link, now),
             xmpp::Event::Down(_) => self.link_down(link, now),
+            xmpp::Event::Stanza(stanza) if self.is_of_conferences(link) => match stanza {
+                Stanza::Presence(presence) => self.conference_presence(presence, now),
+                Stanza::Message(message) => self.conference_message(*message, now),
+                Stanza::Iq(iq) => self.conference_iq(iq),
+            },
             xmpp::Event::Stanza(Stanza::Presence(presence)) => self.presence(presence, now),
             xmpp::Event::Stanza(Stanza::Message(message)) => self.message(*message, now),
             xmpp::Event::Stanza(Stanza::Iq(iq)) => self.iq(iq),
@@ -219,6 +276,7 @@ impl Gateway {
         for key in self.sessions.keys() {
             self.end(key, &crate::refusal::Refusal::Stopping, now);
         }
+        self.stop_stays();
     }
 
     /// The instant that `poll_timeout` named has come.
@@ -236,6 +294,9 @@ impl Gateway {
                     self.pacing = false;
                     self.reenter_some(now);
                 }
+                Timer::Entrance(key) => self.entrance_overdue(key, now),
+                Timer::Subscribe(key) => self.subscribe_stay(key),
+                Timer::Names(key) => self.names_overdue(key, now),
             }
         }
     }
@@ -254,18 +315,27 @@ impl Gateway {
     /// Whether no session is left.
     #[must_use]
     pub fn is_idle(&self) -> bool {
-        self.sessions.len() == 0
+        self.sessions.len() + self.stays.len() == 0
     }
 
     /// Sessions, rooms, subscriptions and deadlines held; all zero when everybody has left.
     #[must_use]
     pub fn census(&self) -> (usize, usize, usize, usize) {
         (
-            self.sessions.len(),
+            self.sessions.len() + self.stays.len(),
             self.rooms.len(),
             self.subscriptions.len(),
             self.timers.len(),
         )
+    }
+}
+
+impl Gateway {
+    fn connection_lost(&mut self, connection: ConnectionId, now: Instant) {
+        match self.stays.of_connection(connection) {
+            Some(key) => self.stay_media_lost(key, None),
+            None => self.connection_over(connection, now),
+        }
     }
 }
 
@@ -286,6 +356,10 @@ fn end_text(cause: &sip::EndCause) -> &'static str {
 impl Gateway {
     pub(crate) fn sip(&mut self, command: sip::Command) {
         self.commands.push_back(Command::Sip(command));
+    }
+
+    pub(crate) fn command(&mut self, command: Command) {
+        self.commands.push_back(command);
     }
 
     pub(crate) fn msrp(&mut self, connection: ConnectionId, command: msrp::Command) {
@@ -310,6 +384,11 @@ impl Gateway {
     pub(crate) fn link_of(&self, domain: &DomainRef) -> Option<LinkId> {
         let position = self.links.iter().position(|link| link.domain == domain.as_str());
         position.map(LinkId)
+    }
+
+    /// Whether XMPP users see SIP conferences over this link.
+    fn is_of_conferences(&self, link: LinkId) -> bool {
+        link.0 >= self.config.components.len()
     }
 
     /// Whether stanzas from this domain can be sent.
@@ -357,6 +436,11 @@ impl Gateway {
         msrp::SessionId::random(&mut self.rng)
     }
 
+    pub(crate) fn next_tag(&mut self) -> MessageTag {
+        self.next_tag += 1;
+        MessageTag(self.next_tag)
+    }
+
     pub(crate) fn wall(&self, now: Instant) -> Timestamp {
         let elapsed = now.saturating_duration_since(self.started.0);
         self.started
@@ -367,9 +451,8 @@ impl Gateway {
 
     /// A message for a SIP user, whole in one shared buffer.
     pub(crate) fn outgoing(&mut self, cpim: &msrp::cpim::Cpim) -> OutgoingMessage {
-        self.next_tag += 1;
         OutgoingMessage {
-            tag: MessageTag(self.next_tag),
+            tag: self.next_tag(),
             id: MessageId::random(&mut self.rng),
             content_type: msrp::cpim::CONTENT_TYPE,
             body: cpim.to_bytes(),

@@ -1,7 +1,7 @@
 //! The session-mapping core: SIP, MSRP and XMPP events in, commands out (RFC 7702).
 //!
 //! There is no neutral protocol in the middle. [`Gateway`] owns every session and room; the mapping itself is one file per
-//! subsection of RFC 7702 §6 under `muc_room`. What the two worlds share — addresses, nicknames, reasons for saying no — has a
+//! subsection of RFC 7702, §5 under `msrp_room` and §6 under `muc_room`. What the two worlds share — addresses, nicknames, reasons for saying no — has a
 //! file of its own.
 
 pub mod address;
@@ -10,6 +10,7 @@ pub mod refusal;
 
 mod config;
 mod gateway;
+mod msrp_room;
 mod muc_room;
 mod offer;
 mod rendering;
@@ -18,7 +19,7 @@ mod session;
 mod timers;
 
 pub use config::{
-    AddressForm, AnswerRule, Component, ConferenceDomain, Config, Limits, Outage, OutageRule, RoomDomain,
-    Texts,
+    AddressForm, AnswerRule, Component, ConferenceDomain, Config, ConflictRule, Limits, Outage, OutageRule,
+    RoomDomain, Texts,
 };
 pub use gateway::{Command, ConnectionId, Gateway, LinkId};

@@ -121,6 +121,19 @@ impl Refusal {
         }
     }
 
+    /// In XMPP's words: the condition of an error stanza, and its text.
+    #[must_use]
+    pub fn xmpp(&self) -> (Condition, String) {
+        let SipRefusal { status, phrase, .. } = self.sip();
+        let condition = match self {
+            Self::Room(condition, _) => *condition,
+            Self::Limit(_) => Condition::ResourceConstraint,
+            Self::LinkDown | Self::Stopping => Condition::ServiceUnavailable,
+            _ => condition_of(status),
+        };
+        (condition, phrase.unwrap_or_else(|| status.reason().to_owned()))
+    }
+
     /// In MSRP's words, for a SEND or NICKNAME.
     #[must_use]
     pub fn msrp(&self) -> Status {
@@ -225,6 +238,61 @@ pub fn nickname_status(condition: Condition) -> Status {
         Condition::JidMalformed | Condition::BadRequest => Status::MALFORMED_NICKNAME,
         Condition::RemoteServerTimeout | Condition::RemoteServerNotFound => Status::TIMEOUT,
         _ => Status::FORBIDDEN,
+    }
+}
+
+/// RFC 7247 §7.2 table 3: what an XMPP user hears of a SIP refusal. What the table leaves out is what its class is. A 301 has to come with
+/// the new address, a 410 without (note 1).
+#[must_use]
+pub fn condition_of(status: StatusCode) -> Condition {
+    match status.0 {
+        380 | 406 | 415 | 416 | 421 | 482 | 483 | 488 | 505 | 606 => Condition::NotAcceptable,
+        301 | 410 => Condition::Gone,
+        401 => Condition::NotAuthorized,
+        403 => Condition::Forbidden,
+        404 | 481 | 484 | 485 | 604 => Condition::ItemNotFound,
+        405 | 420 | 439 | 501 => Condition::FeatureNotImplemented,
+        407 => Condition::RegistrationRequired,
+        408 | 504 => Condition::RemoteServerTimeout,
+        413 | 414 | 440 | 489 | 513 => Condition::PolicyViolation,
+        423 => Condition::ResourceConstraint,
+        430 | 480 | 486 | 487 => Condition::RecipientUnavailable,
+        491 => Condition::UnexpectedRequest,
+        502 => Condition::RemoteServerNotFound,
+        // XMPP's service-unavailable is no 503 (note 9).
+        500..=599 => Condition::InternalServerError,
+        300..=399 => Condition::Redirect,
+        600..=699 => Condition::RecipientUnavailable,
+        _ => Condition::BadRequest,
+    }
+}
+
+/// What an XMPP user hears when a conference server refuses what he says (RFC 7701 §6.3 and RFC 4975 §10; the conditions are ours).
+#[must_use]
+pub fn message_condition(status: Status) -> Condition {
+    match status.code() {
+        403 => Condition::Forbidden,
+        404 => Condition::ItemNotFound,
+        408 => Condition::RemoteServerTimeout,
+        413 => Condition::PolicyViolation,
+        415 => Condition::NotAcceptable,
+        428 | 501 => Condition::FeatureNotImplemented,
+        481 | 506 | 900.. => Condition::RecipientUnavailable,
+        _ => Condition::BadRequest,
+    }
+}
+
+/// What an XMPP user hears when a conference server refuses his nickname (RFC 7702 §5.6 names the conflict; the rest is ours).
+#[must_use]
+pub fn nickname_condition(status: Status) -> Condition {
+    match status.code() {
+        425 => Condition::Conflict,
+        424 => Condition::JidMalformed,
+        403 => Condition::NotAcceptable,
+        408 => Condition::RemoteServerTimeout,
+        501 => Condition::FeatureNotImplemented,
+        481 | 506 | 900.. => Condition::RecipientUnavailable,
+        _ => Condition::BadRequest,
     }
 }
 

@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, time::Instant};
 
 use xmpp::BareJid;
 
-use crate::session::SessionKey;
+use crate::{msrp_room::StayKey, session::SessionKey};
 
 /// What is due.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -25,6 +25,12 @@ pub(crate) enum Timer {
     Notify(BareJid),
     /// The next sessions may re-enter after the link came back.
     ReentryPace,
+    /// A conference has not let the user in in time, or not said who is in.
+    Entrance(StayKey),
+    /// A conference is to be watched again.
+    Subscribe(StayKey),
+    /// Somebody is listed in a conference and has no name still.
+    Names(StayKey),
 }
 
 /// Names a deadline, to take it back.

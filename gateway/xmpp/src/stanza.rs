@@ -3,6 +3,7 @@
 mod extras;
 mod muc;
 mod read;
+pub mod service;
 mod write;
 
 use jid::{BareJid, FullJid, Jid};
@@ -37,6 +38,8 @@ pub struct Presence {
     pub id: Option<String>,
     /// Kind.
     pub kind: PresenceKind,
+    /// The wish to enter a room, if present.
+    pub join: Option<service::Join>,
     /// `muc#user`, if present.
     pub muc: Option<MucUser>,
     /// Display name (XEP-0172).
@@ -436,6 +439,8 @@ pub enum Outgoing {
         /// Condition.
         condition: Condition,
     },
+    /// What a room of ours says to one of its users.
+    Room(service::RoomStanza),
 }
 
 impl Outgoing {
@@ -451,6 +456,7 @@ impl Outgoing {
             | Self::Invite { from, .. }
             | Self::AcceptDefaultConfiguration { from, .. } => from,
             Self::Error { from, .. } | Self::IqResult { from, .. } | Self::IqError { from, .. } => from,
+            Self::Room(stanza) => stanza.from(),
         }
     }
 }

@@ -89,6 +89,7 @@ impl Host {
             } else {
                 AnswerRule::WhenAdmitted
             },
+            conflict: mapping::ConflictRule::Refuse,
             history: setting.history,
             texts: mapping::Texts::default(),
             // The model knows what people say, not what the gateway tells them.
@@ -117,6 +118,7 @@ impl Host {
             handshake: Duration::from_secs(10),
             idle: Duration::from_secs(30),
             ping: Duration::from_secs(10),
+            answers: true,
         };
         let wall = jiff::Timestamp::UNIX_EPOCH;
         Self {

@@ -126,6 +126,8 @@ pub struct CoreConfig {
     pub conferences: Vec<mapping::ConferenceDomain>,
     /// When an INVITE is answered.
     pub answer: mapping::AnswerRule,
+    /// What becomes of a nickname that is taken in a conference.
+    pub conflict: mapping::ConflictRule,
     /// History stanzas asked for.
     pub history: u32,
     /// What else than plain texts SIP users are shown.
@@ -169,6 +171,7 @@ impl Config {
             conferences: self.core.conferences.clone(),
             msrp: advertised(self.msrp.advertise.as_ref(), msrp),
             answer: self.core.answer,
+            conflict: self.core.conflict,
             history: self.core.history,
             texts: self.core.texts.clone(),
             outage: self.core.outage,

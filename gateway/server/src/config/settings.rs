@@ -2,7 +2,7 @@
 
 use std::{fmt, path::PathBuf, time::Duration};
 
-use mapping::{AddressForm, AnswerRule, OutageRule};
+use mapping::{AddressForm, AnswerRule, ConflictRule, OutageRule};
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
 use super::human;
@@ -225,6 +225,9 @@ pub struct EnteringSettings {
     /// History stanzas asked for. Default 0.
     #[serde(with = "human::count")]
     pub history: u32,
+    /// What becomes of an XMPP user whose nickname is taken in a SIP conference. Default refused.
+    #[serde(with = "Conflict")]
+    pub conflict: ConflictRule,
 }
 
 impl Default for EnteringSettings {
@@ -232,6 +235,7 @@ impl Default for EnteringSettings {
         Self {
             answer: AnswerRule::WhenAdmitted,
             history: 0,
+            conflict: ConflictRule::Refuse,
         }
     }
 }
@@ -414,6 +418,13 @@ enum HeldOrNot {
 }
 
 #[derive(Serialize, Deserialize)]
+#[serde(remote = "ConflictRule", rename_all = "kebab-case")]
+enum Conflict {
+    Refuse,
+    Vary,
+}
+
+#[derive(Serialize, Deserialize)]
 #[serde(remote = "AnswerRule", rename_all = "kebab-case")]
 enum Answer {
     WhenAdmitted,
@@ -465,6 +476,9 @@ of_a_machine! {
         nickname: Duration = "human::duration",
         notify: Duration = "human::duration",
         reentry: Duration = "human::duration",
+        entrance: Duration = "human::duration",
+        listing: Duration = "human::duration",
+        naming: Duration = "human::duration",
         sessions: usize = "human::count",
         occupants: usize = "human::count",
         session_queue: (usize, usize) = "human::queue",

@@ -46,8 +46,8 @@ pub(super) fn config(settings: &Settings, sources: &Sources, faults: &mut Vec<Fa
     let theirs = conferences
         .iter()
         .map(|(conference, server, secret)| (&conference.muc, server, secret));
-    let links = [users].into_iter().chain(theirs);
-    let links = links.map(|(domain, server, secret)| ComponentLink {
+    let links = [users].into_iter().chain(theirs).enumerate();
+    let links = links.map(|(place, (domain, server, secret))| ComponentLink {
         server: server.clone(),
         link: xmpp::LinkConfig {
             domain: domain.clone(),
@@ -56,6 +56,8 @@ pub(super) fn config(settings: &Settings, sources: &Sources, faults: &mut Vec<Fa
             handshake: settings.xmpp.handshake,
             idle: settings.xmpp.idle,
             ping: settings.xmpp.ping,
+            // A conference domain is a service with more to say.
+            answers: place == 0,
         },
     });
     Some(Config {
@@ -73,6 +75,7 @@ pub(super) fn config(settings: &Settings, sources: &Sources, faults: &mut Vec<Fa
                 .map(|(conference, ..)| conference)
                 .collect(),
             answer: settings.entering.answer,
+            conflict: settings.entering.conflict,
             history: settings.entering.history,
             texts: settings.texts.clone(),
             outage: settings.outage,
@@ -580,7 +583,7 @@ impl Check<'_> {
                 self.fault::<()>(key, problem, remedy);
             }
         }
-        let periods: [(&[&str], Duration); 9] = [
+        let periods: [(&[&str], Duration); 10] = [
             (&["xmpp", "handshake"], settings.xmpp.handshake),
             (&["xmpp", "idle"], settings.xmpp.idle),
             (&["xmpp", "ping"], settings.xmpp.ping),
@@ -588,6 +591,7 @@ impl Check<'_> {
             (&["sip", "register", "expires"], settings.sip.register.expires),
             (&["dns", "deadline"], settings.dns.deadline),
             (&["limits", "mapping", "admission"], limits.mapping.admission),
+            (&["limits", "mapping", "entrance"], limits.mapping.entrance),
             (&["limits", "connections", "connect"], limits.connections.connect),
             (
                 &["limits", "connections", "write_stall"],

@@ -4,7 +4,7 @@ use bytes::BytesMut;
 use jid::{BareJid, Jid};
 use xmpp_parsers::ns;
 
-use super::{Condition, Outgoing};
+use super::{Condition, Outgoing, StanzaError, service};
 use crate::xml::{WriteFault, XmlWriter};
 
 const MUC_OWNER: &str = "http://jabber.org/protocol/muc#owner";
@@ -92,6 +92,7 @@ pub(crate) fn write(stanza: &Outgoing, out: &mut BytesMut, limit: usize) -> Resu
             head(&mut xml, "iq", from, to, Some(id), Some("error"));
             error(&mut xml, "iq", *condition, None);
         }
+        Outgoing::Room(stanza) => service::write(stanza, &mut xml),
     }
     xml.finish()
 }
@@ -126,7 +127,14 @@ pub(crate) struct Bounce {
     pub(crate) condition: Condition,
 }
 
-fn head(xml: &mut XmlWriter<'_>, name: &str, from: &Jid, to: &Jid, id: Option<&str>, kind: Option<&str>) {
+pub(super) fn head(
+    xml: &mut XmlWriter<'_>,
+    name: &str,
+    from: &Jid,
+    to: &Jid,
+    id: Option<&str>,
+    kind: Option<&str>,
+) {
     stanza_head(xml, name, from.as_str(), to.as_str(), id, kind);
 }
 
@@ -180,7 +188,7 @@ fn groupchat(xml: &mut XmlWriter<'_>, id: &str, body: &str) {
     xml.raw("/></message>");
 }
 
-fn private(xml: &mut XmlWriter<'_>, body: &str) {
+pub(super) fn private(xml: &mut XmlWriter<'_>, body: &str) {
     xml.raw(">");
     xml.text_element("body", Some(body));
     xml.raw("<x");
@@ -200,12 +208,36 @@ fn invite(xml: &mut XmlWriter<'_>, invitee: &BareJid, reason: Option<&str>) {
 
 fn error(xml: &mut XmlWriter<'_>, name: &str, condition: Condition, text: Option<&str>) {
     xml.raw("><error");
+    error_content(
+        xml,
+        &StanzaError {
+            text: text.map(str::to_owned),
+            ..StanzaError::new(condition)
+        },
+    );
+    xml.raw("</");
+    xml.raw(name);
+    xml.raw(">");
+}
+
+/// From the attributes of `<error` to its end tag.
+pub(super) fn error_content(xml: &mut XmlWriter<'_>, error: &StanzaError) {
+    let condition = error.condition;
     xml.attribute("type", condition.error_type());
     xml.raw("><");
     xml.raw(condition.as_str());
     xml.attribute("xmlns", ns::XMPP_STANZAS);
-    xml.raw("/>");
-    if let Some(text) = text {
+    match &error.new_address {
+        Some(address) if matches!(condition, Condition::Gone | Condition::Redirect) => {
+            xml.raw(">");
+            xml.text(address);
+            xml.raw("</");
+            xml.raw(condition.as_str());
+            xml.raw(">");
+        }
+        _ => xml.raw("/>"),
+    }
+    if let Some(text) = &error.text {
         xml.raw("<text");
         xml.attribute("xmlns", ns::XMPP_STANZAS);
         xml.attribute("xml:lang", "en");
@@ -213,7 +245,5 @@ fn error(xml: &mut XmlWriter<'_>, name: &str, condition: Condition, text: Option
         xml.text(text);
         xml.raw("</text>");
     }
-    xml.raw("</error></");
-    xml.raw(name);
-    xml.raw(">");
+    xml.raw("</error>");
 }

@@ -18,6 +18,7 @@ pub(crate) fn config() -> LinkConfig {
         handshake: Duration::from_secs(10),
         idle: Duration::from_secs(30),
         ping: Duration::from_secs(10),
+        answers: true,
     }
 }
 

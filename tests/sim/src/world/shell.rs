@@ -38,6 +38,10 @@ impl World {
             Inner::Msrp(id, event) => self.host.core.handle_msrp(id, *event, now),
             Inner::Xmpp(event) => self.host.core.handle_xmpp(LinkId(0), *event, now),
             Inner::Command(command) => match *command {
+                // This world has no conference to be called.
+                Command::Connect { connection, .. } => {
+                    self.host.core.handle_msrp(connection, msrp::Event::Closed, now);
+                }
                 Command::Sip(command) => self.host.endpoint.handle_command(command, now),
                 Command::Xmpp(_, command) => self.host.link.handle_command(command, now),
                 Command::Msrp(id, command) => {
@@ -58,7 +62,7 @@ impl World {
             let lane = match &command {
                 Command::Sip(_) => (0, 0),
                 Command::Xmpp(..) => (1, 0),
-                Command::Msrp(id, _) => (2, id.0),
+                Command::Msrp(id, _) | Command::Connect { connection: id, .. } => (2, id.0),
             };
             self.pass_on(lane, Inner::Command(Box::new(command)));
         }

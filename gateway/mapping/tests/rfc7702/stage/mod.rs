@@ -84,6 +84,7 @@ pub(crate) fn config() -> Config {
         conferences: Vec::new(),
         msrp: ("127.0.0.2".to_owned(), 2855),
         answer: AnswerRule::WhenAdmitted,
+        conflict: mapping::ConflictRule::Refuse,
         history: 0,
         texts: Texts::default(),
         outage: Outage {
@@ -518,6 +519,7 @@ impl Stage {
         while let Some(command) = self.gateway.poll_command() {
             moved = true;
             match command {
+                Command::Connect { .. } => unreachable!("the gateway calls nobody here"),
                 Command::Sip(command) => self.focus.handle_command(command, self.now),
                 Command::Msrp(connection, command) => {
                     if let Some(wire) = self.switch.get_mut(&connection).filter(|wire| wire.open) {
@@ -639,7 +641,7 @@ pub(crate) fn session_id(path: &msrp::Path) -> SessionId {
     path.last().session().unwrap().clone()
 }
 
-fn flow(peer: SocketAddr, id: u64) -> Flow {
+pub(crate) fn flow(peer: SocketAddr, id: u64) -> Flow {
     Flow {
         transport: Transport::Tcp,
         peer,
@@ -647,7 +649,7 @@ fn flow(peer: SocketAddr, id: u64) -> Flow {
     }
 }
 
-fn endpoint(address: SocketAddr, seed: u8, proxy: Option<&str>) -> Endpoint {
+pub(crate) fn endpoint(address: SocketAddr, seed: u8, proxy: Option<&str>) -> Endpoint {
     let config = sip::Config {
         local: vec![LocalAddress {
             transport: Transport::Tcp,

@@ -296,6 +296,7 @@ pub(crate) fn presence(
         to: to.clone().into(),
         id: None,
         kind,
+        join: None,
         muc: Some(MucUser {
             statuses: statuses.to_vec(),
             items: vec![MucItem {
@@ -320,6 +321,7 @@ fn error(room: &BareJid, nickname: &str, to: &FullJid, id: &str, condition: Cond
             text: None,
             new_address: None,
         }),
+        join: None,
         muc: None,
         nick: None,
         status: None,

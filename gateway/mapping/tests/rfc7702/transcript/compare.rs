@@ -18,7 +18,7 @@ pub(super) fn message(
     }
 }
 
-pub(super) fn parsed(text: &str) -> Result<Element, String> {
+pub(crate) fn parsed(text: &str) -> Result<Element, String> {
     Element::from_reader_with_prefixes(text.as_bytes(), STREAM.to_owned())
         .map_err(|error| format!("{error}: {text}"))
 }

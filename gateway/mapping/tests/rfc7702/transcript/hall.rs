@@ -54,6 +54,7 @@ impl Hall {
         )]
         let now = Instant::now();
         let wall = "2026-01-01T00:00:00Z".parse().unwrap();
+        let users = config.components.len();
         let domains: Vec<_> = config.links().map(str::to_owned).collect();
         let mut hall = Self {
             now,
@@ -61,7 +62,9 @@ impl Hall {
             endpoint: endpoint(),
             links: domains
                 .into_iter()
-                .map(|domain| (domain.clone(), Link::new(link_config(domain), [8; 32])))
+                .enumerate()
+                // Of a chat service there is more to tell than a link knows.
+                .map(|(number, domain)| (domain.clone(), link(domain, number < users)))
                 .collect(),
             switch: BTreeMap::new(),
             callers: Vec::new(),
@@ -92,7 +95,7 @@ impl Hall {
                 let wire = self
                     .switch
                     .entry(peer.name.clone())
-                    .or_insert_with(|| Wire::new(ConnectionId(wires + 1)));
+                    .or_insert_with(|| Wire::new(ConnectionId(2 * wires + 1)));
                 wire.machine.handle_bytes(octets.as_bytes(), self.now);
             }
             Protocol::Xmpp => {
@@ -200,6 +203,18 @@ impl Hall {
         while let Some(command) = self.gateway.poll_command() {
             moved = true;
             match command {
+                Command::Connect { connection, .. } => {
+                    let earlier = self
+                        .switch
+                        .keys()
+                        .filter(|name| name.starts_with("switch"))
+                        .count();
+                    let name = match earlier {
+                        0 => "switch".to_owned(),
+                        _ => format!("switch{}", earlier + 1),
+                    };
+                    self.switch.insert(name, Wire::new(connection));
+                }
                 Command::Sip(command) => self.endpoint.handle_command(command, self.now),
                 Command::Msrp(id, command) => {
                     if let Some(wire) = self.switch.values_mut().find(|wire| wire.id == id && wire.open) {
@@ -214,6 +229,12 @@ impl Hall {
 
     fn carry_sip(&mut self) -> bool {
         let mut moved = false;
+        while let Some(resolve) = self.endpoint.poll_resolve() {
+            moved = true;
+            // The only host that the gateway calls by its name.
+            let focus = address(self.caller("focus"));
+            self.endpoint.handle_resolved(resolve.id, vec![focus], self.now);
+        }
         while let Some(transmit) = self.endpoint.poll_transmit() {
             moved = true;
             let flow = transmit.target.flow;
@@ -327,15 +348,17 @@ fn endpoint() -> Endpoint {
     Endpoint::new(config, [1; 32])
 }
 
-fn link_config(domain: String) -> LinkConfig {
-    LinkConfig {
+fn link(domain: String, answers: bool) -> Link {
+    let config = LinkConfig {
         domain,
         secret: "secret".to_owned(),
         limits: xmpp::Limits::default(),
         handshake: Duration::from_secs(10),
         idle: Duration::from_secs(30),
         ping: Duration::from_secs(10),
-    }
+        answers,
+    };
+    Link::new(config, [8; 32])
 }
 
 fn address(caller: usize) -> SocketAddr {

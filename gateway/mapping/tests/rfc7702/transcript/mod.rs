@@ -16,9 +16,9 @@
 //! stands for any text, and `$name` for a word that is the same wherever the name stands. A session description, a Content-Length and line ends are
 //! put right on their way in.
 
-mod compare;
+pub(crate) mod compare;
 pub(crate) mod hall;
-mod pattern;
+pub(crate) mod pattern;
 pub(crate) mod script;
 
 use std::{fs, path::PathBuf};
@@ -49,6 +49,35 @@ macro_rules! transcripts {
 }
 
 transcripts! {
+    section_5_1_busy,
+    section_5_1_call,
+    section_5_1_enter,
+    section_5_1_enter_again,
+    section_5_1_no_conference,
+    section_5_1_no_such_conference,
+    section_5_1_refused,
+    section_5_1_what_does_not_enter,
+    section_5_2_conflict,
+    section_5_2_no_nicknames,
+    section_5_2_unknown_method,
+    section_5_3_refused,
+    section_5_4_changes,
+    section_5_5_1_from_sip,
+    section_5_5_1_groupchat,
+    section_5_5_1_refused,
+    section_5_5_1_silence,
+    section_5_5_2_private,
+    section_5_5_2_refused,
+    section_5_5_who_is_not_in,
+    section_5_6_conflict,
+    section_5_6_locked,
+    section_5_6_nickname,
+    section_5_8_conference_over,
+    section_5_8_exit,
+    section_5_8_media_lost,
+    section_5_8_removed,
+    section_5_second_client,
+    section_5_service,
     section_6_1_banned,
     section_6_1_call,
     section_6_1_cancelled,
@@ -106,8 +135,8 @@ fn script(name: &str) -> Script {
     Script::parse(name, &text)
 }
 
-/// Plays a transcript to its end, after the one that it continues.
-fn play(name: &str) {
+/// Plays a transcript to its end, after the one that it continues. Returns the machines as they are then, and what the names stand for.
+pub(crate) fn play(name: &str) -> (Hall, Variables) {
     let mut scripts = vec![script(name)];
     while let Some(former) = scripts.last().unwrap().after.clone() {
         scripts.push(script(&former));
@@ -127,6 +156,7 @@ fn play(name: &str) {
             );
         }
     }
+    (hall, variables)
 }
 
 fn perform(hall: &mut Hall, script: &Script, step: &Step, variables: &mut Variables) {

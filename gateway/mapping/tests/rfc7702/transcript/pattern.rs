@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 /// What the names stand for.
 #[derive(Debug, Clone, Default)]
-pub(super) struct Variables(BTreeMap<String, String>);
+pub(crate) struct Variables(BTreeMap<String, String>);
 
 enum Token<'a> {
     Text(&'a str),
@@ -14,7 +14,7 @@ enum Token<'a> {
 
 impl Variables {
     /// Puts the values in. A name that stands for nothing yet is a fault.
-    pub(super) fn fill(&self, template: &str) -> Result<String, String> {
+    pub(crate) fn fill(&self, template: &str) -> Result<String, String> {
         let mut filled = String::new();
         for token in tokens(template) {
             match token {

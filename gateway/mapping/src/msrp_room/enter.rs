@@ -1,0 +1,310 @@
+//! RFC 7702 §5.1: an XMPP user enters a conference.
+
+use std::{collections::BTreeMap, time::Instant};
+
+use sip::{Body, Contact, DialogId, InviteParameters, NameAddr, StatusCode};
+use xmpp::{
+    BareJid, FullJid,
+    stanza::{Condition, Outgoing, Presence, PresenceKind, StanzaError, service::RoomStanza},
+};
+
+use super::{
+    address::{conference_uri, user_uri},
+    exit::Farewell,
+    listing::Listing,
+    presence::{SHOWN_THE_DOOR, own_absence},
+    stay::{Client, Media, Phase, Stay, StayKey},
+};
+use crate::{
+    Gateway,
+    config::ConferenceDomain,
+    nickname::Nickname,
+    refusal::{Refusal, condition_of},
+    timers::Timer,
+};
+
+/// A presence that asks to enter.
+struct Wish {
+    client: FullJid,
+    /// The occupant that he wants to be.
+    asked: FullJid,
+    id: Option<String>,
+    no_history: bool,
+}
+
+impl Gateway {
+    /// Presence to a room of a conference domain.
+    pub(crate) fn conference_presence(&mut self, presence: Presence, now: Instant) {
+        let Ok(client) = presence.from.try_as_full().cloned() else {
+            return;
+        };
+        let room = presence.to.to_bare();
+        let known = self.stays.of_client(&room, &client);
+        match (&presence.kind, presence.to.try_as_full(), known) {
+            (PresenceKind::Available, Ok(_), Some(key)) => self.present_again(key, &client, &presence, now),
+            (PresenceKind::Available, Ok(asked), None) => {
+                let asked = asked.clone();
+                match presence.join {
+                    Some(join) => self.wishes_to_enter(
+                        Wish {
+                            client,
+                            asked,
+                            id: presence.id,
+                            no_history: join.no_history,
+                        },
+                        now,
+                    ),
+                    // XEP-0045 §7.2.18: he believes that he is in.
+                    None => self.room(own_absence(&asked, &client, SHOWN_THE_DOOR, None, presence.id)),
+                }
+            }
+            (PresenceKind::Available, Err(_), _) if presence.join.is_some() => {
+                self.refuse_presence(&presence, StanzaError::new(Condition::JidMalformed));
+            }
+            (PresenceKind::Unavailable, _, Some(key)) => {
+                self.client_leaves(key, &client, presence.status, now)
+            }
+            (PresenceKind::Error(error), _, Some(key)) => {
+                self.client_bounced(key, &client, error.condition, now)
+            }
+            _ => {}
+        }
+    }
+
+    /// He enters again, changes his nickname, or tells of his availability, which no conference knows.
+    fn present_again(&mut self, key: StayKey, client: &FullJid, presence: &Presence, now: Instant) {
+        let Some((stay, asked)) = self.stays.get_mut(key).zip(presence.to.try_as_full().ok()) else {
+            return;
+        };
+        let same = asked.resource().as_str() == stay.nickname
+            || stay
+                .clients
+                .get(client)
+                .is_some_and(|known| known.asked == *asked);
+        if !same {
+            return self.wishes_nickname(key, client, asked.clone(), presence.id.clone(), now);
+        }
+        if let (Some(join), Some(known)) = (&presence.join, stay.clients.get_mut(client)) {
+            known.id.clone_from(&presence.id);
+            known.no_history = join.no_history;
+            if stay.phase == Phase::Joined {
+                self.tell_room(key, client);
+            }
+        }
+    }
+
+    /// F1.
+    fn wishes_to_enter(&mut self, wish: Wish, now: Instant) {
+        let room = wish.asked.to_bare();
+        let user = wish.client.to_bare();
+        if let Some(key) = self.stays.of_account(&room, &user) {
+            return self.enters_too(key, wish);
+        }
+        let refused = |wish: &Wish, error| {
+            Outgoing::Room(RoomStanza::Refused {
+                name: "presence",
+                from: wish.asked.clone().into(),
+                to: wish.client.clone().into(),
+                id: wish.id.clone(),
+                by: wish.asked.to_bare(),
+                error,
+            })
+        };
+        let nickname = match Nickname::new(wish.asked.resource().as_str()) {
+            Ok(nickname) => nickname,
+            Err(fault) => {
+                let mut error = StanzaError::new(Condition::JidMalformed);
+                error.text = Some(fault.to_string());
+                return self.xmpp(refused(&wish, error));
+            }
+        };
+        match self.callable(&room, &user) {
+            Ok((conference, address)) => self.call(wish, nickname, conference, address, now),
+            Err(refusal) => {
+                tracing::info!(%room, ?refusal, "entrance refused");
+                self.xmpp(refused(&wish, error_of(&refusal)));
+            }
+        }
+    }
+
+    /// Another client of an account that is in, or on its way: it shares the nickname (XEP-0045 §7.2.8).
+    fn enters_too(&mut self, key: StayKey, wish: Wish) {
+        let Some(stay) = self.stays.get_mut(key) else {
+            return;
+        };
+        let client = Client {
+            id: wish.id,
+            asked: wish.asked,
+            no_history: wish.no_history,
+        };
+        stay.clients.insert(wish.client.clone(), client);
+        if stay.phase == Phase::Joined {
+            self.tell_room(key, &wish.client);
+        }
+    }
+
+    /// The conference and the user, if he may call it.
+    fn callable(&self, room: &BareJid, user: &BareJid) -> Result<(sip::Uri, sip::Uri), Refusal> {
+        let domain = self.conference_domain(room).ok_or(Refusal::UnservedDomain)?;
+        if self.stopping {
+            return Err(Refusal::Stopping);
+        }
+        if self.sessions.len() + self.stays.len() >= self.config.limits.sessions {
+            return Err(Refusal::Limit("sessions"));
+        }
+        let ours = |host: &str| {
+            self.config
+                .rooms
+                .iter()
+                .any(|room| room.sip.eq_ignore_ascii_case(host))
+        };
+        // A room of ours behind the conference, or a SIP user of ours in front of it.
+        if ours(&domain.sip) || self.link_of(user.domain()).is_some() {
+            return Err(Refusal::Loop);
+        }
+        let conference = conference_uri(room, domain).ok_or(Refusal::NoSuchRoom)?;
+        let address = user_uri(user).ok_or(Refusal::NoIdentity)?;
+        Ok((conference, address))
+    }
+
+    pub(super) fn conference_domain(&self, room: &BareJid) -> Option<&ConferenceDomain> {
+        let mut domains = self.config.conferences.iter();
+        domains.find(|domain| domain.muc.eq_ignore_ascii_case(room.domain().as_str()))
+    }
+
+    /// F2.
+    fn call(
+        &mut self,
+        wish: Wish,
+        nickname: Nickname,
+        conference: sip::Uri,
+        address: sip::Uri,
+        now: Instant,
+    ) {
+        let key = self.stays.next_key();
+        let dialog = DialogId(self.stays.next_handle());
+        let media = Media {
+            session: self.fresh_session_id(),
+            description: (self.fresh_number() >> 2, 1),
+            peer: None,
+            connection: None,
+        };
+        let body = self.conference_offer(&media);
+        let timer = self
+            .timers
+            .start(now + self.config.limits.entrance, Timer::Entrance(key));
+        let client = Client {
+            id: wish.id,
+            asked: wish.asked.clone(),
+            no_history: wish.no_history,
+        };
+        let stay = Stay {
+            room: wish.asked.to_bare(),
+            conference,
+            user: wish.client.to_bare(),
+            address,
+            clients: BTreeMap::from([(wish.client, client)]),
+            nickname: nickname.as_str().to_owned(),
+            wanted: nickname,
+            is_granted: false,
+            phase: Phase::Calling,
+            timer: Some(timer),
+            dialog,
+            media,
+            subscription: None,
+            subscribing: 0,
+            listing: Listing::new(self.config.limits.occupants),
+            naming_timer: None,
+            since: self.wall(now),
+            backlog: Vec::new(),
+            unanswered: BTreeMap::new(),
+            renaming: None,
+        };
+        tracing::info!(stay = key.0, room = %stay.room, conference = %stay.conference, "calling a conference");
+        let parameters = invite(&stay, body);
+        self.stays.insert(key, stay);
+        self.sip(sip::Command::Invite {
+            dialog,
+            parameters: Box::new(parameters),
+        });
+    }
+
+    /// F4 did not come: RFC 7247 table 3 says what that is here.
+    pub(crate) fn conference_refused(&mut self, dialog: DialogId, status: StatusCode, phrase: String) {
+        let Some(key) = self.stays.of_dialog(dialog) else {
+            return;
+        };
+        tracing::info!(stay = key.0, %status, phrase, "the conference refused the call");
+        let mut error = StanzaError::new(condition_of(status));
+        error.text = Some(phrase).filter(|phrase| !phrase.is_empty());
+        self.stay_over(key, &Farewell::failed(error));
+    }
+
+    /// The conference takes too long, with whatever it is.
+    pub(crate) fn entrance_overdue(&mut self, key: StayKey, now: Instant) {
+        let Some(phase) = self.stays.get_mut(key).map(|stay| {
+            stay.timer = None;
+            stay.phase
+        }) else {
+            return;
+        };
+        match phase {
+            Phase::Calling | Phase::Opening | Phase::Naming(_) => {
+                let mut error = StanzaError::new(Condition::RemoteServerTimeout);
+                error.text = Some("Conference Does Not Answer".to_owned());
+                self.end_stay(key, &Farewell::failed(error), &Refusal::RoomSilent.reason());
+            }
+            // Who is in is not known; that he is, is.
+            Phase::Listing => self.listed(key, now),
+            Phase::Joined => {}
+        }
+    }
+
+    fn refuse_presence(&mut self, presence: &Presence, error: StanzaError) {
+        self.room(RoomStanza::Refused {
+            name: "presence",
+            from: presence.to.clone(),
+            to: presence.from.clone(),
+            id: presence.id.clone(),
+            by: presence.to.to_bare(),
+            error,
+        });
+    }
+
+    /// What a room of ours says.
+    pub(super) fn room(&mut self, stanza: RoomStanza) {
+        self.xmpp(Outgoing::Room(stanza));
+    }
+}
+
+/// A refusal of ours as an XMPP user hears it.
+pub(super) fn error_of(refusal: &Refusal) -> StanzaError {
+    let (condition, text) = refusal.xmpp();
+    StanzaError {
+        text: Some(text),
+        ..StanzaError::new(condition)
+    }
+}
+
+/// Conferences without nicknames show the display name.
+fn invite(stay: &Stay, body: Body) -> InviteParameters {
+    InviteParameters {
+        uri: stay.conference.clone(),
+        from: NameAddr {
+            display_name: Some(stay.nickname.clone()),
+            ..NameAddr::new(stay.address.clone())
+        },
+        to: NameAddr::new(stay.conference.clone()),
+        contact: contact(stay),
+        body,
+        headers: Vec::new(),
+    }
+}
+
+/// Our Contact in the dialogs of a stay.
+pub(super) fn contact(stay: &Stay) -> Contact {
+    Contact {
+        user: stay.address.user_decoded(),
+        parameters: Vec::new(),
+    }
+}
