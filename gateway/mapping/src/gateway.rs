@@ -48,6 +48,8 @@ pub struct Gateway {
     pub(crate) reentering: VecDeque<SessionKey>,
     /// Whether the next few are due by a timer.
     pub(crate) pacing: bool,
+    /// Conference domains whose link is down, and when their users are given up.
+    pub(crate) away: BTreeMap<LinkId, crate::timers::TimerId>,
     /// Leaves that could not be sent: without them the room would keep an occupant whose user is gone.
     pub(crate) farewells: Vec<Outgoing>,
     /// Leaves sent of late: they may have been under way when the link broke.
@@ -123,6 +125,7 @@ impl Gateway {
             timers: Timers::default(),
             reentering: VecDeque::new(),
             pacing: false,
+            away: BTreeMap::new(),
             farewells: Vec::new(),
             departed: VecDeque::new(),
             commands: VecDeque::new(),
@@ -140,7 +143,7 @@ impl Gateway {
         match event {
             Event::Invited { dialog, request, due } => self.enter(dialog, &request, due, now),
             Event::Reinvited { dialog, request, due } => match self.stays.of_dialog(dialog) {
-                Some(key) => self.conference_reinvites(key, &request, due),
+                Some(key) => self.conference_reinvites(key, &request, due, now),
                 None => self.reinvited(dialog, &request, due, now),
             },
             Event::Cancelled { dialog } => self.dialog_over(dialog, "call given up", now),
@@ -176,8 +179,9 @@ impl Gateway {
                 dialog,
                 status,
                 phrase,
+                contact,
                 ..
-            } => self.conference_refused(dialog, status, phrase),
+            } => self.conference_refused(dialog, status, phrase, contact),
             Event::SubscriptionAccepted { subscription } => self.watch_accepted(subscription),
             Event::SubscriptionRefused { subscription, status } => {
                 self.watch_refused(subscription, status, now);
@@ -251,8 +255,14 @@ impl Gateway {
     /// From a component link.
     pub fn handle_xmpp(&mut self, link: LinkId, event: xmpp::Event, now: Instant) {
         match event {
-            xmpp::Event::Up => self.link_up(link, now),
-            xmpp::Event::Down(_) => self.link_down(link, now),
+            xmpp::Event::Up => {
+                self.link_up(link, now);
+                self.service_back(link);
+            }
+            xmpp::Event::Down(_) => {
+                self.link_down(link, now);
+                self.service_away(link, now);
+            }
             xmpp::Event::Stanza(stanza) if self.is_of_conferences(link) => match stanza {
                 Stanza::Presence(presence) => self.conference_presence(presence, now),
                 Stanza::Message(message) => self.conference_message(*message, now),
@@ -265,7 +275,10 @@ impl Gateway {
             xmpp::Event::Skipped { rule, from } => {
                 tracing::warn!(rule, from = %from.escape_debug(), "stanza skipped");
             }
-            xmpp::Event::Unsent { stanza, why } => self.unsent(*stanza, why, now),
+            xmpp::Event::Unsent { stanza, why } => match *stanza {
+                Outgoing::Room(stanza) => self.not_shown(&stanza, why),
+                stanza => self.unsent(stanza, why, now),
+            },
         }
     }
 
@@ -295,7 +308,8 @@ impl Gateway {
                     self.reenter_some(now);
                 }
                 Timer::Entrance(key) => self.entrance_overdue(key, now),
-                Timer::Subscribe(key) => self.subscribe_stay(key),
+                Timer::Subscribe(key) => self.watch_again(key),
+                Timer::ServiceAway(link) => self.service_gone(link),
                 Timer::Names(key) => self.names_overdue(key, now),
             }
         }

@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, time::Instant};
 
 use xmpp::BareJid;
 
-use crate::{msrp_room::StayKey, session::SessionKey};
+use crate::{LinkId, msrp_room::StayKey, session::SessionKey};
 
 /// What is due.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -29,6 +29,8 @@ pub(crate) enum Timer {
     Entrance(StayKey),
     /// A conference is to be watched again.
     Subscribe(StayKey),
+    /// The link of a conference domain was down for too long.
+    ServiceAway(LinkId),
     /// Somebody is listed in a conference and has no name still.
     Names(StayKey),
 }

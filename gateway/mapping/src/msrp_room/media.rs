@@ -18,6 +18,7 @@ use crate::{
     Command, ConnectionId, Gateway,
     offer::{local_path, media_type},
     refusal::Refusal,
+    timers::Timer,
 };
 
 /// What our offers say of who connects: conferences behind a firewall may choose.
@@ -25,12 +26,18 @@ const SETUP: Setup = Setup::ActPass;
 
 impl Gateway {
     pub(super) fn conference_offer(&self, media: &Media) -> Body {
+        let (id, version) = media.description;
+        let line = self.conference_line(media, SETUP);
+        sdp_body(sip::sdp::Session::offer(&line, id, version))
+    }
+
+    fn conference_line(&self, media: &Media, setup: Setup) -> sip::sdp::Line {
         let (host, port) = &self.config.msrp;
         let chatroom = Chatroom {
             nickname: true,
             private_messages: true,
         };
-        let line = sip::sdp::Line {
+        sip::sdp::Line {
             host: host.clone(),
             port: *port,
             protocol: "TCP/MSRP",
@@ -38,14 +45,9 @@ impl Gateway {
                 ("accept-types", Some("message/cpim".to_owned())),
                 ("accept-wrapped-types", Some("text/plain".to_owned())),
                 ("path", Some(local_path(host, *port, &media.session).to_string())),
-                ("setup", Some(SETUP.to_string())),
+                ("setup", Some(setup.to_string())),
                 ("chatroom", Some(chatroom.to_string())),
             ],
-        };
-        let (id, version) = media.description;
-        Body {
-            content_type: "application/sdp".to_owned(),
-            bytes: sip::sdp::Session::offer(&line, id, version).into(),
         }
     }
 
@@ -71,26 +73,30 @@ impl Gateway {
 
     /// F6, by the end that has to.
     fn open_media(&mut self, key: StayKey, peer: Peer, setup: Option<Setup>) {
-        let connection = ConnectionId(self.stays.next_handle());
         let Some(stay) = self.stays.get_mut(key) else {
             return;
         };
         stay.phase = Phase::Opening;
         stay.media.peer = Some(peer.clone());
-        let session = stay.media.session.clone();
-        if opener(Some(SETUP), setup) == Opener::Answerer {
-            // It comes as a request to bind.
-            return;
+        // If it is the switch that opens, it asks to bind.
+        if opener(Some(SETUP), setup) == Opener::Offerer {
+            self.connect_to_switch(key, peer.path);
         }
-        let first = peer.path.first();
-        let to = Command::Connect {
+    }
+
+    fn connect_to_switch(&mut self, key: StayKey, path: msrp::Path) {
+        let connection = ConnectionId(self.stays.next_handle());
+        let Some(stay) = self.stays.get(key) else { return };
+        let session = stay.media.session.clone();
+        let first = path.first();
+        let connect = Command::Connect {
             connection,
             host: first.host().to_owned(),
             port: first.port().unwrap_or(msrp::uri::RECOMMENDED_PORT),
         };
         self.stays.connect(key, connection);
-        self.command(to);
-        let parameters = self.session_parameters(&session, peer.path);
+        self.command(connect);
+        let parameters = self.session_parameters(&session, path);
         self.msrp(connection, msrp::Command::Open(parameters));
     }
 
@@ -128,14 +134,26 @@ impl Gateway {
         self.media_opened(key, now);
     }
 
-    /// F7.
+    /// F7. In a session that took the place of another the nickname is asked for again: it goes with the session.
     pub(crate) fn media_opened(&mut self, key: StayKey, now: Instant) {
-        if self
-            .stays
-            .get(key)
-            .is_some_and(|stay| stay.phase == Phase::Opening)
-        {
-            self.ask_nickname(key, 1, now);
+        let tag = self.next_tag();
+        let Some(stay) = self.stays.get_mut(key) else {
+            return;
+        };
+        stay.media.is_open = true;
+        if stay.phase == Phase::Opening {
+            return self.ask_nickname(key, 1, now);
+        }
+        if let Some(timer) = stay.timer.take() {
+            self.timers.cancel(timer);
+        }
+        if let (Some(connection), true) = (stay.media.connection, stay.is_granted) {
+            let command = msrp::Command::Nickname {
+                session: stay.media.session.clone(),
+                tag,
+                nickname: stay.nickname.clone(),
+            };
+            self.msrp(connection, command);
         }
     }
 
@@ -147,24 +165,84 @@ impl Gateway {
         self.end_stay(key, &Farewell::failed(error), &why);
     }
 
-    /// The focus offers anew, mostly to refresh the session. A switch that has moved is left alone until it is called again.
-    pub(crate) fn conference_reinvites(&mut self, key: StayKey, request: &Incoming, due: AnswerDue) {
+    /// The focus offers anew, to refresh the session or because the switch has moved: the stay goes on.
+    pub(crate) fn conference_reinvites(
+        &mut self,
+        key: StayKey,
+        request: &Incoming,
+        due: AnswerDue,
+        now: Instant,
+    ) {
         let Some(stay) = self.stays.get_mut(key) else {
             return self.refuse(due, &Refusal::NotInRoom);
         };
-        let path = read_media(request.body.as_ref()).map(|(peer, _)| peer.path);
-        let moved = match (&path, &stay.media.peer) {
-            (Ok(path), Some(peer)) => *path != peer.path,
-            _ => false,
-        };
-        if moved {
-            return self.refuse(due, &Refusal::Offer("The MSRP Path Cannot Change"));
-        }
-        stay.media.description.1 += 1;
         let contact = contact(stay);
+        stay.media.description.1 += 1;
+        let Some(offer) = &request.body else {
+            let body = self.stays.get(key).map(|stay| self.conference_offer(&stay.media));
+            if let Some(body) = body {
+                self.sip(sip::Command::Accept { due, contact, body });
+            }
+            return;
+        };
+        let (index, (peer, setup)) = match (index_of_media(offer), read_media(Some(offer))) {
+            (Some(index), Ok(read)) => (index, read),
+            (_, Err(text)) => return self.refuse(due, &Refusal::Offer(text)),
+            (None, _) => return self.refuse(due, &Refusal::OfferType),
+        };
+        let ours = if setup == Some(Setup::Active) {
+            Setup::Passive
+        } else {
+            Setup::Active
+        };
+        let moved = stay
+            .media
+            .peer
+            .as_ref()
+            .is_some_and(|known| known.path != peer.path);
+        if moved {
+            self.leave_switch(key, now);
+        }
+        let Some(stay) = self.stays.get_mut(key) else {
+            return;
+        };
+        stay.media.peer = Some(peer.clone());
         let Some(stay) = self.stays.get(key) else { return };
-        let body = self.conference_offer(&stay.media);
+        let (id, version) = stay.media.description;
+        let line = self.conference_line(&stay.media, ours);
+        let Ok(session) = sip::sdp::Session::parse(&offer.bytes) else {
+            return self.refuse(due, &Refusal::OfferType);
+        };
+        let body = sdp_body(session.answer(index, &line, id, version));
         self.sip(sip::Command::Accept { due, contact, body });
+        if moved && ours == Setup::Active {
+            self.connect_to_switch(key, peer.path);
+        }
+    }
+
+    /// The MSRP session is over, and another one takes its place in time.
+    fn leave_switch(&mut self, key: StayKey, now: Instant) {
+        let fresh = self.fresh_session_id();
+        let timer = self
+            .timers
+            .start(now + self.config.limits.entrance, Timer::Entrance(key));
+        let Some(stay) = self.stays.get_mut(key) else {
+            return;
+        };
+        let former = stay.timer.replace(timer);
+        let unanswered = std::mem::take(&mut stay.unanswered);
+        let room = stay.room.clone();
+        if let Some(former) = former {
+            self.timers.cancel(former);
+        }
+        let Some((connection, session)) = self.stays.renew_session(key, fresh) else {
+            return;
+        };
+        self.refuse_unanswered(&room, unanswered.into_values());
+        if let Some(connection) = connection {
+            self.msrp(connection, msrp::Command::Unbind(session));
+            self.msrp(connection, msrp::Command::Close);
+        }
     }
 
     /// The stay that an MSRP event of a connection is about.
@@ -200,7 +278,7 @@ fn read_media(body: Option<&Body>) -> Result<(Peer, Option<Setup>), &'static str
     let media = session.media();
     let line = media
         .iter()
-        .find(|media| media.kind == "message" && media.protocol == "TCP/MSRP" && media.port != 0)
+        .find(|media| is_msrp(media))
         .ok_or("No TCP/MSRP Media Line")?;
     let attribute = |name: &str| line.attribute(name).or_else(|| session.attribute(name));
     let accepts =
@@ -212,7 +290,9 @@ fn read_media(body: Option<&Body>) -> Result<(Peer, Option<Setup>), &'static str
         return Err("Wrapped text/plain Not Accepted");
     }
     let path = attribute("path")
-        .and_then(|path| path.parse().ok())
+        .and_then(|path| path.parse::<msrp::Path>().ok())
+        // TLS was not negotiated.
+        .filter(|path| !path.first().is_secure())
         .ok_or("No Usable MSRP Path")?;
     let peer = Peer {
         path,
@@ -222,4 +302,20 @@ fn read_media(body: Option<&Body>) -> Result<(Peer, Option<Setup>), &'static str
             .map(|size| size.0),
     };
     Ok((peer, attribute("setup").and_then(Setup::parse)))
+}
+
+fn index_of_media(body: &Body) -> Option<usize> {
+    let media = sip::sdp::Session::parse(&body.bytes).ok()?.media();
+    media.iter().position(is_msrp)
+}
+
+fn is_msrp(media: &sip::sdp::Media) -> bool {
+    media.kind == "message" && media.protocol == "TCP/MSRP" && media.port != 0
+}
+
+fn sdp_body(bytes: Vec<u8>) -> Body {
+    Body {
+        content_type: "application/sdp".to_owned(),
+        bytes: bytes.into(),
+    }
 }

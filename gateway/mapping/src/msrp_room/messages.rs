@@ -26,7 +26,9 @@ use crate::{
     rendering,
 };
 
-/// Isn't shown in a room, and is no failure either.
+/// So many messages of his own a user does not hear again if the switch sends them back.
+const SAID: usize = 64;
+/// Is not shown in a room, and is no failure either.
 const COMPOSING: &str = "application/im-iscomposing+xml";
 
 // From the XMPP user to the conference.
@@ -77,6 +79,10 @@ impl Gateway {
             (MessageKind::Groupchat, None) if subject_alone => refused(Condition::Forbidden),
             (MessageKind::Groupchat, None) => self.send_public(key, client, message, now),
             (_, Some(nickname)) => self.send_private(key, client, nickname.as_str(), message, now),
+            (_, None) if message.muc.as_ref().is_some_and(|muc| !muc.invites.is_empty()) => {
+                self.invites(key, client, message, now)
+            }
+            // Requests for voice, declined invitations, and what else there is no SIP for.
             (_, None) => refused(Condition::FeatureNotImplemented),
         }
     }
@@ -198,6 +204,10 @@ impl Gateway {
             return Err(error_of(&Refusal::TooLarge));
         }
         stay.unanswered.insert(message.tag, unanswered);
+        stay.said.extend(cpim.date_time);
+        if stay.said.len() > SAID {
+            stay.said.pop_front();
+        }
         let session = stay.media.session.clone();
         self.msrp(connection, msrp::Command::Send { session, message });
         Ok(())
@@ -303,6 +313,12 @@ impl Gateway {
         }
         let (nickname, text) = match speaker(stay, cpim.from.as_ref()) {
             Speaker::Conference => (None, text.to_owned()),
+            // RFC 7701 §6.2 forbids it; some switches send a message back to its sender.
+            Speaker::Occupant(nickname)
+                if nickname == stay.nickname && cpim.date_time.is_some_and(|at| stay.said.contains(&at)) =>
+            {
+                return Ok(None);
+            }
             Speaker::Occupant(nickname) => (Some(nickname), text.to_owned()),
             // Never in the name of an occupant that he may not be.
             Speaker::Unknown(name) => (None, format!("{name}: {text}")),
@@ -323,7 +339,7 @@ impl Gateway {
         };
         let room = stay.room.clone();
         if !self.is_up(room.domain()) {
-            return Refusal::LinkDown.msrp();
+            return self.missed(key);
         }
         let Some(stay) = self.stays.get_mut(key) else {
             return Status::NO_SESSION;

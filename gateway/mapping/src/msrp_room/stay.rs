@@ -1,6 +1,6 @@
 //! A stay: one XMPP account in one conference, and the only place where both sides' handles meet.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 
 use jiff::Timestamp;
 use msrp::{MessageTag, SessionId, sdp::Chatroom};
@@ -48,6 +48,8 @@ pub(crate) struct Stay {
     pub(super) subscribing: u32,
     /// Who is in.
     pub(super) listing: Listing,
+    /// Set while the conference is to be watched again.
+    pub(super) subscribe_timer: Option<TimerId>,
     /// Set while somebody is listed whose name is awaited.
     pub(super) naming_timer: Option<TimerId>,
     /// When he entered: what was said before is history.
@@ -56,8 +58,14 @@ pub(crate) struct Stay {
     pub(super) backlog: Vec<Heard>,
     /// Messages of his clients that the switch has not taken yet.
     pub(super) unanswered: BTreeMap<MessageTag, Unanswered>,
+    /// When the latest of them were said: a switch may send them back.
+    pub(super) said: VecDeque<Timestamp>,
     /// The nickname change under way.
     pub(super) renaming: Option<Renaming>,
+    /// How often the call was sent elsewhere.
+    pub(super) redirections: u32,
+    /// How many messages could not be shown while the server was away.
+    pub(super) missed: u32,
 }
 
 /// One of the account's clients.
@@ -97,6 +105,8 @@ pub(super) struct Media {
     pub(super) peer: Option<Peer>,
     /// The connection it is on.
     pub(super) connection: Option<ConnectionId>,
+    /// Whether both ends have it.
+    pub(super) is_open: bool,
 }
 
 /// The switch, as SDP shows it.
@@ -145,6 +155,17 @@ pub(super) struct Renaming {
     pub(super) nickname: Nickname,
 }
 
+/// An invitation whose outcome is not known (RFC 7702 §5.7).
+#[derive(Debug)]
+pub(super) struct Invitation {
+    pub(super) stay: StayKey,
+    /// Who invites.
+    pub(super) client: FullJid,
+    pub(super) room: BareJid,
+    pub(super) id: Option<String>,
+    pub(super) invitee: BareJid,
+}
+
 /// All stays, and the ways to find one.
 #[derive(Debug, Default)]
 pub(crate) struct Stays {
@@ -154,6 +175,7 @@ pub(crate) struct Stays {
     by_subscription: BTreeMap<SubscriptionId, StayKey>,
     by_connection: BTreeMap<ConnectionId, StayKey>,
     by_room: BTreeMap<BareJid, BTreeMap<BareJid, StayKey>>,
+    invitations: BTreeMap<SubscriptionId, Invitation>,
     next: u64,
 }
 
@@ -247,6 +269,59 @@ impl Stays {
 
     pub(crate) fn len(&self) -> usize {
         self.all.len()
+    }
+
+    /// The call goes elsewhere, as another one.
+    pub(super) fn redial(&mut self, key: StayKey, dialog: DialogId) {
+        if let Some(stay) = self.all.get_mut(&key) {
+            self.by_dialog.remove(&stay.dialog);
+            self.by_dialog.insert(dialog, key);
+            stay.dialog = dialog;
+        }
+    }
+
+    /// Gives a stay another MSRP session; returns the former one with its connection.
+    pub(super) fn renew_session(
+        &mut self,
+        key: StayKey,
+        session: SessionId,
+    ) -> Option<(Option<ConnectionId>, SessionId)> {
+        let stay = self.all.get_mut(&key)?;
+        let former = std::mem::replace(&mut stay.media.session, session.clone());
+        let connection = stay.media.connection.take();
+        stay.media.is_open = false;
+        self.by_session.remove(&former);
+        self.by_session.insert(session, key);
+        if let Some(connection) = connection {
+            self.by_connection.remove(&connection);
+        }
+        Some((connection, former))
+    }
+
+    pub(super) fn invite(&mut self, subscription: SubscriptionId, invitation: Invitation) {
+        self.invitations.insert(subscription, invitation);
+    }
+
+    pub(super) fn invitation_over(&mut self, subscription: SubscriptionId) -> Option<Invitation> {
+        self.invitations.remove(&subscription)
+    }
+
+    pub(super) fn invitations_of(&self, key: StayKey) -> usize {
+        let all = self.invitations.values();
+        all.filter(|invitation| invitation.stay == key).count()
+    }
+
+    /// Takes out the invitations of a stay that ends.
+    pub(super) fn take_invitations(&mut self, key: StayKey) -> Vec<SubscriptionId> {
+        let all = self.invitations.iter();
+        let gone: Vec<SubscriptionId> = all
+            .filter(|(_, invitation)| invitation.stay == key)
+            .map(|(subscription, _)| *subscription)
+            .collect();
+        for subscription in &gone {
+            self.invitations.remove(subscription);
+        }
+        gone
     }
 
     pub(super) fn connect(&mut self, key: StayKey, connection: ConnectionId) {

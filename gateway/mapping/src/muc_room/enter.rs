@@ -46,7 +46,7 @@ impl Gateway {
         if self.stopping {
             return Err(Refusal::Stopping);
         }
-        if self.sessions.len() >= self.config.limits.sessions {
+        if self.sessions.len() + self.stays.len() >= self.config.limits.sessions {
             return Err(Refusal::Limit("sessions"));
         }
         let offer = MsrpOffer::read(request.body.as_ref())?;

@@ -35,7 +35,7 @@ pub struct Body {
 pub struct Contact {
     /// User part, unescaped.
     pub user: Option<String>,
-    /// Header parameters, such as `isfocus`.
+    /// Header parameters, such as `isfocus`. A `gr` becomes one of the URI (RFC 5627).
     pub parameters: Vec<(&'static str, Option<String>)>,
 }
 

@@ -59,6 +59,7 @@ fn refused(status: u16, local: bool) -> Event {
         dialog: CALL,
         status: StatusCode(status),
         phrase,
+        contact: None,
         local,
     }
 }
@@ -600,4 +601,36 @@ fn the_ack_to_a_host_name_is_sent_once_it_is_known() {
     assert_eq!(scene.transmit().target.peer, "192.0.2.40:5060".parse().unwrap());
     scene.receive(&ok);
     assert_eq!(scene.titles(), ["ACK"]);
+}
+
+#[test]
+fn rfc3261_21_3_a_redirection_says_where_to() {
+    let (mut scene, invite) = calling();
+    let elsewhere = "Contact: <sip:room@192.0.2.30>";
+    scene.receive(&response(&invite, 302, "focus", &[elsewhere], ""));
+    let Event::Refused {
+        status: StatusCode(302),
+        contact: Some(contact),
+        ..
+    } = scene.event()
+    else {
+        panic!("no redirection");
+    };
+    assert_eq!(contact.uri.to_string(), "sip:room@192.0.2.30");
+}
+
+#[test]
+fn rfc5627_a_gr_in_our_contact_is_a_parameter_of_its_uri() {
+    let mut scene = Scene::new();
+    let Command::Invite {
+        dialog,
+        mut parameters,
+    } = invite_to("sip:room@192.0.2.20")
+    else {
+        unreachable!()
+    };
+    parameters.contact.parameters = vec![("gr", Some("bal cony".to_owned())), ("isfocus", None)];
+    scene.command(Command::Invite { dialog, parameters });
+    let contact = scene.request().headers.get("Contact").unwrap().to_owned();
+    assert!(contact.ends_with(";gr=bal%20cony>;isfocus"), "{contact}");
 }
