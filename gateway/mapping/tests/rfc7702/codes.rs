@@ -143,14 +143,23 @@ const TABLE_3: &[(u16, &str, &str)] = &[
     (606, "not-acceptable", "modify"),
 ];
 
-// Rows: S2X-01..S2X-52, A7702-56, C7247-22, C7247-24
+// Rows: S2X-01..S2X-52, A7702-56, C7247-22..C7247-24
 #[test]
 fn rfc7247_section_7_2_table_3_on_the_wire() {
     assert_eq!(TABLE_3.len(), 52);
     for (status, condition, kind) in TABLE_3 {
-        let error = refused_by_the_focus(*status, "");
+        let error = refused_by_the_focus(*status, "\nContact: <sip:verona@rooms.example.com>");
         assert_eq!(error.attr("type"), Some(*kind), "{status}");
-        assert!(error.has_child(*condition, STANZAS), "{status}: {error:?}");
+        let condition = error
+            .get_child(*condition, STANZAS)
+            .unwrap_or_else(|| panic!("{status}: {error:?}"));
+        // Note 1: with a 301 goes the new address, here one that the gateway cannot call, for it is its own; with a 410 none.
+        let address = condition.text();
+        match status {
+            301 => assert_eq!(address, "sip:verona@rooms.example.com"),
+            300..=399 => {}
+            _ => assert_eq!(address, "", "{status}"),
+        }
     }
 }
 
@@ -177,4 +186,100 @@ fn refused_by_the_focus(status: u16, headers: &str) -> minidom::Element {
         .get_child("error", "jabber:component:accept")
         .unwrap()
         .clone()
+}
+
+/// MSRP status, XMPP condition.
+const SEND_REFUSED: &[(u16, &str)] = &[
+    (400, "bad-request"),
+    (403, "forbidden"),
+    (404, "item-not-found"),
+    (408, "remote-server-timeout"),
+    (413, "policy-violation"),
+    (415, "not-acceptable"),
+    (423, "bad-request"),
+    (428, "feature-not-implemented"),
+    (501, "feature-not-implemented"),
+];
+
+// Rows: M2X-01..M2X-07, M2X-10, M2X-12, A7702-46, G-02
+#[test]
+fn what_a_switch_refuses_is_an_error_for_who_said_it() {
+    for (status, condition) in SEND_REFUSED {
+        for (to, kind) in [("", "groupchat"), ("/Romeo", "chat")] {
+            let (mut hall, variables) = play("section_5_1_enter");
+            let message = format!(
+                "<message type='{kind}' from='juliet@example.com/yn0cl4bnw0yr3vym' to='montague@chat.example.org{to}' id='said'>\
+                 <body>Hear me</body></message>"
+            );
+            hall.say(&Peer::xmpp(), &message);
+            let send = hall.hear(&Peer::msrp("switch")).unwrap();
+            let transaction = send.split(' ').nth(1).unwrap();
+            let refusal = format!(
+                "MSRP {transaction} {status} No\nTo-Path: msrp://s2m.example.com:2855/$session;tcp\n\
+                 From-Path: msrp://192.0.2.20:8763/lkjh37s2s20w2a;tcp\n-------{transaction}$"
+            );
+            hall.say(&Peer::msrp("switch"), &variables.fill(&refusal).unwrap());
+            let error = parsed(&hall.hear(&Peer::xmpp()).unwrap()).unwrap();
+            assert_eq!(
+                (error.attr("type"), error.attr("id")),
+                (Some("error"), Some("said"))
+            );
+            let error = error.get_child("error", "jabber:component:accept").unwrap();
+            assert!(error.has_child(*condition, STANZAS), "{status} {kind}: {error:?}");
+            assert_eq!(hall.unheard(), None);
+        }
+    }
+}
+
+/// XMPP condition, MSRP status.
+const MESSAGE_BOUNCED: &[(&str, u16)] = &[
+    ("forbidden", 403),
+    ("not-allowed", 403),
+    ("not-authorized", 403),
+    ("item-not-found", 404),
+    ("feature-not-implemented", 428),
+    ("service-unavailable", 428),
+    ("policy-violation", 413),
+    ("bad-request", 400),
+    ("remote-server-timeout", 408),
+    ("resource-constraint", 408),
+    ("internal-server-error", 408),
+    ("not-acceptable", 403),
+];
+
+// Rows: X2M-04..X2M-10, C4975-24, G-02
+#[test]
+fn what_a_room_refuses_is_a_failure_for_who_said_it() {
+    for (condition, status) in MESSAGE_BOUNCED {
+        for (to, kind) in [("", "groupchat"), (";gr=Juliet", "chat")] {
+            let (mut hall, variables) = play("section_6_1_enter");
+            let send = format!(
+                "MSRP said SEND\nTo-Path: msrp://s2m.example.com:2855/$switch;tcp\n\
+                 From-Path: msrp://192.0.2.10:7313/ansp71weztas;tcp\nMessage-ID: message\nByte-Range: 1-*/*\n\
+                 Content-Type: message/cpim\n\nFrom: <sip:romeo@example.org>\n\
+                 To: <sip:capulet@rooms.example.com{to}>\n\nContent-Type: text/plain\n\nHear me\n-------said$"
+            );
+            let romeo = Peer::msrp("romeo");
+            hall.say(&romeo, &variables.fill(&send).unwrap());
+            let stanza = parsed(&hall.hear(&Peer::xmpp()).unwrap()).unwrap();
+            let bounced = format!(
+                "<message type='error' from='{}' to='{}' id='{}'><error type='cancel'><{condition} xmlns='{STANZAS}'/></error></message>",
+                stanza.attr("to").unwrap(),
+                stanza.attr("from").unwrap(),
+                stanza.attr("id").unwrap()
+            );
+            if kind == "chat" {
+                // It has no reflection to wait for.
+                assert!(hall.hear(&romeo).unwrap().starts_with("MSRP said 200 "));
+            }
+            hall.say(&Peer::xmpp(), &bounced);
+            let answer = hall.hear(&romeo).unwrap();
+            let line = if kind == "chat" {
+                format!("\nStatus: 000 {status} ")
+            } else {
+                format!("MSRP said {status} ")
+            };
+            assert!(answer.contains(&line), "{condition} {kind}: {answer}");
+        }
+    }
 }

@@ -7,7 +7,9 @@ use std::{
 };
 
 use bytes::{Bytes, BytesMut};
-use mapping::{AnswerRule, Command, ConferenceDomain, Config, ConnectionId, Gateway, LinkId, OutageRule};
+use mapping::{
+    AnswerRule, Command, ConferenceDomain, Config, ConflictRule, ConnectionId, Gateway, LinkId, OutageRule,
+};
 use sip::{Endpoint, Flow, FlowId, LocalAddress, Transport};
 use xmpp::{Link, LinkConfig};
 
@@ -325,6 +327,7 @@ fn set(config: &mut Config, given: &str) {
             muc: domain.to_owned(),
             sip: domain.to_owned(),
         }),
+        ("conflict", "varied") => config.conflict = ConflictRule::Vary,
         ("answer", "at once") => config.answer = AnswerRule::AtOnce,
         ("history", count) => config.history = count.parse().unwrap(),
         ("outage", "told") => config.outage.tell = true,
