@@ -7,6 +7,7 @@
     reason = "a test fails by panicking"
 )]
 
+mod chat_server;
 mod codes;
 mod hall;
 mod outage;

@@ -93,12 +93,7 @@ impl Hall {
             }
             Protocol::Msrp => {
                 let octets = format!("{}\r\n", text.trim_end().replace('\n', "\r\n"));
-                let wires = self.switch.len() as u64;
-                let wire = self
-                    .switch
-                    .entry(peer.name.clone())
-                    .or_insert_with(|| Wire::new(ConnectionId(2 * wires + 1)));
-                wire.machine.handle_bytes(octets.as_bytes(), self.now);
+                self.say_msrp(&peer.name, octets.as_bytes());
             }
             Protocol::Xmpp => {
                 let stanza = parsed(text).unwrap();
@@ -108,6 +103,17 @@ impl Hall {
                 link.handle_bytes(text.as_bytes(), self.now);
             }
         }
+        self.run();
+    }
+
+    /// Octets on an MSRP connection, as they are.
+    pub(crate) fn say_msrp(&mut self, name: &str, octets: &[u8]) {
+        let wires = self.switch.len() as u64;
+        let wire = self
+            .switch
+            .entry(name.to_owned())
+            .or_insert_with(|| Wire::new(ConnectionId(2 * wires + 1)));
+        wire.machine.handle_bytes(octets, self.now);
         self.run();
     }
 
