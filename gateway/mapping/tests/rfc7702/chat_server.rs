@@ -188,7 +188,12 @@ fn shown(stanza: &str) -> Option<String> {
         } else {
             "in"
         };
-        return Some(format!("{who} is {state}{own}"));
+        let item = stanza
+            .get_child("x", MUC_USER)
+            .and_then(|x| x.get_child("item", MUC_USER));
+        let renamed = item.and_then(|item| item.attr("nick"));
+        let renamed = renamed.map_or(String::new(), |name| format!(", now {name}"));
+        return Some(format!("{who} is {state}{own}{renamed}"));
     }
     if let Some(subject) = child("subject") {
         return Some(format!("subject: {subject}"));
