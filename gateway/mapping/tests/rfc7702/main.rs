@@ -7,8 +7,10 @@
     reason = "a test fails by panicking"
 )]
 
+mod access;
 mod chat_server;
 mod codes;
+mod entering;
 mod hall;
 mod outage;
 mod recordings;
@@ -19,9 +21,11 @@ mod section_6_1_enter;
 mod section_6_2_presence;
 mod section_6_3_messages;
 mod section_6_4_nickname;
+mod section_6_5_called;
 mod section_6_5_invite;
 mod section_6_6_exit;
 mod section_6_reentry;
+mod sharing;
 mod stage;
 mod transcript;
 mod trust;

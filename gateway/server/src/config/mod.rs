@@ -1,6 +1,7 @@
 //! The configuration: a TOML file, overridden by environment variables `GATEWAY__SECTION__KEY`, secrets also from files. All faults
 //! are collected, each with its place and a remedy.
 
+mod attached;
 pub mod fault;
 pub mod human;
 pub mod settings;
@@ -18,7 +19,7 @@ pub use self::{
     fault::{Fault, Place},
     settings::{ConnectionLimits, LogFormat, LogSettings, Settings},
 };
-use crate::lookup::LookupConfig;
+use crate::{lookup::LookupConfig, tls::Tls};
 
 /// Where the file is unless the command line or `GATEWAY_CONFIG` says otherwise.
 pub const DEFAULT_PATH: &str = "/etc/sip-xmpp-gateway/gateway.toml";
@@ -55,6 +56,10 @@ pub struct Config {
     pub links: Vec<ComponentLink>,
     /// SIP.
     pub sip: SipConfig,
+    /// Certificates.
+    pub tls: Option<Tls>,
+    /// How often their files are looked at; zero: never.
+    pub tls_check: Duration,
     /// MSRP.
     pub msrp: MsrpConfig,
     /// The mapping core, but for the MSRP address, which is known once it is bound.
@@ -100,6 +105,10 @@ pub struct SipConfig {
     pub register: Option<sip::RegisterParameters>,
     /// RFC 3261 T1.
     pub t1: Duration,
+    /// How often peers we have connected to are asked whether they are there; zero: never.
+    pub keep_alive: Duration,
+    /// Who is believed.
+    pub trust: sip::Trust,
     /// Bounds.
     pub limits: sip::Limits,
 }
@@ -124,12 +133,24 @@ pub struct CoreConfig {
     pub rooms: Vec<mapping::RoomDomain>,
     /// Attached components of SIP conferences.
     pub conferences: Vec<mapping::ConferenceDomain>,
+    /// Which other domains are whose.
+    pub routes: mapping::Routes,
+    /// The SIP domain of telephone numbers.
+    pub numbers: Option<String>,
     /// When an INVITE is answered.
     pub answer: mapping::AnswerRule,
     /// What becomes of a nickname that is taken in a conference.
     pub conflict: mapping::ConflictRule,
     /// History stanzas asked for.
     pub history: u32,
+    /// Under which nickname a room is entered.
+    pub naming: mapping::NamingRule,
+    /// What becomes of a room that a call creates.
+    pub creation: mapping::CreationRule,
+    /// Who may use the gateway.
+    pub access: mapping::Access,
+    /// How our users' occupants behave.
+    pub occupants: mapping::Occupants,
     /// What else than plain texts SIP users are shown.
     pub texts: mapping::Texts,
     /// What SIP users see of a room that is out of reach.
@@ -145,7 +166,11 @@ impl Config {
         let local = bound
             .iter()
             .map(|(transport, address)| {
-                let (host, port) = advertised(self.sip.advertise.as_ref(), *address);
+                let (host, port) = match (transport, &self.sip.advertise) {
+                    // The port advertised is that of UDP and TCP; TLS never shares it.
+                    (Transport::Tls, Some((host, _))) => (host.clone(), address.port()),
+                    (_, advertise) => advertised(advertise.as_ref(), *address),
+                };
                 LocalAddress {
                     transport: *transport,
                     host,
@@ -173,6 +198,12 @@ impl Config {
             answer: self.core.answer,
             conflict: self.core.conflict,
             history: self.core.history,
+            routes: self.core.routes.clone(),
+            numbers: self.core.numbers.clone(),
+            naming: self.core.naming,
+            creation: self.core.creation,
+            access: self.core.access.clone(),
+            occupants: self.core.occupants,
             texts: self.core.texts.clone(),
             outage: self.core.outage,
             limits: self.core.limits.clone(),

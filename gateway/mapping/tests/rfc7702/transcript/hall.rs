@@ -366,6 +366,8 @@ fn link(domain: String, answers: bool) -> Link {
         idle: Duration::from_secs(30),
         ping: Duration::from_secs(10),
         answers,
+        retry: Duration::from_secs(2),
+        conflict: xmpp::ConflictRule::Retry,
     };
     Link::new(config, [8; 32])
 }
