@@ -12,7 +12,7 @@ use gateway_tests::{
     peers::{Kamailio, kamailio::RELAY_PASSWORD},
 };
 use msrp::{
-    Command, Connection, Event, FailureReport, Limits, MessageTag, OutgoingMessage, Path, SessionId,
+    Command, Connection, Event, FailureReport, Lane, Limits, MessageTag, OutgoingMessage, Path, SessionId,
     SessionParameters, Status, Uri,
     relay::{Account, Algorithm, Grant, Parameters, Refusal},
 };
@@ -190,6 +190,7 @@ impl Endpoint {
             body: text.to_owned().into(),
             success_report,
             failure_report: FailureReport::Yes,
+            lane: Lane::default(),
         };
         let session = self.session()?;
         self.command(Command::Send { session, message })

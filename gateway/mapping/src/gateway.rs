@@ -6,7 +6,7 @@ use std::{
 };
 
 use jiff::{SignedDuration, Timestamp};
-use msrp::{MessageId, MessageTag, OutgoingMessage};
+use msrp::{Lane, MessageId, MessageTag, OutgoingMessage};
 use rand_chacha::{
     ChaCha12Rng,
     rand_core::{Rng, SeedableRng},
@@ -319,8 +319,8 @@ impl Gateway {
             .unwrap_or(self.started.1)
     }
 
-    /// A message for a SIP user, whole in one shared buffer.
-    pub(crate) fn outgoing(&mut self, cpim: &msrp::cpim::Cpim) -> OutgoingMessage {
+    /// A message for a SIP user, whole in one shared buffer. Those of one lane reach him in order.
+    pub(crate) fn outgoing(&mut self, cpim: &msrp::cpim::Cpim, lane: Lane) -> OutgoingMessage {
         self.next_tag += 1;
         OutgoingMessage {
             tag: MessageTag(self.next_tag),
@@ -329,6 +329,7 @@ impl Gateway {
             body: cpim.to_bytes(),
             success_report: false,
             failure_report: msrp::FailureReport::Yes,
+            lane,
         }
     }
 }

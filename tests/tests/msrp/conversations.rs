@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use bytes::{Bytes, BytesMut};
 use gateway_tests::msrp_checker::check_conversation;
 use msrp::{
-    AnswerDue, Command, Connection, Event, FailureReport, Limits, MessageTag, OutgoingMessage, Path,
+    AnswerDue, Command, Connection, Event, FailureReport, Lane, Limits, MessageTag, OutgoingMessage, Path,
     SessionId, SessionParameters, Status,
     cpim::{Address, Cpim},
 };
@@ -151,6 +151,7 @@ fn take(sides: &mut [Side; 2], step: Step, now: &mut Instant) {
                 body,
                 success_report: success,
                 failure_report: failure,
+                lane: Lane::default(),
             };
             let session = id(side, session);
             let command = Command::Send { session, message };

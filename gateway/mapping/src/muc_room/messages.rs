@@ -4,7 +4,7 @@ use std::time::Instant;
 
 use jiff::Timestamp;
 use msrp::{
-    AnswerDue, FailureReport, IncomingMessage, SessionId, Status,
+    AnswerDue, FailureReport, IncomingMessage, Lane, SessionId, Status,
     cpim::{Address, Cpim},
 };
 use sip::Uri;
@@ -372,12 +372,12 @@ impl Gateway {
         let Some(room) = room.and_then(|room| self.rooms.get(room)) else {
             return;
         };
-        let from = match &nickname {
-            Some(nickname) => room.address.occupant(nickname),
-            None => room.address.sip.clone(),
+        let (from, lane) = match &nickname {
+            Some(nickname) => (room.address.occupant(nickname), room.roster.lane(nickname)),
+            None => (room.address.sip.clone(), Lane::default()),
         };
         let cpim = plain_text(nickname, &from, &room.address.sip, stamp, text);
-        let outgoing = self.outgoing(&cpim);
+        let outgoing = self.outgoing(&cpim, lane);
         self.send_to_user(key, outgoing, now);
     }
 
@@ -415,8 +415,9 @@ impl Gateway {
         };
         let name = nickname.as_str().to_owned();
         let from = room.address.occupant(&name);
+        let lane = room.roster.lane(&name);
         let cpim = plain_text(Some(name), &from, &session.user, self.wall(now), text);
-        let outgoing = self.outgoing(&cpim);
+        let outgoing = self.outgoing(&cpim, lane);
         if let Some(session) = self.sessions.get_mut(key) {
             session.private_in.insert(outgoing.tag, sender);
         }

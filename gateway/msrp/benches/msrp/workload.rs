@@ -4,7 +4,7 @@ use std::time::Instant;
 
 use bytes::Bytes;
 use criterion::Throughput;
-use msrp::{FailureReport, MessageTag, OutgoingMessage, Path, SessionId, SessionParameters};
+use msrp::{FailureReport, Lane, MessageTag, OutgoingMessage, Path, SessionId, SessionParameters};
 
 /// One line of the table.
 pub(crate) struct Workload {
@@ -67,5 +67,6 @@ pub(crate) fn outgoing(tag: u64, body: &Bytes) -> OutgoingMessage {
         body: body.clone(),
         success_report: false,
         failure_report: FailureReport::Yes,
+        lane: Lane::default(),
     }
 }

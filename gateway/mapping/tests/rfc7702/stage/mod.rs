@@ -320,6 +320,7 @@ impl Stage {
             body,
             success_report: false,
             failure_report: msrp::FailureReport::Yes,
+            lane: msrp::Lane::default(),
         };
         sender
             .msrp
