@@ -4,7 +4,6 @@
 pub mod binaries;
 pub mod conversation;
 pub mod inbox;
-pub mod msrp_checker;
 pub mod msrp_tap;
 pub mod peers;
 pub mod ports;

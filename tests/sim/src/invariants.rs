@@ -15,7 +15,7 @@ use crate::{
 };
 
 /// Names, in DESIGN's order where it numbers them.
-pub const NAMES: [&str; 15] = [
+pub const NAMES: [&str; 16] = [
     "at_most_once",
     "exactly_once",
     "order_is_kept",
@@ -31,6 +31,7 @@ pub const NAMES: [&str; 15] = [
     "runs_are_identical",
     "messages_are_accounted",
     "component_keeps_the_rules",
+    "msrp_is_sound",
 ];
 
 /// A stay hears a message.

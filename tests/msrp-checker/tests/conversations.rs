@@ -3,12 +3,12 @@
 use std::time::{Duration, Instant};
 
 use bytes::{Bytes, BytesMut};
-use gateway_tests::msrp_checker::check_conversation;
 use msrp::{
     AnswerDue, Command, Connection, Event, FailureReport, Lane, Limits, MessageTag, OutgoingMessage, Path,
     SessionId, SessionParameters, Status,
     cpim::{Address, Cpim},
 };
+use msrp_checker::check_conversation;
 use proptest::{prelude::*, sample::select};
 
 const SESSIONS: usize = 3;
