@@ -436,7 +436,7 @@ impl World {
         match entry {
             Entry::Public { room, from, body, to } => {
                 let Some(token) = model::token(body) else { return };
-                if self.model.accepted(token, to.clone(), now).is_none() {
+                if self.model.accepted(token, from, to.clone(), now).is_none() {
                     return;
                 }
                 let sender = self.address_of(token, from);
@@ -445,7 +445,7 @@ impl World {
             }
             Entry::Private { room, from, to, body } => {
                 let Some(token) = model::token(body) else { return };
-                if self.model.accepted(token, vec![to.clone()], now).is_none() {
+                if self.model.accepted(token, from, vec![to.clone()], now).is_none() {
                     return;
                 }
                 let sender = self.address_of(token, from);
