@@ -70,7 +70,8 @@ fn at_most_once(model: &mut Model, stay: usize, token: u32, now: Instant) {
 }
 
 /// 2: what a session hears of one speaker is in the order in which the room had it; so is what it hears of several, unless one of
-/// them says something so long that others are let by. Who replays under two nicknames in a room's history is two speakers.
+/// them says something so long that others are let by. Under another nickname somebody is
+/// another speaker: a newcomer who is told the history cannot know better.
 fn order_is_kept(model: &mut Model, stay: usize, token: u32, now: Instant) {
     let said = &model.said[&token];
     let Some((_, place)) = said.accepted else {
