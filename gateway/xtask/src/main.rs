@@ -63,6 +63,12 @@ enum Chore {
 enum BenchSubject {
     /// Frames, long messages, CPIM, fan-out and memory of gateway/msrp (counts instructions if valgrind is there)
     Msrp,
+    /// Messages and calls of gateway/sip, another implementation beside it, and calls under load through endpoint and gateway (needs sipp)
+    Sip {
+        /// Only the calls under load
+        #[arg(long)]
+        load: bool,
+    },
 }
 
 #[derive(Debug, Subcommand)]
@@ -89,6 +95,11 @@ fn main() -> ExitCode {
         Chore::Bench {
             subject: BenchSubject::Msrp,
         } => bench::msrp(),
+        Chore::Bench {
+            subject: BenchSubject::Sip { load },
+        } => packages::install(packages::SERVERS)
+            .and_then(|()| packages::install(packages::TESTS))
+            .and_then(|()| bench::sip(load)),
         Chore::Deny => steps::deny(),
         Chore::Peers {
             action: PeersAction::Install { compose },
