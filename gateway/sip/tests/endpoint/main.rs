@@ -9,6 +9,7 @@
 
 mod authentication;
 mod dialog;
+mod failures;
 mod hostile;
 mod invite_client;
 mod invite_server;
@@ -20,3 +21,4 @@ mod requests;
 mod scene;
 mod session_timer;
 mod subscriber;
+mod timers;
