@@ -104,8 +104,12 @@ pub(super) fn check_parameterized(text: &str) -> Result<(), Rejection> {
         .try_for_each(|parameter| parameter.map(drop))
 }
 
-/// The name as this crate writes it, if it is a known one: long and in the usual case.
-pub(super) fn known_name(written: &str) -> Option<&'static str> {
+/// The name as this crate writes it: long and in the usual case if known (then it is borrowed), else as written.
+pub(super) fn canonical_name(written: &str) -> Cow<'static, str> {
+    known_name(written).map_or_else(|| Cow::Owned(written.to_owned()), Cow::Borrowed)
+}
+
+fn known_name(written: &str) -> Option<&'static str> {
     match written.as_bytes() {
         [letter] => COMPACT
             .iter()

@@ -4,7 +4,7 @@ use std::{borrow::Cow, ops::ControlFlow};
 
 use memchr::memmem;
 
-use super::{Header, Headers, Rejection, StatusCode, headers::known_name, lex};
+use super::{Header, Headers, Rejection, StatusCode, headers::canonical_name, lex};
 use crate::Limits;
 
 /// The largest Content-Length that is a number to us.
@@ -162,12 +162,10 @@ fn read_field(line: &[u8]) -> Result<Header, Rejection> {
         std::str::from_utf8(line).map_err(|_| Rejection::bad("Header field is not UTF-8 (RFC 3261 §7)"))?;
     let (name, value) = lex::split_once(text, b':')
         .ok_or(Rejection::bad("Header field without a colon (RFC 3261 §7.3.1)"))?;
-    let name = lex::trim_end(name);
-    let name = match known_name(name) {
-        Some(known) => Cow::Borrowed(known),
-        None if lex::is_token(name) => Cow::Owned(name.to_owned()),
-        None => return Err(Rejection::bad("Header name is not a token (RFC 3261 §7.3.1)")),
-    };
+    let name = canonical_name(lex::trim_end(name));
+    if matches!(name, Cow::Owned(_)) && !lex::is_token(&name) {
+        return Err(Rejection::bad("Header name is not a token (RFC 3261 §7.3.1)"));
+    }
     if has_stray_control(value) {
         return Err(Rejection::bad(
             "Control character in a header field (RFC 3261 §25.1)",
