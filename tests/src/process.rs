@@ -19,6 +19,8 @@ use crate::{Context, Result, bail, scratch::User};
 /// How long a process may take to end after SIGTERM before it is killed.
 const GRACE: Duration = Duration::from_secs(5);
 const POLL: Duration = Duration::from_millis(10);
+/// Clock ticks a second in `/proc`, the same on every Linux.
+const TICKS: u64 = 100;
 /// Lines of a log shown with a failure.
 const TAIL: usize = 60;
 
@@ -136,6 +138,33 @@ impl Process {
         self.child.id()
     }
 
+    /// What it has used so far.
+    ///
+    /// # Errors
+    /// It is gone.
+    pub fn usage(&self) -> Result<Usage> {
+        let file = |name: &str| fs::read_to_string(format!("/proc/{}/{name}", self.id()));
+        let (stat, status) = (file("stat")?, file("status")?);
+        // The name, in parentheses, may hold spaces; behind it user and system time are the 12th and 13th field.
+        let fields = stat.rsplit_once(')').map(|(_, behind)| behind.split_whitespace());
+        let ticks: Vec<u64> = fields
+            .into_iter()
+            .flatten()
+            .skip(11)
+            .take(2)
+            .filter_map(|ticks| ticks.parse().ok())
+            .collect();
+        let kibibytes = |name: &str| -> Option<u64> {
+            let line = status.lines().find_map(|line| line.strip_prefix(name))?;
+            line.split_whitespace().next()?.parse().ok()
+        };
+        Ok(Usage {
+            processor: Duration::from_millis(ticks.iter().sum::<u64>() * 1000 / TICKS),
+            resident: kibibytes("VmRSS:").context("no VmRSS")? * 1024,
+            peak: kibibytes("VmHWM:").context("no VmHWM")? * 1024,
+        })
+    }
+
     /// Its standard input, once, if it was started `piped`.
     pub fn take_stdin(&mut self) -> Option<ChildStdin> {
         self.child.stdin.take()
@@ -235,6 +264,17 @@ impl Process {
         live().remove(&self.child.id());
         Ok(())
     }
+}
+
+/// What a process has used of the machine.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Usage {
+    /// Processor time of all its threads.
+    pub processor: Duration,
+    /// Octets of memory resident now.
+    pub resident: u64,
+    /// The most there ever were.
+    pub peak: u64,
 }
 
 impl Drop for Process {

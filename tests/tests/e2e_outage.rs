@@ -139,6 +139,7 @@ fn without_an_xmpp_server_the_gateway_lives_and_refuses_with_503_and_retry_after
         server: prosody.component_address(),
         secret: prosody.secret().to_owned(),
         overrides: Vec::new(),
+        program: None,
     };
     let mut gateway = Gateway::start(&settings)?;
     let mut caller = RawSip::connect(gateway.sip_address())?;

@@ -1,39 +1,15 @@
-//! `cargo xtask bench msrp` and `cargo xtask bench xmpp`: what the crates cost, beside their targets.
+//! `cargo xtask bench`: what the crates and the gateway cost, beside their targets.
 
-use std::{
-    path::{Path, PathBuf},
-    process::Command,
-};
+mod load;
+mod table;
 
-use gateway_tests::{Context, Result, bail, process::find_program, scratch::Scratch};
-use serde_json::Value;
+use gateway_tests::Result;
 
 use crate::{
     screen,
     steps::{cargo_command, run_quietly},
 };
-
-/// Runs by which two counts of instructions differ, so that what happens only once cancels out.
-const COUNTED_RUNS: u32 = 5;
-
-/// A line of the table.
-struct Row {
-    /// The workload in the crate's `benches`.
-    name: &'static str,
-    unit: Unit,
-    target: Option<f64>,
-}
-
-/// What a measurement is told in.
-#[derive(Clone, Copy)]
-enum Unit {
-    /// Millions of frames or messages a second; more is better.
-    MillionsPerSecond,
-    /// 10⁹ octets a second; more is better.
-    GigabytesPerSecond,
-    /// Microseconds for each recipient; less is better.
-    MicrosecondsEach,
-}
+use table::{Row, Unit, row, verdict};
 
 const MSRP: [Row; 14] = [
     row("memory copy, 1 MiB", Unit::GigabytesPerSecond, None),
@@ -64,6 +40,18 @@ const MSRP: [Row; 14] = [
     row("answers, 1000 connections", Unit::MicrosecondsEach, None),
 ];
 
+const SIP: [Row; 5] = [
+    row("parse an INVITE", Unit::MillionsPerSecond, None),
+    row(
+        "parse an INVITE, five headers typed",
+        Unit::MillionsPerSecond,
+        Some(0.4),
+    ),
+    row("write an INVITE", Unit::MillionsPerSecond, None),
+    row("cut INVITEs out of a stream", Unit::MillionsPerSecond, None),
+    row("a call between two endpoints", Unit::MicrosecondsEach, None),
+];
+
 const XMPP: [Row; 5] = [
     row("guard, messages of a room", Unit::GigabytesPerSecond, Some(1.0)),
     row("quick-xml, the same", Unit::GigabytesPerSecond, None),
@@ -79,174 +67,50 @@ const XMPP: [Row; 5] = [
 /// Octets that a session may hold while nothing happens.
 const SESSION_TARGET: u64 = 1024;
 
-const fn row(name: &'static str, unit: Unit, target: Option<f64>) -> Row {
-    Row { name, unit, target }
-}
-
-/// Measures and prints a table. A missed target is shown, not an error: it may be the machine's.
+/// Measures `gateway/msrp`.
 ///
 /// # Errors
 /// Something does not build or run.
 pub(crate) fn msrp() -> Result<()> {
-    println!("measuring for about two minutes …");
-    table("msrp", &MSRP)?;
+    table::measure("msrp", &MSRP)?;
     memory()
 }
 
-/// The same for the component link's guard.
+/// Measures the guard of `gateway/xmpp`, beside full parsers.
 ///
 /// # Errors
 /// Something does not build or run.
 pub(crate) fn xmpp() -> Result<()> {
-    println!("measuring for about half a minute …");
-    table("xmpp", &XMPP)
+    table::measure("xmpp", &XMPP)
 }
 
-/// Runs a crate's benchmark of the same name.
-fn table(package: &str, rows: &[Row]) -> Result<()> {
-    let scratch = Scratch::new("bench")?;
-    let program = program(package)?;
-    run_quietly(
-        Command::new(&program)
-            .args(["--bench", "--noplot"])
-            .env("CRITERION_HOME", scratch.path()),
-    )?;
-    let valgrind = find_program("valgrind");
-    screen::heading(&format!(
-        "{package} on one core: median (range), by processor time"
-    ));
-    println!(
-        "  {:<34} {:>9} {:>19} {:>10}   {:>12}",
-        "", "median", "range", "target", "instructions"
-    );
-    for row in rows {
-        let measured = Measured::read(&scratch.path().join(package).join(row.name).join("new"))?;
-        let instructions = match &valgrind {
-            Some(valgrind) => instructions(valgrind, &program, row, &measured)?,
-            None => String::from("-"),
-        };
-        println!("{}  {instructions:>12}", row.line(&measured));
+/// Measures `gateway/sip`, another implementation beside it, and calls under load: the endpoint alone, and the whole gateway.
+///
+/// # Errors
+/// Something does not build or run.
+pub(crate) fn sip(load_only: bool) -> Result<()> {
+    if !load_only {
+        table::measure("sip", &SIP)?;
+        peer()?;
     }
-    if valgrind.is_none() {
-        println!("  no valgrind here, so no instructions are counted");
+    load::run()
+}
+
+/// The same INVITE read by the crate `rsipstack`. It is a workspace of its own, for it brings forty crates that nothing else here needs.
+fn peer() -> Result<()> {
+    let printed = run_quietly(&mut cargo_command(&[
+        "run",
+        "--quiet",
+        "--release",
+        "--manifest-path",
+        "gateway/sip/benches/peer/Cargo.toml",
+    ]));
+    screen::heading("the same by rsipstack");
+    match printed {
+        Ok(printed) => print!("{printed}"),
+        Err(error) => println!("  not measured: {error:#}"),
     }
     Ok(())
-}
-
-impl Row {
-    fn line(&self, measured: &Measured) -> String {
-        let told = |time: f64| match self.unit {
-            Unit::MillionsPerSecond => measured.amount / time * 1e3,
-            Unit::GigabytesPerSecond => measured.amount / time,
-            Unit::MicrosecondsEach => time / measured.amount / 1e3,
-        };
-        let median = told(measured.median);
-        let [low, high] = [told(measured.fastest), told(measured.slowest)];
-        let range = format!("{:.2} to {:.2}", low.min(high), low.max(high));
-        let (unit, bound, met) = match self.unit {
-            Unit::MillionsPerSecond => ("M/s", "≥", self.target.map(|target| median >= target)),
-            Unit::GigabytesPerSecond => ("GB/s", "≥", self.target.map(|target| median >= target)),
-            Unit::MicrosecondsEach => ("µs", "≤", self.target.map(|target| median <= target)),
-        };
-        let target = self
-            .target
-            .map_or_else(String::new, |target| format!("{bound} {target}"));
-        format!(
-            "  {:<34} {median:>9.2} {range:>19} {target:>5} {unit:<4} {}",
-            self.name,
-            verdict(met)
-        )
-    }
-}
-
-fn verdict(met: Option<bool>) -> String {
-    match met {
-        Some(true) => screen::good("✓"),
-        Some(false) => screen::bad("✗"),
-        None => String::from(" "),
-    }
-}
-
-/// Nanoseconds of one run, and what it amounts to.
-struct Measured {
-    median: f64,
-    fastest: f64,
-    slowest: f64,
-    amount: f64,
-}
-
-impl Measured {
-    /// Reads what criterion has written.
-    fn read(directory: &Path) -> Result<Self> {
-        let file = |name: &str| -> Result<Value> {
-            let text =
-                std::fs::read(directory.join(name)).with_context(|| format!("no {name} of criterion"))?;
-            Ok(serde_json::from_slice(&text)?)
-        };
-        let (sample, benchmark) = (file("sample.json")?, file("benchmark.json")?);
-        let numbers = |name: &str| sample.get(name).and_then(Value::as_array).into_iter().flatten();
-        let mut times: Vec<f64> = numbers("times")
-            .zip(numbers("iters"))
-            .filter_map(|(time, runs)| Some(time.as_f64()? / runs.as_f64()?))
-            .collect();
-        times.sort_by(f64::total_cmp);
-        let amount = benchmark.get("throughput").and_then(Value::as_object);
-        let amount = amount.and_then(|amount| amount.values().next()?.as_f64());
-        match (times.get(times.len() / 2), times.first(), times.last(), amount) {
-            (Some(&median), Some(&fastest), Some(&slowest), Some(amount)) => Ok(Self {
-                median,
-                fastest,
-                slowest,
-                amount,
-            }),
-            _ => bail!("criterion wrote something else than expected"),
-        }
-    }
-}
-
-/// The built benchmark of a package.
-fn program(package: &str) -> Result<PathBuf> {
-    let printed = run_quietly(&mut cargo_command(&[
-        "bench",
-        "--package",
-        package,
-        "--bench",
-        package,
-        "--no-run",
-        "--message-format",
-        "json",
-    ]))?;
-    let path = printed
-        .lines()
-        .filter_map(|line| serde_json::from_str::<Value>(line).ok())
-        .filter_map(|message| message.get("executable")?.as_str().map(PathBuf::from))
-        .next_back();
-    path.context("cargo names no benchmark program")
-}
-
-/// Instructions per unit of a row.
-fn instructions(valgrind: &Path, program: &Path, row: &Row, measured: &Measured) -> Result<String> {
-    let count = |runs: u32| -> Result<f64> {
-        let output = Command::new(valgrind)
-            .args([
-                "--tool=callgrind",
-                "--toggle-collect=*measured*",
-                "--callgrind-out-file=/dev/null",
-            ])
-            .arg(program)
-            .args(["count", row.name, &runs.to_string()])
-            .output()
-            .context("cannot start valgrind")?;
-        let complaint = String::from_utf8_lossy(&output.stderr);
-        let collected = complaint.lines().find_map(|line| line.split_once("Collected : "));
-        let number = collected.and_then(|(_, number)| number.trim().parse().ok());
-        number.with_context(|| format!("valgrind counted nothing: {complaint}"))
-    };
-    let each = (count(2 * COUNTED_RUNS)? - count(COUNTED_RUNS)?) / f64::from(COUNTED_RUNS) / measured.amount;
-    Ok(match row.unit {
-        Unit::GigabytesPerSecond => format!("{each:.2}/octet"),
-        Unit::MillionsPerSecond | Unit::MicrosecondsEach => format!("{each:.0}"),
-    })
 }
 
 /// Runs the test that counts memory, and tells what it found.

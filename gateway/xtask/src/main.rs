@@ -72,6 +72,12 @@ enum BenchSubject {
     Msrp,
     /// The guard of gateway/xmpp, beside a full XML parser
     Xmpp,
+    /// Messages and calls of gateway/sip, another implementation beside it, and calls under load through endpoint and gateway (needs sipp)
+    Sip {
+        /// Only the calls under load
+        #[arg(long)]
+        load: bool,
+    },
 }
 
 #[derive(Debug, Subcommand)]
@@ -102,6 +108,11 @@ fn main() -> ExitCode {
         Chore::Bench {
             subject: BenchSubject::Xmpp,
         } => bench::xmpp(),
+        Chore::Bench {
+            subject: BenchSubject::Sip { load },
+        } => packages::install(packages::SERVERS)
+            .and_then(|()| packages::install(packages::TESTS))
+            .and_then(|()| bench::sip(load)),
         Chore::Deny => steps::deny(),
         Chore::Peers {
             action: PeersAction::Install { compose },

@@ -3,6 +3,7 @@
 use std::{
     fs,
     net::{SocketAddr, TcpStream},
+    path::PathBuf,
     thread,
     time::{Duration, Instant},
 };
@@ -28,6 +29,8 @@ pub struct GatewaySettings {
     pub secret: String,
     /// Further settings as `GATEWAY__…` variables.
     pub overrides: Vec<(&'static str, String)>,
+    /// The program, unless it is the one that cargo builds for tests.
+    pub program: Option<PathBuf>,
 }
 
 impl GatewaySettings {
@@ -38,6 +41,7 @@ impl GatewaySettings {
             server: server.component_address(),
             secret: server.secret().to_owned(),
             overrides: Vec::new(),
+            program: None,
         }
     }
 }
@@ -73,18 +77,18 @@ impl Gateway {
         let scratch = Scratch::new("gateway")?;
         let config = scratch.path().join("gateway.toml");
         fs::copy(deployed("gateway.toml"), &config).context("deploy/gateway.toml")?;
-        let mut launch = Launch::new(
-            "Gateway",
-            &Binaries::built()?.gateway,
-            scratch.path().join("gateway.log"),
-        )
-        .arguments(["run".into(), "--config".into(), config.into_os_string()])
-        .environment("GATEWAY__XMPP__SERVER", settings.server.to_string())
-        .environment("GATEWAY__XMPP__SECRET", &settings.secret)
-        .environment("GATEWAY__SIP__LISTEN", format!("[\"udp:{sip}\", \"tcp:{sip}\"]"))
-        .environment("GATEWAY__SIP__ADVERTISE", sip.ip().to_string())
-        .environment("GATEWAY__MSRP__LISTEN", msrp.to_string())
-        .environment("GATEWAY__MSRP__ADVERTISE", tap.address().to_string());
+        let program = match &settings.program {
+            Some(program) => program,
+            None => &Binaries::built()?.gateway,
+        };
+        let mut launch = Launch::new("Gateway", program, scratch.path().join("gateway.log"))
+            .arguments(["run".into(), "--config".into(), config.into_os_string()])
+            .environment("GATEWAY__XMPP__SERVER", settings.server.to_string())
+            .environment("GATEWAY__XMPP__SECRET", &settings.secret)
+            .environment("GATEWAY__SIP__LISTEN", format!("[\"udp:{sip}\", \"tcp:{sip}\"]"))
+            .environment("GATEWAY__SIP__ADVERTISE", sip.ip().to_string())
+            .environment("GATEWAY__MSRP__LISTEN", msrp.to_string())
+            .environment("GATEWAY__MSRP__ADVERTISE", tap.address().to_string());
         for (name, value) in &settings.overrides {
             launch = launch.environment(name, value);
         }

@@ -358,7 +358,7 @@ impl Endpoint {
         let Offer::Invite { had_offer } = offer else {
             return;
         };
-        if let Some((target, bytes)) = self.servers.last_response(server) {
+        if let Some((target, bytes)) = self.servers.take_success(server) {
             let unacknowledged = Unacknowledged {
                 bytes,
                 target,

@@ -16,7 +16,6 @@ use super::{
     received::{Received, number_in},
     server::{Reply, ServerId},
     timers::Timer,
-    transaction::Timing,
 };
 use crate::message::{Headers, Method, NameAddr, Response, StatusCode};
 
@@ -118,7 +117,8 @@ impl Endpoint {
             return;
         };
         if waiting.give_up > now {
-            waiting.interval = Timing::doubled(waiting.interval);
+            // Without the bound T2.
+            waiting.interval = waiting.interval.saturating_mul(2);
             let next = waiting.give_up.min(now + waiting.interval);
             let (target, bytes) = (waiting.target.clone(), waiting.bytes.clone());
             self.timers.set(Timer::Provisional(id), Some(next));

@@ -57,7 +57,8 @@ struct Server {
     machine: Machine,
     key: ServerKey,
     merge: Option<MergeKey>,
-    echo: Echo,
+    /// Until the final response, which is kept itself.
+    echo: Option<Echo>,
     to_tag: String,
     cseq: u32,
     target: Target,
@@ -190,6 +191,12 @@ impl Servers {
         self.table.get(&id).map(|server| server.cseq)
     }
 
+    /// Hands over the 2xx to an INVITE and where it went: its user repeats it, the transaction never does (RFC 6026 §7.1).
+    pub(super) fn take_success(&mut self, id: ServerId) -> Option<(Target, Bytes)> {
+        let server = self.table.get_mut(&id)?;
+        Some((server.target, server.last.take()?))
+    }
+
     /// The last response and where it went.
     pub(super) fn last_response(&self, id: ServerId) -> Option<(Target, Bytes)> {
         let server = self.table.get(&id)?;
@@ -248,7 +255,7 @@ impl Endpoint {
             machine,
             key,
             merge,
-            echo: received.echo(),
+            echo: Some(received.echo()),
             to_tag: received.to_tag.clone().unwrap_or_else(|| self.tokens.tag()),
             cseq: received.cseq,
             target: received.response_target(),
@@ -266,14 +273,15 @@ impl Endpoint {
         let Some(server) = self.servers.table.get_mut(&id) else {
             return;
         };
-        if !server.machine.is_unanswered() {
+        let Some(echo) = server.echo.as_ref().filter(|_| server.machine.is_unanswered()) else {
             return;
-        }
+        };
         let status = reply.status;
-        let bytes = reply.write(&server.echo, &server.to_tag, &self.config.product);
+        let bytes = reply.write(echo, &server.to_tag, &self.config.product);
         server.last = Some(bytes.clone());
         if !status.is_provisional() {
             server.due = None;
+            server.echo = None;
         }
         let over = match &mut server.machine {
             Machine::Invite(machine) => {

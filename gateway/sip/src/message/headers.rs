@@ -30,14 +30,9 @@ impl Headers {
     /// Every value of a header, in order; comma lists are split for the headers that are lists (RFC 3261 §7.3.1), quotes and
     /// angle brackets respected.
     pub fn list<'a, 'n>(&'a self, name: &'n str) -> impl Iterator<Item = &'a str> + use<'a, 'n> {
-        let listed = is_list(name);
-        self.fields(name).flat_map(move |value| {
-            if listed {
-                lex::split_outside(value, b',')
-            } else {
-                lex::whole(value)
-            }
-        })
+        let separator = separator(name);
+        self.fields(name)
+            .flat_map(move |value| lex::pieces(value, separator))
     }
 
     /// Appends.
@@ -109,8 +104,12 @@ pub(super) fn check_parameterized(text: &str) -> Result<(), Rejection> {
         .try_for_each(|parameter| parameter.map(drop))
 }
 
-/// The name as this crate writes it, if it is a known one: long and in the usual case.
-pub(super) fn known_name(written: &str) -> Option<&'static str> {
+/// The name as this crate writes it: long and in the usual case if known (then it is borrowed), else as written.
+pub(super) fn canonical_name(written: &str) -> Cow<'static, str> {
+    known_name(written).map_or_else(|| Cow::Owned(written.to_owned()), Cow::Borrowed)
+}
+
+fn known_name(written: &str) -> Option<&'static str> {
     match written.as_bytes() {
         [letter] => COMPACT
             .iter()
@@ -120,8 +119,14 @@ pub(super) fn known_name(written: &str) -> Option<&'static str> {
     }
 }
 
-fn is_list(name: &str) -> bool {
-    known(name).is_some_and(|known| known.list)
+/// The values of one field: of a list its pieces.
+pub(super) fn values<'a>(name: &str, field: &'a str) -> impl Iterator<Item = &'a str> + use<'a> {
+    lex::pieces(field, separator(name))
+}
+
+/// What separates the values of a list.
+fn separator(name: &str) -> Option<u8> {
+    known(name).is_some_and(|known| known.list).then_some(b',')
 }
 
 fn known(name: &str) -> Option<&'static Known> {

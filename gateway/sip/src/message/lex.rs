@@ -127,17 +127,14 @@ pub(super) fn split_once_outside(text: &str, separator: u8) -> Option<(&str, &st
 
 /// The trimmed pieces between separators outside quoted strings and angle brackets.
 pub(crate) fn split_outside(text: &str, separator: u8) -> Pieces<'_> {
-    Pieces {
-        rest: Some(text),
-        separator: Some(separator),
-    }
+    pieces(text, Some(separator))
 }
 
-/// The text alone, as it is.
-pub(super) fn whole(text: &str) -> Pieces<'_> {
+/// The same; without a separator the text alone, as it is.
+pub(super) fn pieces(text: &str, separator: Option<u8>) -> Pieces<'_> {
     Pieces {
         rest: Some(text),
-        separator: None,
+        separator,
     }
 }
 

@@ -4,7 +4,7 @@ use std::{borrow::Cow, ops::ControlFlow};
 
 use memchr::memmem;
 
-use super::{Header, Headers, Rejection, StatusCode, headers::known_name, lex};
+use super::{Header, Headers, Rejection, StatusCode, headers::canonical_name, lex};
 use crate::Limits;
 
 /// The largest Content-Length that is a number to us.
@@ -162,12 +162,10 @@ fn read_field(line: &[u8]) -> Result<Header, Rejection> {
         std::str::from_utf8(line).map_err(|_| Rejection::bad("Header field is not UTF-8 (RFC 3261 §7)"))?;
     let (name, value) = lex::split_once(text, b':')
         .ok_or(Rejection::bad("Header field without a colon (RFC 3261 §7.3.1)"))?;
-    let name = lex::trim_end(name);
-    let name = match known_name(name) {
-        Some(known) => Cow::Borrowed(known),
-        None if lex::is_token(name) => Cow::Owned(name.to_owned()),
-        None => return Err(Rejection::bad("Header name is not a token (RFC 3261 §7.3.1)")),
-    };
+    let name = canonical_name(lex::trim_end(name));
+    if matches!(name, Cow::Owned(_)) && !lex::is_token(&name) {
+        return Err(Rejection::bad("Header name is not a token (RFC 3261 §7.3.1)"));
+    }
     if has_stray_control(value) {
         return Err(Rejection::bad(
             "Control character in a header field (RFC 3261 §25.1)",
@@ -233,7 +231,7 @@ impl<'a> Iterator for LogicalLines<'a> {
     fn next(&mut self) -> Option<Self::Item> {
         let (first, mut rest) = split_line(self.rest?);
         let mut line = Cow::Borrowed(first);
-        while let Some((next, behind)) = rest.map(split_line).filter(|(next, _)| is_continuation(next)) {
+        while let Some((next, behind)) = rest.filter(|rest| is_continuation(rest)).map(split_line) {
             let joined = line.to_mut();
             joined.truncate(joined.trim_ascii_end().len());
             joined.push(b' ');
@@ -246,16 +244,23 @@ impl<'a> Iterator for LogicalLines<'a> {
 }
 
 fn is_continuation(line: &[u8]) -> bool {
-    line.starts_with(b" ") || line.starts_with(b"\t")
+    matches!(line.first(), Some(b' ' | b'\t'))
 }
 
 /// The first line without its end, and what follows; `None` behind the last one.
 fn split_line(text: &[u8]) -> (&[u8], Option<&[u8]>) {
-    let mut ends = memchr::memchr_iter(b'\n', text).filter_map(|place| place.checked_sub(1));
-    match ends
-        .find(|end| text.get(*end) == Some(&b'\r'))
-        .and_then(|end| text.split_at_checked(end))
-    {
+    let mut from = 0;
+    let end = loop {
+        let Some(place) = text.get(from..).and_then(|rest| memchr::memchr(b'\r', rest)) else {
+            break None;
+        };
+        let place = from + place;
+        if text.get(place + 1) == Some(&b'\n') {
+            break Some(place);
+        }
+        from = place + 1;
+    };
+    match end.and_then(|end| text.split_at_checked(end)) {
         Some((line, behind)) => (line, behind.get(2..)),
         None => (text, None),
     }

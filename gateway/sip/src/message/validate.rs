@@ -126,13 +126,21 @@ impl<'a> Fields<'a> {
         self.get(field).ok_or(Rejection::bad(missing))
     }
 
-    /// Every value of a field, lists taken apart.
-    fn list(&self, field: Ruled) -> impl Iterator<Item = &'a str> + use<'a> {
-        let there = self.get(field).is_some();
-        there
-            .then(|| self.headers.list(field.name()))
-            .into_iter()
-            .flatten()
+    /// Checks every value of a field, lists taken apart.
+    fn each(
+        &self,
+        field: Ruled,
+        check: impl FnMut(&'a str) -> Result<(), Rejection>,
+    ) -> Result<(), Rejection> {
+        match self.seen.get(field as usize) {
+            // Mostly there is one field, and no need to look for others.
+            Some(Seen {
+                first: Some(value),
+                again: false,
+            }) => headers::values(field.name(), value).try_for_each(check),
+            Some(Seen { again: true, .. }) => self.headers.list(field.name()).try_for_each(check),
+            _ => Ok(()),
+        }
     }
 
     fn at_most_once(&self, field: Ruled, twice: &'static str) -> Result<(), Rejection> {
@@ -254,11 +262,12 @@ fn check_common(fields: &Fields, limits: &Limits) -> Result<Parties, Rejection> 
         Ruled::ReplyTo,
         Ruled::AssertedIdentity,
     ] {
-        for address in fields.list(field) {
+        fields.each(field, |address| {
             if !matches!(field, Ruled::Contact) || address != "*" {
                 name_addr::Parts::check(address)?;
             }
-        }
+            Ok(())
+        })?;
     }
     Ok(Parties {
         old_peer,
@@ -270,9 +279,10 @@ fn check_common(fields: &Fields, limits: &Limits) -> Result<Parties, Rejection> 
 
 /// Whether the top Via has a transaction branch.
 fn check_vias(fields: &Fields, limits: &Limits) -> Result<bool, Rejection> {
-    let mut top = None;
-    for (place, text) in fields.list(Ruled::Via).enumerate() {
-        if place >= limits.vias {
+    let (mut top, mut count) = (None, 0);
+    fields.each(Ruled::Via, |text| {
+        count += 1;
+        if count > limits.vias {
             return Err(Rejection {
                 status: StatusCode(513),
                 rule: "Too many Via values (RFC 3261 §21.5.7)",
@@ -280,7 +290,8 @@ fn check_vias(fields: &Fields, limits: &Limits) -> Result<bool, Rejection> {
         }
         let has_branch = via::check(text)?;
         top.get_or_insert(has_branch);
-    }
+        Ok(())
+    })?;
     top.ok_or(Rejection::bad("Missing Via (RFC 3261 §8.1.1)"))
 }
 
@@ -332,8 +343,11 @@ fn check_request(fields: &Fields, method: &Method, parties: &Parties) -> Result<
 
 /// What dialogs live on: From-tag and Contact.
 fn check_dialog_headers(fields: &Fields, method: &Method, parties: &Parties) -> Result<(), Rejection> {
-    if *method != Method::REGISTER && fields.list(Ruled::Contact).any(|contact| contact == "*") {
-        return Err(Rejection::bad("Contact * outside REGISTER (RFC 3261 §20.10)"));
+    if *method != Method::REGISTER {
+        fields.each(Ruled::Contact, |contact| match contact {
+            "*" => Err(Rejection::bad("Contact * outside REGISTER (RFC 3261 §20.10)")),
+            _ => Ok(()),
+        })?;
     }
     if parties.old_peer {
         return Ok(());

@@ -8,10 +8,11 @@ impl Request {
     /// The request as it goes on the wire; Content-Length is written here.
     #[must_use]
     pub fn to_bytes(&self) -> Bytes {
-        let mut out = BytesMut::with_capacity(1024 + self.body.len());
-        put_text(&mut out, self.method.as_str());
+        let (method, uri) = (self.method.as_str(), self.uri.to_string());
+        let mut out = room_for(method.len() + uri.len(), &self.headers, &self.body);
+        put_text(&mut out, method);
         out.put_u8(b' ');
-        put_text(&mut out, &self.uri.to_string());
+        put_text(&mut out, &uri);
         out.put_slice(b" SIP/2.0\r\n");
         put_rest(out, &self.headers, &self.body)
     }
@@ -21,12 +22,23 @@ impl Response {
     /// The response as it goes on the wire; Content-Length is written here.
     #[must_use]
     pub fn to_bytes(&self) -> Bytes {
-        let mut out = BytesMut::with_capacity(1024 + self.body.len());
+        let mut out = room_for(self.reason.len(), &self.headers, &self.body);
         put_text(&mut out, &format!("SIP/2.0 {:03} ", self.status.0));
         put_text(&mut out, &self.reason);
         out.put_slice(b"\r\n");
         put_rest(out, &self.headers, &self.body)
     }
+}
+
+/// Hardly more than the message needs: transactions keep what they have sent for half a minute.
+fn room_for(start: usize, headers: &Headers, body: &Bytes) -> BytesMut {
+    /// What surrounds the variable parts of a start line, and Content-Length with the blank line.
+    const FRAME: usize = 16 + 32;
+    let fields = headers.0.iter();
+    let fields: usize = fields
+        .map(|header| header.name.len() + header.value.len() + 4)
+        .sum();
+    BytesMut::with_capacity(start + FRAME + fields + body.len())
 }
 
 fn put_rest(mut out: BytesMut, headers: &Headers, body: &Bytes) -> Bytes {

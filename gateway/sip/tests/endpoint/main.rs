@@ -9,6 +9,7 @@
 
 mod authentication;
 mod dialog;
+mod failures;
 mod hostile;
 mod invite_client;
 mod invite_server;
@@ -20,5 +21,6 @@ mod requests;
 mod scene;
 mod session_timer;
 mod subscriber;
+mod timers;
 mod trust;
 mod users;

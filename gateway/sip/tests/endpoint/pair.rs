@@ -8,40 +8,72 @@ use std::{
 
 use bytes::Bytes;
 use sip::{
-    Command, Contact, DialogId, EndCause, Endpoint, Event, Flow, FlowId, InviteParameters, LocalAddress,
-    NameAddr, ReferParameters, SubscribeParameters, SubscriptionId, SubscriptionState, Transport, Uri,
+    AnswerDue, Command, Contact, DialogId, EndCause, Endpoint, Event, Flow, FlowId, InviteParameters,
+    LocalAddress, NameAddr, ReferParameters, SubscribeParameters, SubscriptionId, SubscriptionState,
+    Transport, Uri,
 };
 
 use crate::scene::{body, config, document, room, start};
 
-const CALLER: usize = 0;
-const FOCUS: usize = 1;
-const CALL: DialogId = DialogId(2);
-const WATCH: SubscriptionId = SubscriptionId(2);
+pub(crate) const CALLER: usize = 0;
+pub(crate) const FOCUS: usize = 1;
+pub(crate) const CALL: DialogId = DialogId(2);
+pub(crate) const WATCH: SubscriptionId = SubscriptionId(2);
 const INVITATION: SubscriptionId = SubscriptionId(4);
 
 /// How the network treats datagrams. Streams are only delayed, all alike.
 #[derive(Clone, Copy)]
-struct Weather {
-    lost_of_hundred: u64,
-    doubled_of_hundred: u64,
-    delay_up_to: u64,
+pub(crate) struct Weather {
+    pub(crate) lost_of_hundred: u64,
+    pub(crate) doubled_of_hundred: u64,
+    pub(crate) delay_up_to: u64,
 }
 
-struct Pair {
-    ends: [Endpoint; 2],
-    now: Instant,
+/// Each datagram arrives after the same time.
+pub(crate) const STILL: Weather = Weather {
+    lost_of_hundred: 0,
+    doubled_of_hundred: 0,
+    delay_up_to: 1,
+};
+
+/// What happens to one message, or from it on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Fault {
+    /// It is lost.
+    Lost,
+    /// It arrives twice.
+    Doubled,
+    /// It arrives so much later.
+    Late(Duration),
+    /// It is lost, and all that follow, whoever sends them.
+    Silence,
+    /// Its connection is gone, with all that is under way on it: the sender is told, and the next message goes over another one.
+    Reset,
+}
+
+pub(crate) struct Pair {
+    pub(crate) ends: [Endpoint; 2],
+    pub(crate) now: Instant,
     transport: Transport,
     weather: Weather,
     random: u64,
     in_flight: BTreeMap<(Instant, u64), (usize, Bytes)>,
     packets: u64,
-    events: [Vec<Event>; 2],
+    pub(crate) events: [Vec<Event>; 2],
     focus_dialog: Option<DialogId>,
+    /// Messages sent.
+    pub(crate) sent: u64,
+    /// What happens to the message of this number.
+    pub(crate) fault: Option<(u64, Fault)>,
+    /// The connection.
+    flow: u64,
+    /// How long the focus takes to answer an INVITE.
+    pub(crate) answers_after: Duration,
+    due: Option<(Instant, AnswerDue)>,
 }
 
 impl Pair {
-    fn new(transport: Transport, weather: Weather, seed: u64) -> Self {
+    pub(crate) fn new(transport: Transport, weather: Weather, seed: u64) -> Self {
         let end = |number: u8| {
             let mut config = config();
             config.local = vec![LocalAddress {
@@ -61,6 +93,11 @@ impl Pair {
             packets: 0,
             events: [Vec::new(), Vec::new()],
             focus_dialog: None,
+            sent: 0,
+            fault: None,
+            flow: 1,
+            answers_after: Duration::ZERO,
+            due: None,
         }
     }
 
@@ -71,7 +108,7 @@ impl Pair {
         self.random % sides
     }
 
-    fn command(&mut self, end: usize, command: Command) {
+    pub(crate) fn command(&mut self, end: usize, command: Command) {
         self.ends[end].handle_command(command, self.now);
         self.carry();
     }
@@ -88,7 +125,9 @@ impl Pair {
                         address(1 - end),
                         "only the other end is there"
                     );
-                    self.post(1 - end, transmit.bytes);
+                    if !self.post(1 - end, transmit.bytes) {
+                        self.ends[end].handle_transmit_failed(transmit.id, self.now);
+                    }
                 }
                 while let Some(event) = self.ends[end].poll_event() {
                     quiet = false;
@@ -101,7 +140,26 @@ impl Pair {
         }
     }
 
-    fn post(&mut self, to: usize, bytes: Bytes) {
+    /// Whether it went out, as far as its sender can know.
+    fn post(&mut self, to: usize, bytes: Bytes) -> bool {
+        let number = self.sent;
+        self.sent += 1;
+        let mut late = Duration::ZERO;
+        let mut twice = false;
+        match self.fault {
+            Some((from, Fault::Silence)) if number >= from => return true,
+            Some((chosen, fault)) if number == chosen => match fault {
+                Fault::Lost | Fault::Silence => return true,
+                Fault::Doubled => twice = true,
+                Fault::Late(time) => late = time,
+                Fault::Reset => {
+                    self.in_flight.clear();
+                    self.flow += 1;
+                    return false;
+                }
+            },
+            _ => {}
+        }
         let Weather {
             lost_of_hundred,
             doubled_of_hundred,
@@ -109,9 +167,9 @@ impl Pair {
         } = self.weather;
         let is_stream = self.transport != Transport::Udp;
         if !is_stream && self.dice(100) < lost_of_hundred {
-            return;
+            return true;
         }
-        let copies = if !is_stream && self.dice(100) < doubled_of_hundred {
+        let copies = if twice || !is_stream && self.dice(100) < doubled_of_hundred {
             2
         } else {
             1
@@ -120,21 +178,19 @@ impl Pair {
             let delay = if is_stream { 10 } else { 1 + self.dice(delay_up_to) };
             self.packets += 1;
             self.in_flight.insert(
-                (self.now + Duration::from_millis(delay), self.packets),
+                (self.now + late + Duration::from_millis(delay), self.packets),
                 (to, bytes.clone()),
             );
         }
+        true
     }
 
     fn react(&mut self, end: usize, event: Event) {
         let command = match event {
             Event::Invited { dialog, due, .. } if end == FOCUS => {
                 self.focus_dialog = Some(dialog);
-                Command::Accept {
-                    due,
-                    contact: room(),
-                    body: body(),
-                }
+                self.due = Some((self.now + self.answers_after, due));
+                return;
             }
             Event::Subscribing {
                 subscription, due, ..
@@ -163,13 +219,15 @@ impl Pair {
     }
 
     /// Lets time pass: deliveries and deadlines in their order.
-    fn pass(&mut self, time: Duration) {
+    pub(crate) fn pass(&mut self, time: Duration) {
         let end = self.now + time;
         loop {
             let delivery = self.in_flight.first_key_value().map(|((at, _), _)| *at);
             let deadlines = self.ends.iter().filter_map(Endpoint::poll_timeout);
+            let answer = self.due.as_ref().map(|(at, _)| *at);
             let Some(next) = delivery
                 .into_iter()
+                .chain(answer)
                 .chain(deadlines)
                 .min()
                 .filter(|next| *next <= end)
@@ -177,13 +235,20 @@ impl Pair {
                 break;
             };
             self.now = self.now.max(next);
-            if delivery == Some(next)
+            if let Some((_, due)) = self.due.take_if(|(at, _)| *at <= next) {
+                let accept = Command::Accept {
+                    due,
+                    contact: room(),
+                    body: body(),
+                };
+                self.ends[FOCUS].handle_command(accept, self.now);
+            } else if delivery == Some(next)
                 && let Some((_, (to, bytes))) = self.in_flight.pop_first()
             {
                 let flow = Flow {
                     transport: self.transport,
                     peer: address(1 - to),
-                    id: (self.transport != Transport::Udp).then_some(FlowId(1)),
+                    id: (self.transport != Transport::Udp).then_some(FlowId(self.flow)),
                 };
                 self.ends[to].handle_message(flow, bytes, self.now);
             } else {
@@ -196,7 +261,12 @@ impl Pair {
         self.now = end;
     }
 
-    fn count(&self, end: usize, wanted: impl Fn(&Event) -> bool) -> usize {
+    /// Whether the INVITE has come.
+    pub(crate) fn was_invited(&self) -> bool {
+        self.focus_dialog.is_some()
+    }
+
+    pub(crate) fn count(&self, end: usize, wanted: impl Fn(&Event) -> bool) -> usize {
         self.events[end].iter().filter(|event| wanted(event)).count()
     }
 }
@@ -220,7 +290,7 @@ fn me() -> Contact {
     }
 }
 
-fn invite() -> Command {
+pub(crate) fn invite() -> Command {
     let parameters = InviteParameters {
         uri: target(),
         from: named("sip:romeo@example.org"),
@@ -235,7 +305,7 @@ fn invite() -> Command {
     }
 }
 
-fn subscribe() -> Command {
+pub(crate) fn subscribe() -> Command {
     let parameters = SubscribeParameters {
         uri: target(),
         from: named("sip:romeo@example.org"),
@@ -251,7 +321,7 @@ fn subscribe() -> Command {
     }
 }
 
-fn refer() -> Command {
+pub(crate) fn refer() -> Command {
     let parameters = ReferParameters {
         uri: target(),
         from: named("sip:romeo@example.org"),
@@ -266,7 +336,7 @@ fn refer() -> Command {
 }
 
 /// A call with a subscription and an invitation, ended by one side.
-fn play(mut pair: Pair, caller_leaves: bool) -> Pair {
+pub(crate) fn play(mut pair: Pair, caller_leaves: bool) -> Pair {
     pair.command(CALLER, invite());
     pair.pass(Duration::from_secs(20));
     pair.command(CALLER, subscribe());
@@ -289,7 +359,7 @@ fn play(mut pair: Pair, caller_leaves: bool) -> Pair {
     pair
 }
 
-fn assert_played(pair: &Pair, caller_leaves: bool, seed: u64) {
+pub(crate) fn assert_played(pair: &Pair, caller_leaves: bool, seed: u64) {
     let (caller, focus) = (&pair.events[CALLER], &pair.events[FOCUS]);
     let answered = pair.count(CALLER, |event| matches!(event, Event::Answered { .. }));
     let confirmed = pair.count(FOCUS, |event| matches!(event, Event::Confirmed { .. }));
