@@ -406,3 +406,68 @@ fn rfc3264_section_5_an_ack_without_a_usable_answer_ends_the_call() {
         assert_eq!(stage.gateway.census(), (0, 0, 0, 0));
     }
 }
+
+// Rows: C4975-40
+#[test]
+fn rfc6135_section_4_2_a_client_that_waits_is_connected_to() {
+    let mut stage = Stage::new(config());
+    stage.muc.native_enters(ROOM, "Juliet");
+    let romeo = stage.user("romeo");
+    let offer = stage.offer(romeo).replace("setup:active", "setup:passive");
+    stage.invite_with(romeo, ROOM_URI, Some("Romeo"), &offer, "application/sdp");
+    let answers = stage.users[romeo].sip_events.iter();
+    let answer = answers
+        .filter_map(|event| match event {
+            sip::Event::Answered { body: Some(body), .. } => Some(body.bytes.clone()),
+            _ => None,
+        })
+        .next()
+        .unwrap();
+    assert!(String::from_utf8_lossy(&answer).contains("a=setup:active"));
+    let told = stage.muc.native_says(ROOM, "Juliet", "welcome");
+    stage.stanzas(told);
+    assert_eq!(stage.heard(romeo).len(), 1);
+    let tag = stage.say(romeo, "hello");
+    assert_eq!(stage.outcome(romeo, tag), Some(Ok(())));
+}
+
+#[test]
+fn a_client_that_cannot_be_connected_to_is_let_go() {
+    let mut stage = Stage::new(config());
+    let romeo = stage.user("romeo");
+    let offer = stage
+        .offer(romeo)
+        .replace("setup:active", "setup:passive")
+        .replace("msrp://127.0.0.10", "msrp://127.0.0.77");
+    stage.invite_with(romeo, ROOM_URI, Some("Romeo"), &offer, "application/sdp");
+    assert_eq!(stage.bye(romeo), Some((480, "MSRP Connection Lost".to_owned())));
+    assert_eq!(stage.gateway.census(), (0, 0, 0, 0));
+}
+
+#[test]
+fn a_client_that_waits_is_refused_where_connections_are_not_opened() {
+    let mut stage = Stage::new(Config {
+        connect: false,
+        ..config()
+    });
+    let romeo = stage.user("romeo");
+    let offer = stage.offer(romeo).replace("setup:active", "setup:passive");
+    stage.invite_with(romeo, ROOM_URI, Some("Romeo"), &offer, "application/sdp");
+    assert_eq!(stage.refusal(romeo).map(|(code, _)| code), Some(488));
+}
+
+#[test]
+fn rfc6135_section_4_2_an_answer_that_waits_is_connected_to_and_one_that_connects_is_awaited() {
+    for (setup, by_us) in [("a=setup:passive", true), ("a=setup:active", false)] {
+        let mut stage = Stage::new(config());
+        let romeo = stage.user("romeo");
+        let sdp = stage.offer(romeo).replace("a=setup:active", setup);
+        let offer = call_without_offer(&mut stage, &sdp);
+        assert!(String::from_utf8_lossy(&offer.bytes).contains("a=setup:actpass"));
+        if !by_us {
+            stage.connect_to(romeo, &offer);
+        }
+        let tag = stage.say(romeo, "hello");
+        assert_eq!(stage.outcome(romeo, tag), Some(Ok(())), "{setup}");
+    }
+}

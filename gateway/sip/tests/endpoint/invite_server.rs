@@ -119,7 +119,7 @@ fn rfc3261_section_21_3_a_redirection_says_where_to_go_and_no_other_refusal_does
             due,
             status: StatusCode(status),
             phrase: None,
-            headers: vec![sip::Header {
+            headers: vec![Header {
                 name: "Contact".into(),
                 value: "<sip:elsewhere@example.com>".to_owned(),
             }],
