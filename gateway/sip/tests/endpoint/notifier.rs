@@ -463,6 +463,88 @@ fn refer_outside_a_dialog_opens_one_for_its_notify_only() {
 
 // Rows: B7702-31, CSIP-12
 #[test]
+fn rfc3515_section_2_4_5_a_refer_that_is_followed_gets_its_progress_up_to_the_outcome() {
+    let mut scene = Scene::new();
+    let subscription = SubscriptionId(2);
+    for (silent, notifies) in [
+        (false, vec!["100 Trying", "180 Ringing", "200 OK"]),
+        (true, vec![]),
+    ] {
+        let mut ask = Ask::new("REFER", 1).header("Refer-To: <sip:benvolio@example.com>");
+        if silent {
+            ask = ask.header("Refer-Sub: false");
+        }
+        scene.ask(&ask);
+        let Event::Referred { due, .. } = scene.event() else {
+            panic!()
+        };
+        scene.command(Command::FollowRefer {
+            due,
+            contact: room(),
+            subscription,
+        });
+        assert_eq!(scene.response().status.0, 200);
+        for (line, state) in [
+            ("180 Ringing", SubscriptionState::Active),
+            ("200 OK", SubscriptionState::Terminated("noresource".to_owned())),
+        ] {
+            let body = Body {
+                content_type: "message/sipfrag;version=2.0".to_owned(),
+                bytes: format!("SIP/2.0 {line}\r\n").into(),
+            };
+            scene.command(Command::Notify {
+                subscription,
+                state,
+                body: Some(body),
+            });
+        }
+        for (place, line) in notifies.iter().enumerate() {
+            let request = scene.request();
+            assert_eq!(request.headers.get("Event"), Some("refer"));
+            assert_eq!(text(&request.body), format!("SIP/2.0 {line}\r\n"));
+            let state = request.headers.get("Subscription-State").unwrap_or_default();
+            assert_eq!(state == "terminated;reason=noresource", place == 2, "{state}");
+            scene.answer(&request, 200);
+        }
+        scene.pass(seconds(33.0));
+        scene.assert_quiet();
+        scene.assert_empty();
+    }
+}
+
+#[test]
+fn a_refer_whose_outcome_never_comes_is_ended_after_a_time() {
+    let mut scene = Scene::new();
+    scene.ask(&Ask::new("REFER", 1).header("Refer-To: <sip:benvolio@example.com>"));
+    let Event::Referred { due, .. } = scene.event() else {
+        panic!()
+    };
+    scene.command(Command::FollowRefer {
+        due,
+        contact: room(),
+        subscription: SubscriptionId(2),
+    });
+    assert_eq!(scene.response().status.0, 200);
+    let request = scene.request();
+    scene.answer(&request, 200);
+    scene.pass(seconds(181.0));
+    let ended = Event::SubscriptionEnded {
+        subscription: SubscriptionId(2),
+        cause: SubscriptionEnd::Expired,
+    };
+    assert_eq!(scene.event(), ended);
+    scene.pass(seconds(33.0));
+    let last = scene.request();
+    assert_eq!(
+        last.headers.get("Subscription-State"),
+        Some("terminated;reason=timeout")
+    );
+    scene.answer(&last, 200);
+    scene.pass(seconds(33.0));
+    scene.assert_empty();
+}
+
+#[test]
 fn refer_sub_false_gets_no_notify() {
     let mut scene = Scene::new();
     scene.ask(
