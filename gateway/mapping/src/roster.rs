@@ -231,6 +231,7 @@ fn present(room: &RoomAddress, nickname: &str, occupant: &Occupant) -> User {
         nickname: Some(nickname.to_owned()),
         roles: vec![occupant.role.clone()],
         status: Some(EndpointStatus::Connected),
+        ..User::default()
     }
 }
 
@@ -239,12 +240,10 @@ fn gone(room: &RoomAddress, nickname: &str, how: Departure) -> User {
     User {
         entity: room.occupant(nickname).to_string(),
         state: State::Deleted,
-        display_text: None,
-        nickname: None,
-        roles: Vec::new(),
         status: Some(match how {
             Departure::Departed => EndpointStatus::Departed,
             Departure::Booted(reason) => EndpointStatus::Booted(reason),
         }),
+        ..User::default()
     }
 }

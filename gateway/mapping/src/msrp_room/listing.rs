@@ -7,7 +7,9 @@ use sip::{
     conference::{Document, EndpointStatus, State, User},
 };
 
-use super::address::{key_of, lenient_uri};
+use xmpp::BareJid;
+
+use super::address::{key_of, lenient_uri, real_jid};
 use crate::{
     nickname::{Nickname, comparison_key},
     roster::Departure,
@@ -24,6 +26,8 @@ pub(super) struct Occupant {
     pub(super) display_name: Option<String>,
     /// MUC role.
     pub(super) role: &'static str,
+    /// Who he really is, if the focus tells.
+    pub(super) jid: Option<BareJid>,
 }
 
 /// What a document changed.
@@ -217,6 +221,7 @@ impl Listing {
             };
             let display_name = user.display_text.clone().filter(|text| *text != name);
             let role = role_of(&user.roles);
+            let jid = real_jid(&user.associated_aors);
             listed.insert(
                 key,
                 Occupant {
@@ -224,6 +229,7 @@ impl Listing {
                     name,
                     display_name,
                     role,
+                    jid,
                 },
             );
         }

@@ -3,7 +3,7 @@
 use std::time::Instant;
 
 use xmpp::{
-    BareJid, FullJid,
+    BareJid, FullJid, Jid,
     stanza::{
         MucItem,
         service::{OccupantPresence, RoomStanza},
@@ -19,6 +19,7 @@ use crate::{Gateway, nickname::Nickname, refusal::Refusal, roster::Departure, ti
 
 /// Status codes of XEP-0045 §15.6.
 pub(super) mod status {
+    pub(super) const SHOWS_JIDS: u16 = 100;
     pub(in super::super) const SELF: u16 = 110;
     pub(super) const NICKNAME_CHANGED: u16 = 210;
     pub(super) const RENAMED: u16 = 303;
@@ -76,6 +77,13 @@ impl Gateway {
             .filter_map(|(nickname, _)| presence_of(stay, nickname, client, &[]))
             .collect();
         let mut statuses = vec![status::SELF];
+        if stay
+            .listing
+            .occupants()
+            .any(|(_, occupant)| occupant.jid.is_some())
+        {
+            statuses.push(status::SHOWS_JIDS);
+        }
         if known.asked.resource().as_str() != stay.nickname {
             statuses.push(status::NICKNAME_CHANGED);
         }
@@ -84,7 +92,7 @@ impl Gateway {
                 own,
                 client,
                 known.id.clone(),
-                "participant",
+                item("participant"),
                 None,
                 &statuses,
             ));
@@ -188,7 +196,7 @@ impl Gateway {
                 own,
                 client,
                 id_of(client),
-                "participant",
+                item("participant"),
                 None,
                 &[status::SELF],
             ))
@@ -257,7 +265,7 @@ fn presence(
     from: FullJid,
     to: &FullJid,
     id: Option<String>,
-    role: &str,
+    item: MucItem,
     display_name: Option<String>,
     statuses: &[u16],
 ) -> RoomStanza {
@@ -266,7 +274,7 @@ fn presence(
         to: to.clone(),
         id,
         unavailable: false,
-        item: item(role),
+        item,
         statuses: statuses.to_vec(),
         display_name,
         status: None,
@@ -286,11 +294,15 @@ fn item(role: &str) -> MucItem {
 fn presence_of(stay: &Stay, nickname: &str, to: &FullJid, statuses: &[u16]) -> Option<RoomStanza> {
     let known = stay.listing.occupant(nickname)?;
     let from = occupant(&stay.room, nickname)?;
+    let item = MucItem {
+        jid: known.jid.clone().map(Jid::from),
+        ..item(known.role)
+    };
     Some(presence(
         from,
         to,
         None,
-        known.role,
+        item,
         known.display_name.clone(),
         statuses,
     ))

@@ -146,6 +146,7 @@ pub(crate) fn listed(entity: &str, nickname: Option<&str>) -> User {
         nickname: nickname.map(str::to_owned),
         roles: vec!["participant".to_owned()],
         status: Some(EndpointStatus::Connected),
+        ..User::default()
     }
 }
 

@@ -64,6 +64,7 @@ transcripts! {
     section_5_2_unknown_method,
     section_5_3_refused,
     section_5_4_changes,
+    section_5_4_real_addresses,
     section_5_5_1_from_sip,
     section_5_5_1_groupchat,
     section_5_5_1_refused,
