@@ -136,6 +136,11 @@ impl Roster {
         present.map_or_else(|| lane_of(nickname), |entry| entry.lane)
     }
 
+    /// Of everybody, in their order.
+    pub(crate) fn nicknames(&self) -> impl Iterator<Item = &str> {
+        self.occupants.keys().map(String::as_str)
+    }
+
     /// Whether somebody has this very nickname.
     pub(crate) fn has(&self, nickname: &str) -> bool {
         self.occupants.contains_key(nickname)

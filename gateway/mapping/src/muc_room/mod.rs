@@ -16,6 +16,7 @@ mod presence; // §6.2
 mod reentry; // after the link or the room was away
 mod remove; // a moderator removes somebody
 mod sharing; // one copy for all
+mod welcome; // clients that know no rooms
 
 pub(crate) use call::{Call, Invitation};
 pub(crate) use remove::Removing;

@@ -240,3 +240,25 @@ fn what_a_room_refuses_is_a_failure_for_who_said_it() {
         }
     }
 }
+
+// Rows: C757X-09, C757X-10
+#[test]
+fn a_text_that_grows_beyond_a_stanza_is_413_and_the_link_goes_on() {
+    let (mut hall, variables) = play("section_6_1_enter");
+    // Within the limit as a text; escaped, four times as long.
+    for (text, answer) in [("<".repeat(30_000), "413"), ("hello".to_owned(), "")] {
+        let send = format!(
+            "MSRP said SEND\nTo-Path: msrp://s2m.example.com:2855/$switch;tcp\n\
+             From-Path: msrp://192.0.2.10:7313/ansp71weztas;tcp\nMessage-ID: message{}\nByte-Range: 1-*/*\n\
+             Content-Type: message/cpim\n\nFrom: <sip:romeo@example.org>\n\
+             To: <sip:capulet@rooms.example.com>\n\nContent-Type: text/plain\n\n{text}\n-------said$",
+            text.len()
+        );
+        hall.say(&Peer::msrp("romeo"), &variables.fill(&send).unwrap());
+        match hall.hear(&Peer::msrp("romeo")) {
+            Some(refusal) => assert!(refusal.starts_with(&format!("MSRP said {answer} ")), "{refusal}"),
+            None => assert_eq!(answer, "", "only what is said waits for the room"),
+        }
+    }
+    assert!(hall.hear(&Peer::xmpp()).unwrap().contains("hello"));
+}

@@ -100,6 +100,7 @@ transcripts! {
     section_6_1_password,
     section_6_1_secure,
     section_6_1_silent,
+    section_6_1_unaware_client,
     section_6_2_changes,
     section_6_2_notify_refused,
     section_6_2_what_a_subscription_must_not_be,
