@@ -152,6 +152,8 @@ pub(crate) struct SentPrivately {
     pub(crate) message: msrp::MessageId,
     /// Octets of the MSRP body.
     pub(crate) octets: u64,
+    /// What a report on it carries.
+    pub(crate) report: msrp::ReportBody,
 }
 
 /// A nickname change that waits for the room.

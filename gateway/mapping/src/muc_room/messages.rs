@@ -4,7 +4,7 @@ use std::time::Instant;
 
 use jiff::Timestamp;
 use msrp::{
-    AnswerDue, FailureReport, IncomingMessage, Lane, SessionId, Status,
+    AnswerDue, FailureReport, IncomingMessage, Lane, ReportBody, SessionId, Status,
     cpim::{Address, Cpim},
 };
 use sip::{Uri, message::multipart};
@@ -55,7 +55,7 @@ impl Gateway {
             Ok((Addressee::Room, text)) => self.say(key, text, due, now),
             Ok((Addressee::Occupants(nicknames), text)) => {
                 let status = self.whisper_to_each(key, &nicknames, &text, message);
-                self.answer(connection, due, status);
+                self.answer(connection, due.report_with(report_on(message)), status);
             }
             Err(status) => self.answer(connection, due, status),
         }
@@ -206,6 +206,7 @@ impl Gateway {
                 stanza: id.clone(),
                 message: message.id,
                 octets,
+                report: report_on(message),
             });
         }
         if session.sent_privately.len() > PRIVATE_REMEMBERED {
@@ -262,17 +263,17 @@ impl Gateway {
         let Some(place) = session.sent_privately.iter().position(|sent| sent.stanza == id) else {
             return;
         };
-        if let (Some(SentPrivately { message, octets, .. }), Media::Bound(connection)) =
-            (session.sent_privately.remove(place), &session.media)
+        if let (Some(sent), Media::Bound(connection)) = (session.sent_privately.remove(place), &session.media)
         {
             let (connection, session) = (*connection, session.msrp.clone());
             self.msrp(
                 connection,
                 msrp::Command::Report {
                     session,
-                    message,
-                    octets,
+                    message: sent.message,
+                    octets: sent.octets,
                     status,
+                    body: Some(sent.report),
                 },
             );
         }
@@ -518,6 +519,19 @@ impl Gateway {
 /// XEP-0045 §8.1: a subject without body and thread is the room's subject.
 fn is_subject(message: &Message) -> bool {
     message.subject.is_some() && message.body.is_none() && !message.has_thread
+}
+
+/// RFC 7701 §6.2: a report on a private message says from whom to whom it was.
+fn report_on(message: &IncomingMessage) -> ReportBody {
+    let addresses = Cpim::parse(&message.body).map(|cpim| Cpim {
+        from: cpim.from,
+        to: cpim.to,
+        ..Cpim::default()
+    });
+    ReportBody {
+        content_type: msrp::cpim::CONTENT_TYPE,
+        content: addresses.unwrap_or_default().to_bytes(),
+    }
 }
 
 /// The words of a message. Of several parts, the first that is plain text (RFC 4975 §7.3.1 demands that such bodies can be received).
