@@ -61,18 +61,19 @@ impl MsrpTap {
         for connection in lock(&self.connections).iter() {
             // What was heard is kept before it is passed on, so it is read last.
             let written = lock(&connection.written).clone();
+            judge(&written, &lock(&connection.heard).clone())?;
+        }
+        Ok(())
+    }
+
+    /// Judges everything that has been written to the server so far.
+    ///
+    /// # Errors
+    /// Somebody broke a rule; the message names each, with the octets.
+    pub fn check_clients(&self) -> Result<()> {
+        for connection in lock(&self.connections).iter() {
             let heard = lock(&connection.heard).clone();
-            if written.len().max(heard.len()) >= KEPT {
-                continue;
-            }
-            let verdict = check_conversation(&written, &heard);
-            let deviations: Vec<String> = verdict.deviations.iter().map(ToString::to_string).collect();
-            ensure!(
-                deviations.is_empty(),
-                "unsound MSRP was written:\n{}\n--- in\n{}",
-                deviations.join("\n"),
-                String::from_utf8_lossy(&written)
-            );
+            judge(&heard, &lock(&connection.written).clone())?;
         }
         Ok(())
     }
@@ -86,6 +87,21 @@ impl MsrpTap {
             .map(|connection| lock(&connection.written).len())
             .sum()
     }
+}
+
+fn judge(written: &[u8], heard: &[u8]) -> Result<()> {
+    if written.len().max(heard.len()) >= KEPT {
+        return Ok(());
+    }
+    let verdict = check_conversation(written, heard);
+    let deviations: Vec<String> = verdict.deviations.iter().map(ToString::to_string).collect();
+    ensure!(
+        deviations.is_empty(),
+        "unsound MSRP was written:\n{}\n--- in\n{}",
+        deviations.join("\n"),
+        String::from_utf8_lossy(written)
+    );
+    Ok(())
 }
 
 fn carry(client: TcpStream, server: SocketAddr, kept: &Mutex<Vec<Arc<Recording>>>) -> Result<()> {

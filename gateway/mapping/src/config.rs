@@ -19,6 +19,8 @@ pub struct Config {
     pub numbers: Option<String>,
     /// Host and port that MSRP peers reach us by, for `a=path`, `c=` and `m=`.
     pub msrp: (String, u16),
+    /// Whether MSRP connections are opened to clients that want that: to wherever their descriptions say. Default true.
+    pub connect: bool,
     /// When the INVITE is answered (DESIGN decision 7).
     pub answer: AnswerRule,
     /// History stanzas asked for when entering. Default 0.
@@ -141,21 +143,12 @@ pub enum AnswerRule {
     AtOnce,
 }
 
-/// What becomes of an XMPP user who enters a SIP conference where his nickname is taken (RFC 7702 §5.6).
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum ConflictRule {
-    /// He is told, and may choose another.
-    Refuse,
-    /// He is given a variant of it, `Juliet (2)`, and told so.
-    Vary,
-}
-
 /// When a SIP user's room is entered (RFC 7702 §6.1 allows both).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum NamingRule {
     /// At once, under a nickname made of his display name or address.
     Provisional,
-    /// When his client asks for a nickname, if it can; after [`Limits::naming`] at the latest. His INVITE is then answered at once.
+    /// When his client asks for a nickname, if it can; after [`Limits::first_nickname`] at the latest. His INVITE is then answered at once.
     Requested,
 }
 
@@ -180,6 +173,15 @@ impl Default for Occupants {
     fn default() -> Self {
         Self { share_copies: true }
     }
+}
+
+/// What becomes of an XMPP user who enters a SIP conference where his nickname is taken (RFC 7702 §5.6).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ConflictRule {
+    /// He is told, and may choose another.
+    Refuse,
+    /// He is given a variant of it, `Juliet (2)`, and told so.
+    Vary,
 }
 
 /// What SIP users, whose messages are plain text, are shown of what XMPP users can do besides. What is off is not shown at all, but for
@@ -259,7 +261,7 @@ pub struct Limits {
     /// How long a nickname change may wait. Default 20 s.
     pub nickname: Duration,
     /// How long a client may take to ask for the nickname to enter with. Default 5 s.
-    pub naming: Duration,
+    pub first_nickname: Duration,
     /// How long an invited SIP user may take to answer. Default 60 s.
     pub ringing: Duration,
     /// Shortest time between two conference documents to one subscriber after a burst. Default 5 s (RFC 4575 §3.9).
@@ -293,7 +295,7 @@ impl Default for Limits {
             media: Duration::from_secs(30),
             reflection: Duration::from_secs(20),
             nickname: Duration::from_secs(20),
-            naming: Duration::from_secs(5),
+            first_nickname: Duration::from_secs(5),
             ringing: Duration::from_secs(60),
             notify: Duration::from_secs(5),
             reentry: Duration::from_secs(60),

@@ -351,14 +351,14 @@ impl Gateway {
     /// Whether no session is left.
     #[must_use]
     pub fn is_idle(&self) -> bool {
-        self.sessions.len() + self.stays.len() == 0 && self.calls.is_empty()
+        self.sessions.len() + self.stays.len() + self.calls.len() == 0
     }
 
     /// Sessions and calls, rooms, subscriptions, and deadlines held; all zero when everybody has left.
     #[must_use]
     pub fn census(&self) -> (usize, usize, usize, usize) {
         (
-            self.sessions.len() + self.calls.len() + self.stays.len(),
+            self.sessions.len() + self.stays.len() + self.calls.len(),
             self.rooms.len(),
             self.subscriptions.len(),
             self.timers.len(),
@@ -471,7 +471,7 @@ impl Gateway {
         format!("{:016x}{:016x}", self.rng.next_u64(), self.rng.next_u64())
     }
 
-    /// A handle for something of ours at the SIP endpoint, whose own are odd.
+    /// An even number: for something of ours at the SIP endpoint or the shell, whose own are odd.
     pub(crate) fn next_handle(&mut self) -> u64 {
         self.next_handle += 2;
         self.next_handle

@@ -5,6 +5,7 @@
 //! file of its own.
 
 pub mod address;
+pub mod explain;
 pub mod nickname;
 pub mod refusal;
 

@@ -2,7 +2,7 @@
 
 use msrp::{
     Path, SessionId,
-    sdp::{AcceptTypes, Chatroom, MaxSize, Setup},
+    sdp::{AcceptTypes, Chatroom, MaxSize, Opener, Setup, answer_setup, opener},
 };
 use sip::{
     Body,
@@ -11,6 +11,17 @@ use sip::{
 
 use crate::refusal::Refusal;
 
+/// Whether it is us who open MSRP connections.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Opening {
+    /// Peers cannot be reached.
+    Never,
+    /// If the peer cannot, as is usual with clients.
+    IfNeeded,
+    /// If the peer lets us, as is usual with conferences.
+    Preferred,
+}
+
 /// What a peer's description says of its MSRP media.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct PeerMedia {
@@ -18,8 +29,8 @@ pub(crate) struct PeerMedia {
     pub(crate) path: Path,
     /// What its client, or switch, can do.
     pub(crate) chatroom: Chatroom,
-    /// Who is to open the connection.
-    pub(crate) setup: Option<Setup>,
+    /// Whether it is us who open the connection.
+    pub(crate) we_open: bool,
     /// The longest message that it takes.
     pub(crate) max_size: Option<MaxSize>,
 }
@@ -29,6 +40,7 @@ pub(crate) struct PeerMedia {
 pub(crate) struct MsrpOffer {
     session: Session,
     index: usize,
+    setup: Setup,
     /// The caller's side.
     pub(crate) peer: PeerMedia,
 }
@@ -42,43 +54,43 @@ pub(crate) struct LocalMedia {
     port: u16,
     /// Id and version of the `o=` line.
     origin: (u64, u64),
-    setup: Setup,
 }
 
 impl MsrpOffer {
-    /// Of a client, which opens the connection.
-    pub(crate) fn read(description: &[u8]) -> Result<Self, Refusal> {
-        let offer = Self::of_any(description)?;
-        if offer.peer.setup == Some(Setup::Passive) {
+    pub(crate) fn read(description: &[u8], opening: Opening) -> Result<Self, Refusal> {
+        let (session, index, line) = msrp_line(description)?;
+        let offered = line.attribute("setup").and_then(Setup::parse);
+        let setup = answer_setup(offered, opening != Opening::Preferred);
+        let we_open = opener(offered, Some(setup)) == Opener::Answerer;
+        if we_open && opening == Opening::Never {
             return Err(Refusal::Offer("The Caller Must Open The MSRP Connection"));
         }
-        Ok(offer)
-    }
-
-    pub(crate) fn of_any(description: &[u8]) -> Result<Self, Refusal> {
-        let (session, index, line) = msrp_line(description)?;
         Ok(Self {
-            peer: PeerMedia::read(&line)?,
+            peer: PeerMedia::read(&line, we_open)?,
             index,
             session,
+            setup,
         })
     }
 
-    /// The answer: only message/cpim (RFC 7701 §5.2), plain text inside.
+    /// The answer: only message/cpim (RFC 7701 §5.2), plain text inside, and the caller opens the connection if he can.
     pub(crate) fn answer(&self, ours: &LocalMedia) -> Body {
         let (id, version) = ours.origin;
-        description(self.session.answer(self.index, &ours.line(), id, version))
+        let line = ours.line(self.setup);
+        description(self.session.answer(self.index, &line, id, version))
     }
 }
 
 impl PeerMedia {
     /// Of an answer to an offer of ours.
-    pub(crate) fn of_answer(description: &[u8]) -> Result<Self, Refusal> {
+    pub(crate) fn of_answer(description: &[u8], opening: Opening) -> Result<Self, Refusal> {
         let (_, _, line) = msrp_line(description)?;
-        Self::read(&line)
+        let answered = line.attribute("setup").and_then(Setup::parse);
+        let we_open = opener(Some(offered_setup(opening)), answered) == Opener::Offerer;
+        Self::read(&line, we_open)
     }
 
-    fn read(line: &Media) -> Result<Self, Refusal> {
+    fn read(line: &Media, we_open: bool) -> Result<Self, Refusal> {
         let types = |name| line.attribute(name).map(AcceptTypes::parse);
         if !types("accept-types").is_some_and(|types| types.accepts("message/cpim")) {
             return Err(Refusal::Offer("message/cpim Must Be Accepted"));
@@ -97,7 +109,7 @@ impl PeerMedia {
         Ok(Self {
             path,
             chatroom,
-            setup: line.attribute("setup").and_then(Setup::parse),
+            we_open,
             max_size: line.attribute("max-size").and_then(|size| size.parse().ok()),
         })
     }
@@ -110,22 +122,16 @@ impl LocalMedia {
             host: host.clone(),
             port: *port,
             origin,
-            setup: Setup::Passive,
         }
     }
 
-    /// With another say in who opens the connection than that the peer does, as clients do.
-    pub(crate) fn with_setup(self, setup: Setup) -> Self {
-        Self { setup, ..self }
-    }
-
-    /// An offer of ours.
-    pub(crate) fn offer(&self) -> Body {
+    /// An offer of ours; who opens the connection is left to the peer, unless we may not.
+    pub(crate) fn offer(&self, opening: Opening) -> Body {
         let (id, version) = self.origin;
-        description(Session::offer(&self.line(), id, version))
+        description(Session::offer(&self.line(offered_setup(opening)), id, version))
     }
 
-    fn line(&self) -> Line {
+    fn line(&self, setup: Setup) -> Line {
         let chatroom = Chatroom {
             nickname: true,
             private_messages: true,
@@ -138,10 +144,17 @@ impl LocalMedia {
                 ("accept-types", Some("message/cpim".to_owned())),
                 ("accept-wrapped-types", Some("text/plain".to_owned())),
                 ("path", Some(self.path.to_string())),
-                ("setup", Some(self.setup.to_string())),
+                ("setup", Some(setup.to_string())),
                 ("chatroom", Some(chatroom.to_string())),
             ],
         }
+    }
+}
+
+fn offered_setup(opening: Opening) -> Setup {
+    match opening {
+        Opening::Never => Setup::Passive,
+        Opening::IfNeeded | Opening::Preferred => Setup::ActPass,
     }
 }
 

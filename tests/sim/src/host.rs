@@ -97,6 +97,7 @@ impl Host {
             routes: mapping::Routes::default(),
             numbers: None,
             occupants: mapping::Occupants::default(),
+            connect: true,
             texts: mapping::Texts::default(),
             // The model knows what people say, not what the gateway tells them.
             outage: mapping::Outage {
@@ -124,9 +125,9 @@ impl Host {
             handshake: Duration::from_secs(10),
             idle: Duration::from_secs(30),
             ping: Duration::from_secs(10),
-            answers: true,
             retry: Duration::from_secs(2),
             conflict: xmpp::ConflictRule::Retry,
+            answers: true,
         };
         let wall = jiff::Timestamp::UNIX_EPOCH;
         Self {

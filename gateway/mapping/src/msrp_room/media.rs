@@ -2,10 +2,7 @@
 
 use std::time::Instant;
 
-use msrp::{
-    LostCause, SessionId, SessionParameters, Status,
-    sdp::{Opener, Setup, opener},
-};
+use msrp::{LostCause, SessionId, SessionParameters, Status};
 use sip::{AnswerDue, Body, Incoming, NameAddr};
 use xmpp::stanza::{Condition, StanzaError};
 
@@ -16,21 +13,18 @@ use super::{
 };
 use crate::{
     Command, ConnectionId, Gateway,
-    offer::{LocalMedia, MsrpOffer, PeerMedia, local_path},
+    offer::{LocalMedia, MsrpOffer, Opening, PeerMedia, local_path},
     refusal::Refusal,
     timers::Timer,
 };
 
-/// What our offers say of who connects: conferences behind a firewall may choose.
-const SETUP: Setup = Setup::ActPass;
-
 impl Gateway {
     pub(super) fn conference_offer(&self, media: &Media) -> Body {
-        self.local_media(media).offer()
+        self.local_media(media).offer(Opening::Preferred)
     }
 
     fn local_media(&self, media: &Media) -> LocalMedia {
-        LocalMedia::new(&self.config.msrp, &media.session, media.description).with_setup(SETUP)
+        LocalMedia::new(&self.config.msrp, &media.session, media.description)
     }
 
     /// F4; F5 has been sent.
@@ -57,7 +51,7 @@ impl Gateway {
         stay.phase = Phase::Opening;
         stay.media.peer = Some(peer.clone());
         // If it is the switch that opens, it asks to bind.
-        if opener(Some(SETUP), peer.setup) == Opener::Offerer {
+        if peer.we_open {
             self.connect_to_switch(key, peer.path);
         }
     }
@@ -171,12 +165,8 @@ impl Gateway {
     }
 
     fn answer_conference(&mut self, key: StayKey, description: &[u8], now: Instant) -> Result<Body, Refusal> {
-        let offer = MsrpOffer::of_any(description)?;
+        let offer = MsrpOffer::read(description, Opening::Preferred)?;
         let peer = usable(offer.peer.clone())?;
-        let ours = match peer.setup {
-            Some(Setup::Active) => Setup::Passive,
-            _ => Setup::Active,
-        };
         let stay = self.stays.get(key).ok_or(Refusal::NotInRoom)?;
         let moved = stay
             .media
@@ -186,14 +176,14 @@ impl Gateway {
         if moved {
             self.leave_switch(key, now);
         }
-        let path = peer.path.clone();
+        let (path, we_open) = (peer.path.clone(), peer.we_open);
         let stay = self.stays.get_mut(key).ok_or(Refusal::NotInRoom)?;
         stay.media.peer = Some(peer);
-        if moved && ours == Setup::Active {
+        if moved && we_open {
             self.connect_to_switch(key, path);
         }
         let stay = self.stays.get(key).ok_or(Refusal::NotInRoom)?;
-        Ok(offer.answer(&self.local_media(&stay.media).with_setup(ours)))
+        Ok(offer.answer(&self.local_media(&stay.media)))
     }
 
     /// The MSRP session is over, and another one takes its place in time.
@@ -231,7 +221,7 @@ impl Gateway {
 /// Whatever answers without saying that it is a conference is none: a telephone would talk to nobody.
 fn read_answer(contact: Option<&NameAddr>, body: Option<&Body>) -> Result<PeerMedia, Refusal> {
     let body = body.ok_or(Refusal::Offer("No Session Description"))?;
-    let peer = usable(PeerMedia::of_answer(&body.bytes)?)?;
+    let peer = usable(PeerMedia::of_answer(&body.bytes, Opening::Preferred)?)?;
     let is_focus = contact.is_some_and(|contact| {
         contact.parameter("isfocus").is_some() || contact.uri.parameter("isfocus").is_some()
     });

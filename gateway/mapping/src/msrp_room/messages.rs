@@ -424,13 +424,11 @@ fn speaker(stay: &Stay, from: Option<&Address>) -> Speaker {
     }
 }
 
-/// Whether a message is for the user alone: it names him, and not the conference.
+/// Whether a message is for the user alone: RFC 7701 §6.2 tells it by a To that is not the conference's, since what names a participant
+/// is the focus's choice.
 fn is_private(stay: &Stay, to: &[Address]) -> bool {
-    let own = stay.conference.with_parameter("gr", Some(&stay.nickname));
     let [to] = to else { return false };
-    lenient_uri(&to.uri).is_some_and(|uri| {
-        key_of(&uri) == key_of(&own) || key_of(&uri.address_of_record()) == key_of(&stay.address)
-    })
+    lenient_uri(&to.uri).is_some_and(|uri| key_of(&uri) != key_of(&stay.conference))
 }
 
 /// Chat states, markers and the like say nothing.

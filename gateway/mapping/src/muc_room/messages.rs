@@ -15,7 +15,7 @@ use xmpp::{
 
 use crate::{
     ConnectionId, Gateway, OutageRule,
-    identity::is_anonymous,
+    address::normalized,
     offer::media_type,
     refusal::Refusal,
     rendering,
@@ -75,8 +75,8 @@ impl Gateway {
         let uri = |address: &Address| address.uri.parse::<Uri>().map_err(|_| Status::BAD_REQUEST);
         let from = uri(cpim.from.as_ref().ok_or(Status::FORBIDDEN)?)?;
         let as_occupant = room.address.occupant(&session.nickname);
-        let hidden = session.who.anonymous && is_anonymous(&from);
-        if from.address_of_record() != session.who.user && from != as_occupant && !hidden {
+        let written = normalized(&from, &self.config).map_err(|_| Status::FORBIDDEN)?;
+        if !session.who.calls_himself(&written) && from != as_occupant {
             return Err(Status::FORBIDDEN);
         }
         let to = match cpim.to.as_slice() {

@@ -36,17 +36,19 @@ fn outcome(hall: &mut Hall, refuse: Option<u16>, fragment: &str) -> String {
     };
     assert_eq!(request.uri.to_string(), CONFERENCE);
     assert_eq!(request.from.uri.to_string(), "sip:juliet@example.com");
-    let command = match refuse {
-        Some(code) => sip::Command::Refuse {
-            due,
-            status: StatusCode(code),
-            phrase: None,
-            headers: Vec::new(),
-        },
+    match refuse {
         None => hall.follow_refer(due, fragment),
-    };
-    hall.focus.handle_command(command, hall.now);
-    hall.run();
+        Some(code) => {
+            let refuse = sip::Command::Refuse {
+                due,
+                status: StatusCode(code),
+                phrase: None,
+                headers: Vec::new(),
+            };
+            hall.focus.handle_command(refuse, hall.now);
+            hall.run();
+        }
+    }
     refer_to.uri.to_string()
 }
 

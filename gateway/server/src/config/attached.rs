@@ -18,7 +18,8 @@ pub(super) struct Attached<T> {
 }
 
 impl<T> Attached<T> {
-    /// The link of it.
+    /// The link of it, which answers by itself what is asked of it, or leaves that to the core: a conference domain is a service with
+    /// more to say.
     pub(super) fn link(&self, domain: &str, answers: bool, settings: &Settings) -> ComponentLink {
         ComponentLink {
             server: self.server.clone(),
@@ -29,9 +30,9 @@ impl<T> Attached<T> {
                 handshake: settings.xmpp.handshake,
                 idle: settings.xmpp.idle,
                 ping: settings.xmpp.ping,
-                answers,
                 retry: Duration::from_secs(2),
                 conflict: xmpp::ConflictRule::Retry,
+                answers,
             },
         }
     }

@@ -30,6 +30,15 @@ pub struct Loaded {
     pub settings: Settings,
     /// As the gateway uses it.
     pub config: Config,
+    sources: Sources,
+}
+
+impl Loaded {
+    /// Where a key, or the nearest of its parents, was set.
+    #[must_use]
+    pub fn place(&self, key: &[String]) -> Place {
+        self.sources.place(key)
+    }
 }
 
 /// Reads and validates the whole configuration. Nothing is looked up and no address is bound; files with secrets are read.
@@ -44,7 +53,11 @@ pub fn load(
     let (settings, mut faults) = read::settings(&sources);
     let config = validate::config(&settings, &sources, &mut faults);
     match config {
-        Some(config) if faults.is_empty() => Ok(Loaded { settings, config }),
+        Some(config) if faults.is_empty() => Ok(Loaded {
+            settings,
+            config,
+            sources,
+        }),
         _ => Err(faults),
     }
 }
@@ -137,6 +150,8 @@ pub struct CoreConfig {
     pub routes: mapping::Routes,
     /// The SIP domain of telephone numbers.
     pub numbers: Option<String>,
+    /// Whether MSRP connections are opened to clients that want that.
+    pub connect: bool,
     /// When an INVITE is answered.
     pub answer: mapping::AnswerRule,
     /// What becomes of a nickname that is taken in a conference.
@@ -200,6 +215,7 @@ impl Config {
             history: self.core.history,
             routes: self.core.routes.clone(),
             numbers: self.core.numbers.clone(),
+            connect: self.core.connect,
             naming: self.core.naming,
             creation: self.core.creation,
             access: self.core.access.clone(),

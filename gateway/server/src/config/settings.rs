@@ -190,6 +190,9 @@ impl Default for RegisterSettings {
 pub struct MsrpSettings {
     /// Address listened on. Default 127.0.0.1:2855.
     pub listen: String,
+    /// Whether connections are opened to clients that want that. Default true.
+    #[serde(with = "human::switch")]
+    pub connect: bool,
     /// `host[:port]` that peers reach us by. Default: the listen address.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub advertise: Option<String>,
@@ -199,6 +202,7 @@ impl Default for MsrpSettings {
     fn default() -> Self {
         Self {
             listen: "127.0.0.1:2855".to_owned(),
+            connect: true,
             advertise: None,
         }
     }
@@ -642,7 +646,7 @@ of_a_machine! {
         media: Duration = "human::duration",
         reflection: Duration = "human::duration",
         nickname: Duration = "human::duration",
-        naming: Duration = "human::duration",
+        first_nickname: Duration = "human::duration",
         ringing: Duration = "human::duration",
         notify: Duration = "human::duration",
         reentry: Duration = "human::duration",

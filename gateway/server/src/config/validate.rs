@@ -90,6 +90,7 @@ pub(super) fn config(settings: &Settings, sources: &Sources, faults: &mut Vec<Fa
             conferences: conferences.iter().map(|room| room.of.clone()).collect(),
             routes: routes?,
             numbers: numbers?,
+            connect: settings.msrp.connect,
             answer: settings.entering.answer,
             conflict: settings.entering.conflict,
             history: settings.entering.history,

@@ -68,6 +68,7 @@ async fn readiness_follows_the_link_and_a_lost_link_comes_back() {
     assert!(said.ends_with("</stream:stream>"), "{said}");
 }
 
+// Rows: C7701-37
 #[tokio::test(flavor = "multi_thread")]
 async fn a_peer_that_does_not_read_is_dropped_and_others_are_answered() {
     let gateway = Running::start(nobody().await, &[]).await;

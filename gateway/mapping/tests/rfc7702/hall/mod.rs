@@ -453,7 +453,10 @@ impl Hall {
                     self.gateway.handle_xmpp(link, unsent, self.now);
                 }
                 Command::Xmpp(_, xmpp::Command::Send(stanza)) => self.told.push(stanza),
-                Command::Xmpp(..) => {}
+                Command::Xmpp(
+                    _,
+                    xmpp::Command::Shutdown | xmpp::Command::Share { .. } | xmpp::Command::Unshare { .. },
+                ) => {}
             }
         }
         moved
@@ -575,6 +578,29 @@ impl Hall {
             }],
         };
         self.focus.handle_command(refuse, self.now);
+    }
+
+    /// Takes a REFER, and says with a fragment what became of it.
+    pub(crate) fn follow_refer(&mut self, due: sip::AnswerDue, fragment: &str) {
+        self.sent += 1;
+        let subscription = SubscriptionId(self.sent * 2);
+        let follow = sip::Command::FollowRefer {
+            due,
+            contact: Contact::default(),
+            subscription,
+        };
+        let notify = sip::Command::Notify {
+            subscription,
+            state: SubscriptionState::Terminated("noresource".to_owned()),
+            body: Some(Body {
+                content_type: "message/sipfrag".to_owned(),
+                bytes: Bytes::copy_from_slice(fragment.as_bytes()),
+            }),
+        };
+        for command in [follow, notify] {
+            self.focus.handle_command(command, self.now);
+        }
+        self.run();
     }
 
     /// The switch opens the connection of a leg.

@@ -106,6 +106,7 @@ pub(crate) fn config() -> Config {
         routes: Routes::default(),
         numbers: None,
         occupants: Occupants::default(),
+        connect: true,
         texts: Texts::default(),
         outage: Outage {
             tell: false,
@@ -374,6 +375,29 @@ impl Stage {
         self.run();
     }
 
+    /// The switch opens a connection to the client at this host; if there is none, it hears that it is closed.
+    fn connect_from_switch(&mut self, connection: ConnectionId, host: &str) {
+        let user = self
+            .users
+            .iter()
+            .position(|user| user.address.ip().to_string() == host && !user.silent);
+        let Some(user) = user else {
+            return self
+                .gateway
+                .handle_msrp(connection, msrp::Event::Closed, self.now);
+        };
+        self.users[user].connection = Some(connection);
+        let machine = msrp::Connection::new(msrp::Limits::default(), [9; 32]);
+        self.switch.insert(
+            connection,
+            Wire {
+                machine,
+                user,
+                open: true,
+            },
+        );
+    }
+
     /// The user's MSRP connection breaks.
     pub(crate) fn cut(&mut self, user: usize) {
         if let Some(connection) = self.users[user].connection.take() {
@@ -618,7 +642,7 @@ impl Stage {
         while let Some(command) = self.gateway.poll_command() {
             moved = true;
             match command {
-                Command::Connect { .. } => unreachable!("the gateway calls nobody here"),
+                Command::Connect { connection, host, .. } => self.connect_from_switch(connection, &host),
                 Command::Sip(command) => self.focus.handle_command(command, self.now),
                 Command::Msrp(connection, command) => {
                     if let Some(wire) = self.switch.get_mut(&connection).filter(|wire| wire.open) {
@@ -736,6 +760,15 @@ impl Stage {
 fn take_events(user: &mut User, now: Instant, moved: &mut bool) {
     while let Some(event) = user.msrp.poll_event() {
         *moved = true;
+        if let msrp::Event::BindRequested { session, from } = &event {
+            assert_eq!(*session, session_id(&user.path));
+            user.switch = Some(from.clone());
+            let parameters = SessionParameters {
+                local: user.path.clone(),
+                remote: from.clone(),
+            };
+            user.msrp.handle_command(msrp::Command::Bind(parameters), now);
+        }
         if let msrp::Event::Received {
             session,
             message,
