@@ -28,10 +28,10 @@ fn cxmpp_17_service_and_room_say_what_they_are() {
     for to in [SERVICE, ROOM] {
         let info = asked(&mut hall, JULIET, to, IqKind::Get(query(INFO)));
         assert!(
-            info.contains("category=\"conference\"") && info.contains("type=\"text\""),
+            info.contains("category='conference'") && info.contains("type='text'"),
             "{info}"
         );
-        assert!(info.contains("http://jabber.org/protocol/muc\""), "{info}");
+        assert!(info.contains("var='http://jabber.org/protocol/muc'"), "{info}");
     }
     let info = asked(&mut hall, JULIET, ROOM, IqKind::Get(query(INFO)));
     for feature in ["muc_semianonymous", "muc_hidden", "muc#stable_id"] {
