@@ -128,3 +128,27 @@ fn a7702_47_a_change_is_told_to_every_client_once_though_the_focus_tells_it_too(
     hall.rename(JULIET, "JuliC");
     assert_eq!(hall.heard(JULIET).len(), 2);
 }
+
+#[test]
+fn n7702_06_whoever_is_called_as_the_user_is_called_otherwise() {
+    let mut hall = Hall::new();
+    // He has no nickname, only a display name that is like one.
+    let mut paris = listed("sip:paris@example.org", Some("Julia"));
+    paris.nickname = None;
+    hall.document.users.push(paris);
+    hall.enter(JULIET, "JuliC");
+    assert!(
+        hall.heard(JULIET)
+            .contains(&"Julia is in (participant)".to_owned())
+    );
+    hall.rename(JULIET, "Julia");
+    assert_eq!(
+        hall.heard(JULIET),
+        [
+            "Julia is out (participant) 303 now Julia (2)",
+            "Julia (2) is in (participant)",
+            "JuliC is out (participant) 303 110 now Julia",
+            "Julia is in (participant) 110",
+        ]
+    );
+}

@@ -267,3 +267,27 @@ fn a7702_55_a_conference_that_is_over_is_a_destroyed_room() {
     }));
     assert_eq!(hall.heard(JULIET), ["JuliC is out (none) 110 destroyed"]);
 }
+
+#[test]
+fn a7702_26_who_shows_his_address_is_no_stranger() {
+    let mut hall = Hall::new();
+    hall.document.users = vec![
+        User {
+            aors: vec!["sip:romeo@example.org".to_owned()],
+            ..listed("sip:capulet@rooms.example.net;gr=Romeo", Some("Romeo"))
+        },
+        User {
+            aors: vec!["xmpp:nurse@example.com".to_owned()],
+            ..listed("sip:capulet@rooms.example.net;gr=Nurse", Some("Nurse"))
+        },
+    ];
+    hall.enter(JULIET, "JuliC");
+    assert_eq!(
+        hall.heard(JULIET)[..3],
+        [
+            "Nurse is in (participant) who is nurse@example.com",
+            "Romeo is in (participant) who is romeo@example.org",
+            "JuliC is in (participant) 110 100",
+        ]
+    );
+}

@@ -234,3 +234,15 @@ fn what_is_no_text_in_a_wrapper_is_refused() {
     assert_eq!(code(&hall, malformed), Some(Err(400)));
     assert_eq!(hall.heard(JULIET), [""; 0]);
 }
+
+#[test]
+fn a_failure_that_is_reported_later_comes_back_too() {
+    let mut hall = in_conference();
+    let romeo = format!("{ROOM}/Romeo");
+    hall.message(JULIET, &romeo, MessageKind::Chat, Some("psst"));
+    assert_eq!(hall.heard(JULIET), [""; 0]);
+    hall.report(0, Status::NOT_FOUND);
+    assert_eq!(hall.heard(JULIET), ["message m1 to Romeo: item-not-found"]);
+    hall.report(0, Status::NOT_FOUND);
+    assert_eq!(hall.heard(JULIET), [""; 0]);
+}
