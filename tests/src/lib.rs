@@ -6,7 +6,6 @@ pub mod conference_world;
 pub mod conversation;
 pub mod inbox;
 pub mod json_program;
-pub mod msrp_checker;
 pub mod msrp_tap;
 pub mod peers;
 pub mod ports;
