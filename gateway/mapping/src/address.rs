@@ -234,7 +234,7 @@ impl crate::config::Routes {
 }
 
 /// Of `sip:`, and of the schemes that name a user without saying how he is reached (RFC 3860) or by XMPP (RFC 5122).
-pub(crate) fn user_and_host(uri: &Uri) -> Option<(String, String)> {
+fn user_and_host(uri: &Uri) -> Option<(String, String)> {
     let (user, host) = match uri.scheme() {
         "sip" => (uri.user_decoded()?, uri.host().to_owned()),
         "im" | "xmpp" => {

@@ -254,9 +254,9 @@ fn present(room: &RoomAddress, nickname: &str, occupant: &Occupant) -> User {
                 .unwrap_or_else(|| nickname.to_owned()),
         ),
         nickname: Some(nickname.to_owned()),
+        aors: Vec::new(),
         roles: vec![occupant.role.clone()],
         status: Some(EndpointStatus::Connected),
-        ..User::default()
     }
 }
 
@@ -265,10 +265,13 @@ fn gone(room: &RoomAddress, nickname: &str, how: Departure) -> User {
     User {
         entity: room.occupant(nickname).to_string(),
         state: State::Deleted,
+        display_text: None,
+        nickname: None,
+        aors: Vec::new(),
+        roles: Vec::new(),
         status: Some(match how {
             Departure::Departed => EndpointStatus::Departed,
             Departure::Booted(reason) => EndpointStatus::Booted(reason),
         }),
-        ..User::default()
     }
 }

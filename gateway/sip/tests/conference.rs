@@ -11,7 +11,7 @@ fn romeo() -> User {
         state: State::Full,
         display_text: Some("Romeo <Montague> & Co.".into()),
         nickname: Some("Romeo \"M\"".into()),
-        associated_aors: vec!["xmpp:romeo@example.net".into()],
+        aors: Vec::new(),
         roles: vec!["participant".into()],
         status: Some(EndpointStatus::Connected),
     }
@@ -48,7 +48,6 @@ fn full_document_has_the_order_of_the_schema() {
          <conference-state><user-count>1</user-count></conference-state>\
          <users state=\"full\"><user entity=\"{ROOM};gr=Romeo\" state=\"full\" xcon:nickname=\"Romeo &quot;M&quot;\">\
          <display-text>Romeo &lt;Montague&gt; &amp; Co.</display-text>\
-         <associated-aors><entry><uri>xmpp:romeo@example.net</uri></entry></associated-aors>\
          <roles><entry>participant</entry></roles>\
          <endpoint entity=\"{ROOM};gr=Romeo\" state=\"full\"><status>connected</status>\
          <media id=\"{id}\"><type>message</type></media></endpoint></user></users></conference-info>\n"
@@ -201,7 +200,6 @@ fn a_rich_document_is_read() {
     let bob = &document.users[0];
     assert_eq!(bob.display_text.as_deref(), Some("Bob Hoskins"));
     assert_eq!(bob.nickname.as_deref(), Some("Dopey <Donkey>"));
-    assert_eq!(bob.associated_aors, ["mailto:bob@example.com"]);
     assert_eq!(bob.roles, ["participant", "moderator"]);
     assert_eq!(bob.status, Some(EndpointStatus::Connected));
     assert_eq!(
@@ -433,7 +431,6 @@ fn user() -> impl Strategy<Value = User> {
             state: State::Full,
             display_text,
             nickname,
-            associated_aors: (0..number % 3).map(|other| format!("tel:{other}")).collect(),
             roles,
             status,
         })

@@ -1,35 +1,14 @@
-//! Conferences and XMPP users as SIP names them (RFC 7247 §6.5).
+//! Conferences, and addresses as they name them (RFC 7247 §6.5).
 
 use sip::Uri;
-use xmpp::{
-    BareJid,
-    address::{escape_localpart, unescape_localpart},
-};
+use xmpp::{BareJid, address::unescape_localpart};
 
-use crate::{
-    address::{user_and_host, xmpp_domain},
-    config::ConferenceDomain,
-};
+use crate::config::ConferenceDomain;
 
 /// The conference that a room of ours stands for; `None` for the service itself.
 pub(super) fn conference_uri(room: &BareJid, domain: &ConferenceDomain) -> Option<Uri> {
     let local = unescape_localpart(room.node()?.as_str());
     Some(Uri::new(Some(&local), &domain.sip, None))
-}
-
-/// The address of record of an XMPP user; `None` for a domain.
-pub(super) fn user_uri(user: &BareJid) -> Option<Uri> {
-    let local = unescape_localpart(user.node()?.as_str());
-    Some(Uri::new(Some(&local), user.domain().as_str(), None))
-}
-
-/// The real address of an occupant, if one of those that the focus tells is a JID (RFC 7702 table 2).
-pub(super) fn real_jid(addresses: &[String]) -> Option<BareJid> {
-    let uris = addresses.iter().filter_map(|address| lenient_uri(address));
-    uris.filter(|uri| uri.scheme() == "xmpp").find_map(|uri| {
-        let (user, host) = user_and_host(&uri)?;
-        BareJid::new(&format!("{}@{}", escape_localpart(&user), xmpp_domain(&host))).ok()
-    })
 }
 
 /// A URI in a form that can be compared and sorted: what tells addresses of record and occupants of a room apart, unescaped.
@@ -54,7 +33,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn rfc7247_section_6_5_users_and_rooms_are_unescaped_and_escaped_anew() {
+    fn rfc7247_section_6_5_a_room_is_a_conference_of_the_domain_behind_it() {
         let domain = ConferenceDomain {
             muc: "chat.example.com".to_owned(),
             sip: "rooms.example.net".to_owned(),
@@ -62,28 +41,9 @@ mod tests {
         let jid = |text: &str| BareJid::new(text).unwrap();
         let room = conference_uri(&jid("capulet@chat.example.com"), &domain);
         assert_eq!(room.unwrap().to_string(), "sip:capulet@rooms.example.net");
+        let room = conference_uri(&jid(r"d\27artagnan@chat.example.com"), &domain);
+        assert_eq!(room.unwrap().to_string(), "sip:d'artagnan@rooms.example.net");
         assert_eq!(conference_uri(&jid("chat.example.com"), &domain), None);
-        let user = user_uri(&jid(r"d\27artagnan@example.com"));
-        assert_eq!(user.unwrap().to_string(), "sip:d'artagnan@example.com");
-        assert_eq!(user_uri(&jid("example.com")), None);
-    }
-
-    // Rows: A7702-26
-    #[test]
-    fn rfc7702_section_5_4_table_2_of_a_users_addresses_the_jid_is_shown() {
-        let shown = |addresses: &[&str]| {
-            let addresses: Vec<String> = addresses.iter().map(ToString::to_string).collect();
-            real_jid(&addresses).map(|jid| jid.to_string())
-        };
-        let ben = Some("ben@example.com".to_owned());
-        assert_eq!(shown(&["mailto:b@example.com", "xmpp:ben@example.com"]), ben);
-        assert_eq!(shown(&["xmpp:ben@example.com/orchard?join"]), ben);
-        assert_eq!(shown(&["xmpp%3Aben%40example.com"]), ben);
-        assert_eq!(
-            shown(&[r"xmpp:d%5C27artagnan@example.com"]),
-            Some(r"d\27artagnan@example.com".to_owned())
-        );
-        assert_eq!(shown(&["sip:ben@example.net", "xmpp:example.com", "ben"]), None);
     }
 
     #[test]

@@ -85,12 +85,10 @@ fn write_user(sink: &mut Sink, user: &User) -> io::Result<()> {
             if let Some(text) = &user.display_text {
                 write_text(sink, "display-text", text)?;
             }
-            if !user.associated_aors.is_empty() {
+            if !user.aors.is_empty() {
                 within(sink, "associated-aors", |sink| {
-                    let mut addresses = user.associated_aors.iter();
-                    addresses.try_for_each(|address| {
-                        within(sink, "entry", |sink| write_text(sink, "uri", address))
-                    })
+                    let mut aors = user.aors.iter();
+                    aors.try_for_each(|aor| within(sink, "entry", |sink| write_text(sink, "uri", aor)))
                 })?;
             }
             if !user.roles.is_empty() {
