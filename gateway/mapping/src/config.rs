@@ -31,6 +31,8 @@ pub struct Config {
     pub creation: CreationRule,
     /// Who may use the gateway.
     pub access: Access,
+    /// How our users' occupants behave in their rooms.
+    pub occupants: Occupants,
     /// What else than plain texts is shown to SIP users.
     pub texts: Texts,
     /// What SIP users see of a room that is out of reach.
@@ -166,6 +168,20 @@ pub enum ConflictRule {
     Refuse,
     /// He is given a variant of it, `Juliet (2)`, and told so.
     Vary,
+}
+
+/// How our users' occupants behave in their rooms.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Occupants {
+    /// Whether one copy of a message counts for all our users in its room: the others, if equal, are dropped before they are parsed.
+    /// Default true.
+    pub share_copies: bool,
+}
+
+impl Default for Occupants {
+    fn default() -> Self {
+        Self { share_copies: true }
+    }
 }
 
 /// What SIP users, whose messages are plain text, are shown of what XMPP users can do besides. What is off is not shown at all, but for

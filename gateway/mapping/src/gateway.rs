@@ -5,6 +5,7 @@ use std::{
     time::{Duration, Instant},
 };
 
+use bytes::Bytes;
 use jiff::{SignedDuration, Timestamp};
 use msrp::{MessageId, MessageTag, OutgoingMessage};
 use rand_chacha::{
@@ -13,7 +14,7 @@ use rand_chacha::{
 };
 use sip::Readiness;
 use xmpp::{
-    BareJid,
+    BareJid, FullJid,
     jid::{DomainPart, DomainRef},
     stanza::{Outgoing, Stanza},
 };
@@ -284,6 +285,7 @@ impl Gateway {
             xmpp::Event::Skipped { rule, from } => {
                 tracing::warn!(rule, from = %from.escape_debug(), "stanza skipped");
             }
+            xmpp::Event::Unshared { room, occupant } => self.unshared(&room, &occupant),
             xmpp::Event::Unsent { stanza, why } => self.unsent(*stanza, why, now),
         }
     }
@@ -404,6 +406,13 @@ impl Gateway {
         }
     }
 
+    /// To the link that carries an occupant.
+    pub(crate) fn xmpp_command(&mut self, occupant: &FullJid, command: xmpp::Command) {
+        if let Some(link) = self.link_of(occupant.domain()) {
+            self.commands.push_back(Command::Xmpp(link, command));
+        }
+    }
+
     /// The link that carries a domain.
     pub(crate) fn link_of(&self, domain: &DomainRef) -> Option<LinkId> {
         let position = self.links.iter().position(|link| link.domain == domain.as_str());
@@ -473,13 +482,13 @@ impl Gateway {
             .unwrap_or(self.started.1)
     }
 
-    /// A message for a SIP user, whole in one shared buffer.
-    pub(crate) fn outgoing(&mut self, cpim: &msrp::cpim::Cpim) -> OutgoingMessage {
+    /// A CPIM message for a SIP user; several can share its octets.
+    pub(crate) fn outgoing(&mut self, body: Bytes) -> OutgoingMessage {
         OutgoingMessage {
             tag: self.next_tag(),
             id: MessageId::random(&mut self.rng),
             content_type: msrp::cpim::CONTENT_TYPE,
-            body: cpim.to_bytes(),
+            body,
             success_report: false,
             failure_report: msrp::FailureReport::Yes,
         }

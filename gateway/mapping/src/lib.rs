@@ -25,6 +25,6 @@ mod timers;
 pub use access::{Access, AccessList, NoPattern, Pattern};
 pub use config::{
     AddressForm, AnswerRule, Component, ConferenceDomain, Config, ConflictRule, CreationRule, Limits,
-    NamingRule, Outage, OutageRule, RoomDomain, RouteRule, Routes, Texts,
+    NamingRule, Occupants, Outage, OutageRule, RoomDomain, RouteRule, Routes, Texts,
 };
 pub use gateway::{Command, ConnectionId, Gateway, LinkId};

@@ -62,6 +62,8 @@ pub(crate) struct Session {
     pub(crate) subscriptions: Vec<SubscriptionId>,
     /// Whether what the room sends may still be history (until the subject that ends it, XEP-0045 §7.2.15).
     pub(crate) history: bool,
+    /// Set while one copy of what the room is told is for all who share: since which of [`crate::muc_room::Sharing`]'s.
+    pub(crate) shares_since: Option<u64>,
 }
 
 /// Where a user stands in his room.

@@ -2,7 +2,7 @@
 
 use mapping::{
     Access, AddressForm, AnswerRule, Component, ConferenceDomain, Config, ConflictRule, CreationRule, Limits,
-    NamingRule, Outage, RoomDomain, RouteRule, Routes, Texts,
+    NamingRule, Occupants, Outage, RoomDomain, RouteRule, Routes, Texts,
     address::{Party, RoomAddress, party, sip_uri, user_jid, xmpp_user_uri},
     refusal::Refusal,
 };
@@ -59,6 +59,7 @@ fn config() -> Config {
         naming: NamingRule::Provisional,
         creation: CreationRule::AcceptDefault,
         access: Access::default(),
+        occupants: Occupants::default(),
         texts: Texts::default(),
         outage: Outage::default(),
         limits: Limits::default(),

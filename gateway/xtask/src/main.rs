@@ -63,6 +63,8 @@ enum Chore {
 enum BenchSubject {
     /// Frames, long messages, CPIM, fan-out and memory of gateway/msrp (counts instructions if valgrind is there)
     Msrp,
+    /// The guard of gateway/xmpp, beside a full XML parser
+    Xmpp,
 }
 
 #[derive(Debug, Subcommand)]
@@ -89,6 +91,9 @@ fn main() -> ExitCode {
         Chore::Bench {
             subject: BenchSubject::Msrp,
         } => bench::msrp(),
+        Chore::Bench {
+            subject: BenchSubject::Xmpp,
+        } => bench::xmpp(),
         Chore::Deny => steps::deny(),
         Chore::Peers {
             action: PeersAction::Install { compose },

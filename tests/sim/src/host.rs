@@ -97,6 +97,7 @@ impl Host {
             routes: mapping::Routes::default(),
             numbers: None,
             connect: true,
+            occupants: mapping::Occupants::default(),
             texts: mapping::Texts::default(),
             // The model knows what people say, not what the gateway tells them.
             outage: mapping::Outage {
@@ -125,6 +126,8 @@ impl Host {
             idle: Duration::from_secs(30),
             ping: Duration::from_secs(10),
             answers: true,
+            retry: Duration::from_secs(2),
+            conflict: xmpp::ConflictRule::Retry,
         };
         let wall = jiff::Timestamp::UNIX_EPOCH;
         Self {

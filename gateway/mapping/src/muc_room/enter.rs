@@ -213,6 +213,7 @@ impl Gateway {
             private_in: std::collections::BTreeMap::new(),
             subscriptions: Vec::new(),
             history: true,
+            shares_since: None,
         };
         self.sessions.insert(key, session);
         key
@@ -249,6 +250,7 @@ impl Gateway {
             );
             return self.end(key, &refusal, now);
         };
+        self.end_sharing(key);
         let Some(session) = self.sessions.get_mut(key) else {
             return;
         };

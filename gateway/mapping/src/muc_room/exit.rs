@@ -142,6 +142,9 @@ impl Gateway {
         for sender in session.private_in.into_values() {
             self.bounce_private(sender, msrp::Status::CONNECTION_LOST);
         }
+        if session.shares_since.is_some() {
+            self.unshare(session.room.clone(), session.who.jid.clone());
+        }
         // F60. Not to a room that has said itself that he is out.
         let by_room = match why {
             Some(Refusal::Removed { .. }) => true,

@@ -13,8 +13,9 @@ mod messages; // §6.3
 mod nickname; // §6.4
 mod notifier; // §6.1 SUBSCRIBE, §6.2 NOTIFY
 mod presence; // §6.2
-mod reentry;
-mod remove; // a moderator removes somebody // after the link or the room was away
+mod reentry; // after the link or the room was away
+mod remove; // a moderator removes somebody
+mod sharing; // one copy for all
 
 pub(crate) use call::{Call, Invitation};
 pub(crate) use remove::Removing;
@@ -22,6 +23,8 @@ pub(crate) use remove::Removing;
 use std::{collections::BTreeMap, time::Instant};
 
 use sip::SubscriptionId;
+
+pub(crate) use sharing::Sharing;
 
 use crate::{address::RoomAddress, roster::Roster, timers::TimerId};
 
@@ -36,6 +39,7 @@ pub(crate) struct MucRoom {
     pub(crate) quiet_until: Option<Instant>,
     /// Set while gathered changes wait.
     pub(crate) notify_timer: Option<TimerId>,
+    pub(crate) sharing: Sharing,
 }
 
 impl MucRoom {
@@ -46,6 +50,7 @@ impl MucRoom {
             subscribers: BTreeMap::new(),
             quiet_until: None,
             notify_timer: None,
+            sharing: Sharing::default(),
         }
     }
 }

@@ -126,6 +126,7 @@ impl Gateway {
 
     /// The user is out until he is back: what he has sent is answered now, for nobody else will, and he is told once.
     fn out(&mut self, key: SessionKey, why: &Refusal, retry: Option<Instant>, now: Instant) {
+        self.end_sharing(key);
         self.settle_sent(key, why);
         let until = now + self.config.limits.reentry;
         let timer = retry.map(|at| self.timers.start(at, Timer::Reentry(key)));

@@ -1,6 +1,6 @@
 //! What is attached to the XMPP server, and who may use it: `[[users]]`, `[[conferences]]`, `[access]`, `[routing]`.
 
-use std::{collections::BTreeSet, path::PathBuf};
+use std::{collections::BTreeSet, path::PathBuf, time::Duration};
 
 use mapping::{Access, AccessList, Component, ConferenceDomain, Pattern, Routes};
 
@@ -31,6 +31,8 @@ impl<T> Attached<T> {
                 idle: settings.xmpp.idle,
                 ping: settings.xmpp.ping,
                 answers,
+                retry: Duration::from_secs(2),
+                conflict: xmpp::ConflictRule::Retry,
             },
         }
     }

@@ -19,7 +19,7 @@ pub use self::{
     fault::{Fault, Place},
     settings::{ConnectionLimits, LogFormat, LogSettings, Settings},
 };
-use crate::lookup::LookupConfig;
+use crate::{lookup::LookupConfig, tls::Tls};
 
 /// Where the file is unless the command line or `GATEWAY_CONFIG` says otherwise.
 pub const DEFAULT_PATH: &str = "/etc/sip-xmpp-gateway/gateway.toml";
@@ -69,6 +69,10 @@ pub struct Config {
     pub links: Vec<ComponentLink>,
     /// SIP.
     pub sip: SipConfig,
+    /// Certificates.
+    pub tls: Option<Tls>,
+    /// How often their files are looked at; zero: never.
+    pub tls_check: Duration,
     /// MSRP.
     pub msrp: MsrpConfig,
     /// The mapping core, but for the MSRP address, which is known once it is bound.
@@ -114,6 +118,10 @@ pub struct SipConfig {
     pub register: Option<sip::RegisterParameters>,
     /// RFC 3261 T1.
     pub t1: Duration,
+    /// How often peers we have connected to are asked whether they are there; zero: never.
+    pub keep_alive: Duration,
+    /// Who is believed.
+    pub trust: sip::Trust,
     /// Bounds.
     pub limits: sip::Limits,
 }
@@ -156,6 +164,8 @@ pub struct CoreConfig {
     pub creation: mapping::CreationRule,
     /// Who may use the gateway.
     pub access: mapping::Access,
+    /// How our users' occupants behave.
+    pub occupants: mapping::Occupants,
     /// What else than plain texts SIP users are shown.
     pub texts: mapping::Texts,
     /// What SIP users see of a room that is out of reach.
@@ -171,7 +181,11 @@ impl Config {
         let local = bound
             .iter()
             .map(|(transport, address)| {
-                let (host, port) = advertised(self.sip.advertise.as_ref(), *address);
+                let (host, port) = match (transport, &self.sip.advertise) {
+                    // The port advertised is that of UDP and TCP; TLS never shares it.
+                    (Transport::Tls, Some((host, _))) => (host.clone(), address.port()),
+                    (_, advertise) => advertised(advertise.as_ref(), *address),
+                };
                 LocalAddress {
                     transport: *transport,
                     host,
@@ -205,6 +219,7 @@ impl Config {
             naming: self.core.naming,
             creation: self.core.creation,
             access: self.core.access.clone(),
+            occupants: self.core.occupants,
             texts: self.core.texts.clone(),
             outage: self.core.outage,
             limits: self.core.limits.clone(),

@@ -114,6 +114,13 @@ impl Received {
         }
     }
 
+    /// What the peer offers its TLS connection for (RFC 5923 §4, §7.2): requests to this host and port.
+    pub(super) fn alias(&self) -> Option<(&str, u16)> {
+        self.via.parameter("alias")?;
+        let port = self.via.port.unwrap_or(Transport::Tls.default_port());
+        (self.flow.transport == Transport::Tls).then_some((self.via.host.as_str(), port))
+    }
+
     /// Whether no proxy stands between the peer and us.
     pub(super) fn is_direct(&self) -> bool {
         self.request.headers.list("Via").nth(1).is_none()
@@ -140,11 +147,7 @@ impl Received {
             Transport::Udp if self.via.rport.is_some() => peer.port(),
             Transport::Udp | Transport::Tcp | Transport::Tls => self.via.port.unwrap_or(default_port),
         };
-        Target {
-            transport,
-            flow: id,
-            peer: SocketAddr::new(peer.ip(), port),
-        }
+        Target::new(transport, id, SocketAddr::new(peer.ip(), port), &self.via.host)
     }
 
     /// The To tag of a stateless response: the same for a retransmission (RFC 3261 §8.2.7).

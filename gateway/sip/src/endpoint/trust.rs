@@ -1,10 +1,17 @@
 //! Which peers are believed, and what they say of their users (RFC 3325, RFC 3323).
 
-use std::{collections::BTreeMap, fmt, net::IpAddr, str::FromStr};
+use std::{
+    collections::BTreeMap,
+    fmt,
+    net::{IpAddr, SocketAddr},
+    str::FromStr,
+    time::Instant,
+};
 
 use super::{
     Endpoint,
-    flow::{Flow, FlowId},
+    flow::{Flow, FlowId, Target},
+    rates::{Allowance, Rates},
     received::Received,
     server::Reply,
 };
@@ -24,6 +31,12 @@ pub struct Trust {
     pub names: Vec<String>,
     /// What becomes of requests of others.
     pub unlisted: Unlisted,
+}
+
+impl Trust {
+    fn is_empty(&self) -> bool {
+        self.networks.is_empty() && self.names.is_empty()
+    }
 }
 
 /// What becomes of a request that comes neither from a trusted peer nor in a dialog.
@@ -101,6 +114,8 @@ impl fmt::Display for Network {
 pub(super) struct Peers {
     pub(super) trust: Trust,
     verified: BTreeMap<FlowId, Vec<String>>,
+    /// Connections that peers opened and that requests of ours to these addresses may use (RFC 5923).
+    aliases: BTreeMap<SocketAddr, FlowId>,
 }
 
 impl Peers {
@@ -122,6 +137,19 @@ impl Peers {
         by_address() || by_name()
     }
 
+    /// The connection on which a request to this target reaches a peer that has proven to be the target's host.
+    pub(super) fn alias(&self, target: &Target) -> Option<FlowId> {
+        let flow = *self.aliases.get(&target.peer)?;
+        let host = target.host.as_deref()?;
+        self.is_verified(flow, host).then_some(flow)
+    }
+
+    fn is_verified(&self, flow: FlowId, host: &str) -> bool {
+        self.verified
+            .get(&flow)
+            .is_some_and(|names| names.iter().any(|name| name.eq_ignore_ascii_case(host)))
+    }
+
     /// The names in the verified certificate at the other end.
     fn names(&self, flow: Flow) -> &[String] {
         flow.id
@@ -136,6 +164,11 @@ impl Endpoint {
         self.peers.trust = trust;
     }
 
+    /// How much those who are not trusted may send from now on; what was counted is forgotten.
+    pub fn set_rates(&mut self, rates: Rates) {
+        self.sources.set_rates(rates);
+    }
+
     /// The peer of a TLS connection has shown a certificate that the shell has verified against its trust anchors; `names` are the hosts of
     /// its SIP URIs and its DNS names (RFC 5922 §7.1). To be called before the connection's first message.
     pub fn handle_verified(&mut self, flow: FlowId, mut names: Vec<String>) {
@@ -145,7 +178,19 @@ impl Endpoint {
 
     /// A connection is over: what was known of its peer is forgotten.
     pub fn handle_closed(&mut self, flow: FlowId) {
-        self.peers.verified.remove(&flow);
+        if self.peers.verified.remove(&flow).is_some() {
+            self.peers.aliases.retain(|_, alias| *alias != flow);
+        }
+    }
+
+    /// RFC 5923 §7.2: a peer whose certificate names the sent-by host lends its connection for requests to that host.
+    pub(super) fn note_alias(&mut self, received: &Received) {
+        if let (Some(flow), Some((host, port))) = (received.flow.id, received.alias())
+            && self.peers.is_verified(flow, host)
+        {
+            let address = SocketAddr::new(received.flow.peer.ip(), port);
+            self.peers.aliases.insert(address, flow);
+        }
     }
 
     /// Takes away what only a trusted peer may say (RFC 3325 §5, §7).
@@ -160,14 +205,33 @@ impl Endpoint {
     }
 
     /// What a stranger's request meets. One that belongs to something known proves itself by tags or a branch that a stranger does not have.
-    pub(super) fn screen_source(&self, received: &Received) -> Admittance {
+    pub(super) fn screen_source(&mut self, received: &Received, now: Instant) -> Admittance {
         if self.peers.is_trusted(received.flow) || self.belongs_to_something(received) {
             return Admittance::Served;
         }
+        if let Some(limited) = self.limit_rate(received, now) {
+            return limited;
+        }
         match self.peers.trust.unlisted {
-            Unlisted::Serve => Admittance::Served,
+            Unlisted::Serve => match self.challenge(received, now) {
+                Some(reply) => Admittance::Refused(reply),
+                None => Admittance::Served,
+            },
             Unlisted::Refuse => Admittance::Refused(Reply::new(403)),
             Unlisted::Ignore => Admittance::Ignored,
+        }
+    }
+
+    /// While no peer is listed and nobody is asked for a password, the source may be the proxy in front, which sends everybody's requests.
+    fn limit_rate(&mut self, received: &Received, now: Instant) -> Option<Admittance> {
+        if self.peers.trust.is_empty() && self.asking.is_none() {
+            return None;
+        }
+        let source = received.flow.peer.ip();
+        match self.sources.take(source, received.method(), now) {
+            Allowance::Granted => None,
+            Allowance::Later(seconds) => Some(Admittance::Refused(Reply::unavailable(seconds))),
+            Allowance::Silence => Some(Admittance::Ignored),
         }
     }
 

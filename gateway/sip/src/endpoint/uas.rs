@@ -42,6 +42,7 @@ impl Endpoint {
         let Some(received) = Received::read(request, flow) else {
             return;
         };
+        self.note_alias(&received);
         if *received.method() == Method::ACK {
             self.handle_ack(&received, now);
             return;
@@ -50,7 +51,7 @@ impl Endpoint {
             self.handle_request_retransmission(id);
             return;
         }
-        match self.screen_source(&received) {
+        match self.screen_source(&received, now) {
             Admittance::Served => {}
             Admittance::Refused(reply) => return self.reply_statelessly(&received, reply),
             Admittance::Ignored => return,

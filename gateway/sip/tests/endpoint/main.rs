@@ -21,3 +21,4 @@ mod scene;
 mod session_timer;
 mod subscriber;
 mod trust;
+mod users;

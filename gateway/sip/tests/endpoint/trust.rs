@@ -1,6 +1,6 @@
 //! Who is believed, and what strangers meet.
 
-use sip::{Event, Flow, Incoming, Trust, Unlisted};
+use sip::{Command, Event, Flow, FlowId, Incoming, LocalAddress, Transport, Trust, Unlisted};
 
 use crate::{
     scene::{Ask, Scene, config, tcp, udp},
@@ -124,4 +124,102 @@ fn rfc6665_section_4_4_1_a_notify_that_overtakes_its_200_is_heard_though_its_sen
     let opening = scene.request();
     scene.ask(&notify(&opening, 1, "focus", "conference", "active;expires=600"));
     assert_eq!(scene.response().status.0, 200);
+}
+
+/// An endpoint that speaks TLS, and its connection from a peer whose certificate names `name`.
+fn over_tls(name: &str) -> (Scene, Flow) {
+    let mut config = config();
+    config.local = vec![LocalAddress {
+        transport: Transport::Tls,
+        host: "gateway.example.com".to_owned(),
+        port: 5061,
+    }];
+    let mut scene = Scene::with(config);
+    let flow = Flow {
+        transport: Transport::Tls,
+        ..tcp(5)
+    };
+    scene.endpoint.handle_verified(FlowId(5), vec![name.to_owned()]);
+    (scene, flow)
+}
+
+/// An OPTIONS whose sent-by host offers its connection.
+fn offer(host: &str) -> String {
+    Ask::new("OPTIONS", 1).over("TLS").text().replace(
+        "TLS 192.0.2.10:5060;branch",
+        &format!("TLS {host}:5071;alias;branch"),
+    )
+}
+
+/// The connection that a SUBSCRIBE of ours to this host, found at the peer's address, goes on.
+fn connection_of_subscribe(scene: &mut Scene, host: &str, address: &str) -> Option<FlowId> {
+    let Command::Subscribe {
+        subscription,
+        mut parameters,
+    } = subscribe(600)
+    else {
+        unreachable!()
+    };
+    parameters.uri = format!("sips:room@{host}").parse().unwrap();
+    scene.command(Command::Subscribe {
+        subscription,
+        parameters,
+    });
+    scene.resolved(&[address]);
+    let target = scene.transmit().target;
+    assert_eq!(
+        (target.transport, target.host.as_deref()),
+        (Transport::Tls, Some(host))
+    );
+    target.flow
+}
+
+#[test]
+fn rfc5923_section_7_2_a_verified_peers_connection_carries_our_requests_to_it() {
+    let (mut scene, flow) = over_tls("proxy.example.com");
+    scene.receive_on(flow, &offer("proxy.example.com"));
+    scene.sent.clear();
+    let used = connection_of_subscribe(&mut scene, "proxy.example.com", "192.0.2.10:5071");
+    assert_eq!(used, Some(FlowId(5)));
+}
+
+#[test]
+fn rfc5923_section_9_no_connection_is_lent_in_anothers_name_or_for_another_address() {
+    // The certificate does not name the sent-by host; the request is for another host at that address; or for another port.
+    for (name, sent_by, host, address) in [
+        (
+            "mallory.example.com",
+            "proxy.example.com",
+            "proxy.example.com",
+            "192.0.2.10:5071",
+        ),
+        (
+            "proxy.example.com",
+            "proxy.example.com",
+            "bank.example.com",
+            "192.0.2.10:5071",
+        ),
+        (
+            "proxy.example.com",
+            "proxy.example.com",
+            "proxy.example.com",
+            "192.0.2.10:5061",
+        ),
+    ] {
+        let (mut scene, flow) = over_tls(name);
+        scene.receive_on(flow, &offer(sent_by));
+        scene.sent.clear();
+        let used = connection_of_subscribe(&mut scene, host, address);
+        assert_eq!(used, None, "{name} {sent_by} {host} {address}");
+    }
+}
+
+#[test]
+fn rfc5923_section_7_2_a_closed_connection_is_lent_no_more() {
+    let (mut scene, flow) = over_tls("proxy.example.com");
+    scene.receive_on(flow, &offer("proxy.example.com"));
+    scene.sent.clear();
+    scene.endpoint.handle_closed(FlowId(5));
+    let used = connection_of_subscribe(&mut scene, "proxy.example.com", "192.0.2.10:5071");
+    assert_eq!(used, None);
 }

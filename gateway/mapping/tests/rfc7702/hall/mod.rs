@@ -445,7 +445,11 @@ impl Hall {
                     self.gateway.handle_xmpp(link, unsent, self.now);
                 }
                 Command::Xmpp(_, xmpp::Command::Send(stanza)) => self.told.push(stanza),
-                Command::Xmpp(_, xmpp::Command::Shutdown) => {}
+                // XMPP rooms alone send copies.
+                Command::Xmpp(
+                    _,
+                    xmpp::Command::Shutdown | xmpp::Command::Share { .. } | xmpp::Command::Unshare { .. },
+                ) => {}
             }
         }
         moved

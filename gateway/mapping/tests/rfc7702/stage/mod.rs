@@ -10,7 +10,7 @@ use std::{
 use bytes::{Bytes, BytesMut};
 use mapping::{
     Access, AddressForm, AnswerRule, Command, Component, Config, ConnectionId, CreationRule, Gateway, Limits,
-    LinkId, NamingRule, Outage, RoomDomain, Routes, Texts,
+    LinkId, NamingRule, Occupants, Outage, RoomDomain, Routes, Texts,
 };
 use msrp::{
     MessageTag, OutgoingMessage, SessionId, SessionParameters, Status,
@@ -20,7 +20,10 @@ use sip::{
     Body, Contact, DialogId, Endpoint, Flow, FlowId, InviteParameters, LocalAddress, NameAddr,
     SubscribeParameters, SubscriptionId, Transport, Uri,
 };
-use xmpp::stanza::{Outgoing, Stanza};
+use xmpp::{
+    BareJid, FullJid,
+    stanza::{Outgoing, Stanza},
+};
 
 pub(crate) mod muc;
 
@@ -44,6 +47,11 @@ pub(crate) struct Stage {
     links_up: BTreeSet<LinkId>,
     /// What the focus sent to the phone that has no machine.
     pub(crate) to_phone: Vec<String>,
+    /// Who is sent one copy for all: room and occupant.
+    pub(crate) sharing: BTreeSet<(BareJid, FullJid)>,
+    /// While true, the link does not say that somebody shares no more.
+    pub(crate) hold_unshared: bool,
+    unshared: Vec<(LinkId, BareJid, FullJid)>,
     switch: BTreeMap<ConnectionId, Wire>,
     /// How many the users have sent.
     messages: u64,
@@ -98,6 +106,7 @@ pub(crate) fn config() -> Config {
         routes: Routes::default(),
         numbers: None,
         connect: true,
+        occupants: Occupants::default(),
         texts: Texts::default(),
         outage: Outage {
             tell: false,
@@ -132,6 +141,9 @@ impl Stage {
             to_rooms: Vec::new(),
             links_up: BTreeSet::new(),
             to_phone: Vec::new(),
+            sharing: BTreeSet::new(),
+            hold_unshared: false,
+            unshared: Vec::new(),
             switch: BTreeMap::new(),
             messages: 0,
         };
@@ -638,7 +650,21 @@ impl Stage {
                     }
                 }
                 Command::Xmpp(link, xmpp::Command::Send(stanza)) => self.deliver_to_room(link, stanza),
+                Command::Xmpp(_, xmpp::Command::Share { room, occupant }) => {
+                    self.sharing.insert((room, occupant));
+                }
+                Command::Xmpp(link, xmpp::Command::Unshare { room, occupant }) => {
+                    self.sharing.remove(&(room.clone(), occupant.clone()));
+                    self.unshared.push((link, room, occupant));
+                }
                 Command::Xmpp(_, xmpp::Command::Shutdown) => {}
+            }
+        }
+        if !self.hold_unshared {
+            for (link, room, occupant) in std::mem::take(&mut self.unshared) {
+                moved = true;
+                let event = xmpp::Event::Unshared { room, occupant };
+                self.gateway.handle_xmpp(link, event, self.now);
             }
         }
         moved
@@ -787,5 +813,11 @@ pub(crate) fn endpoint(address: SocketAddr, seed: u8, proxy: Option<&str>) -> En
         limits: sip::Limits::default(),
         t1: Duration::from_millis(500),
     };
-    Endpoint::new(config, [seed; 32])
+    let mut endpoint = Endpoint::new(config, [seed; 32]);
+    // Everybody here is behind a proxy that asserts who he is.
+    endpoint.set_trust(sip::Trust {
+        networks: vec!["127.0.0.0/8".parse().unwrap()],
+        ..sip::Trust::default()
+    });
+    endpoint
 }
