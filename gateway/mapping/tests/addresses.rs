@@ -1,5 +1,7 @@
 //! RFC 7247 §6 with all of XEP-0106, in both directions and both forms; whose an address is.
 
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
 use mapping::{
     Access, AddressForm, AnswerRule, Component, ConferenceDomain, Config, ConflictRule, CreationRule, Limits,
     NamingRule, Occupants, Outage, RoomDomain, RouteRule, Routes, Texts,
@@ -53,6 +55,7 @@ fn config() -> Config {
         numbers: Some("example.org".to_owned()),
         msrp: ("127.0.0.1".to_owned(), 2855),
         connect: true,
+        tell_nickname: true,
         answer: AnswerRule::WhenAdmitted,
         conflict: ConflictRule::Refuse,
         history: 0,

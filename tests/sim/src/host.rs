@@ -97,9 +97,10 @@ impl Host {
             routes: mapping::Routes::default(),
             numbers: None,
             connect: true,
+            // The model knows what people say, not what the gateway tells them.
+            tell_nickname: false,
             occupants: mapping::Occupants::default(),
             texts: mapping::Texts::default(),
-            // The model knows what people say, not what the gateway tells them.
             outage: mapping::Outage {
                 tell: false,
                 ..mapping::Outage::default()

@@ -106,6 +106,7 @@ pub(crate) fn config() -> Config {
         routes: Routes::default(),
         numbers: None,
         connect: true,
+        tell_nickname: false,
         occupants: Occupants::default(),
         texts: Texts::default(),
         outage: Outage {
