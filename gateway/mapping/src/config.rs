@@ -124,6 +124,8 @@ pub enum RouteRule {
     Xmpp,
     /// Of SIP users.
     Sip,
+    /// Of whom DNS has servers for (RFC 7247 §5, RFC 3861), SIP first.
+    Dns,
 }
 
 impl Default for Routes {

@@ -599,6 +599,7 @@ enum Creation {
 enum Route {
     Xmpp,
     Sip,
+    Dns,
 }
 
 /// Lists the keys of a machine's settings: name, type, how it is written. Defaults are the machine's.
