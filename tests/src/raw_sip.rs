@@ -5,6 +5,7 @@ use std::{
     io::{BufRead, BufReader, Write},
     net::{SocketAddr, TcpListener, TcpStream, UdpSocket},
     sync::{
+        Arc,
         atomic::{AtomicU32, Ordering},
         mpsc::{Sender, channel},
     },
@@ -84,7 +85,12 @@ impl Message {
 
     /// 200 to a request.
     fn ok(&self) -> String {
-        let mut answer = "SIP/2.0 200 OK\r\n".to_owned();
+        self.answer(200) + "Content-Length: 0\r\n\r\n"
+    }
+
+    /// The start of a response, without a tag of one's own.
+    fn answer(&self, status: u16) -> String {
+        let mut answer = format!("SIP/2.0 {status} As Told\r\n");
         for (name, value) in &self.headers {
             if ["via", "from", "to", "call-id", "cseq"]
                 .iter()
@@ -93,9 +99,88 @@ impl Message {
                 let _ = write!(answer, "{name}: {value}\r\n");
             }
         }
-        answer + "Content-Length: 0\r\n\r\n"
+        answer
     }
 }
+
+/// A SIP user who is called, and answers each call as he was told to.
+#[derive(Debug)]
+pub struct RawCallee {
+    contact: SocketAddr,
+    inbox: Inbox<Message>,
+    path: String,
+}
+
+impl RawCallee {
+    /// Waits for calls; each is answered with this status, and if it is 200 with a session description for [`Self::path`].
+    ///
+    /// # Errors
+    /// No socket can be had.
+    pub fn listen(status: u16) -> Result<Self> {
+        let listener = TcpListener::bind("127.0.0.1:0")?;
+        let contact = listener.local_addr()?;
+        let path = format!("msrp://{contact}/raw{};tcp", unique());
+        let body = if status == 200 {
+            crate::raw_msrp::offer(&path)
+        } else {
+            String::new()
+        };
+        let answer = move |request: &Message| {
+            if request.method() != Some("INVITE") {
+                return request.ok();
+            }
+            let tagged: String = request
+                .answer(status)
+                .split_inclusive("\r\n")
+                .map(|line| match line.strip_suffix("\r\n") {
+                    Some(to) if to.starts_with("To:") => format!("{to};tag=callee\r\n"),
+                    _ => line.to_owned(),
+                })
+                .collect();
+            format!(
+                "{tagged}Contact: <sip:callee@{contact};transport=tcp>\r\nContent-Type: application/sdp\r\n\
+                 Content-Length: {}\r\n\r\n{body}",
+                body.len()
+            )
+        };
+        let answer: Answering = Arc::new(answer);
+        let (sender, receiver) = channel();
+        thread::spawn(move || {
+            for calling in listener.incoming().flatten() {
+                spawn_reader(calling, sender.clone(), answer.clone());
+            }
+        });
+        Ok(Self {
+            contact,
+            inbox: Inbox::new("called SIP user", receiver),
+            path,
+        })
+    }
+
+    /// Where calls go.
+    #[must_use]
+    pub fn contact(&self) -> SocketAddr {
+        self.contact
+    }
+
+    /// His MSRP path.
+    #[must_use]
+    pub fn path(&self) -> &str {
+        &self.path
+    }
+
+    /// Waits for a request, which has been answered.
+    ///
+    /// # Errors
+    /// None comes within [`PATIENCE`].
+    pub fn request(&mut self, method: &str) -> Result<Message> {
+        self.inbox
+            .wait(method, PATIENCE, |message| message.method() == Some(method))
+    }
+}
+
+/// What is answered to a request.
+type Answering = Arc<dyn Fn(&Message) -> String + Send + Sync>;
 
 /// A TCP connection to a SIP server, with an address at which it may be called back. Requests from the server are
 /// answered 200 and kept.
@@ -117,10 +202,10 @@ impl RawSip {
         let listener = TcpListener::bind("127.0.0.1:0")?;
         let contact = listener.local_addr()?;
         let (sender, receiver) = channel();
-        spawn_reader(stream.try_clone()?, sender.clone());
+        spawn_reader(stream.try_clone()?, sender.clone(), Arc::new(Message::ok));
         thread::spawn(move || {
             for called in listener.incoming().flatten() {
-                spawn_reader(called, sender.clone());
+                spawn_reader(called, sender.clone(), Arc::new(Message::ok));
             }
         });
         Ok(Self {
@@ -290,7 +375,7 @@ pub fn unique() -> u32 {
     NEXT.fetch_add(1, Ordering::Relaxed)
 }
 
-fn spawn_reader(stream: TcpStream, messages: Sender<Message>) {
+fn spawn_reader(stream: TcpStream, messages: Sender<Message>, answering: Answering) {
     thread::spawn(move || {
         let Ok(mut answers) = stream.try_clone() else {
             return;
@@ -299,7 +384,7 @@ fn spawn_reader(stream: TcpStream, messages: Sender<Message>) {
         while let Some(message) = Message::read(&mut stream) {
             let answered = match message.method() {
                 Some("ACK") | None => Ok(()),
-                Some(_) => answers.write_all(message.ok().as_bytes()),
+                Some(_) => answers.write_all(answering(&message).as_bytes()),
             };
             if answered.is_err() || messages.send(message).is_err() {
                 return;
