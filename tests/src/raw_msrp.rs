@@ -12,7 +12,7 @@ use std::{
 use crate::{
     Context, Result, ensure,
     inbox::Inbox,
-    raw_sip::{Message, RawCallee, RawSip, Request, unique},
+    raw_sip::{Message, RawSip, Request, unique},
 };
 
 /// How long to wait for an answer that has to come.
@@ -146,14 +146,13 @@ impl RawParticipant {
         Self::open(sip, answer, own_path, room, uri_of(Some(from))?)
     }
 
-    /// Takes the call that the gateway makes to `callee`, whose address of record is `from`.
+    /// Takes the next call to `sip`, which answers calls with [`offer`] for `own_path`; `from` is his address of record.
     ///
     /// # Errors
     /// He is not called, or something is not answered.
-    pub fn take_call(gateway: SocketAddr, callee: &mut RawCallee, room: &str, from: &str) -> Result<Self> {
-        let invite = callee.request("INVITE")?;
-        let own_path = callee.path().to_owned();
-        Self::open(RawSip::connect(gateway)?, invite, own_path, room, from)
+    pub fn take_call(mut sip: RawSip, own_path: String, room: &str, from: &str) -> Result<Self> {
+        let invite = sip.request("INVITE")?;
+        Self::open(sip, invite, own_path, room, from)
     }
 
     /// Opens the MSRP session that a description of the gateway's is about.

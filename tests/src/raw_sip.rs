@@ -5,7 +5,7 @@ use std::{
     io::{BufRead, BufReader, Write},
     net::{SocketAddr, TcpListener, TcpStream, UdpSocket},
     sync::{
-        Arc,
+        Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicU32, Ordering},
         mpsc::{Sender, channel},
     },
@@ -83,112 +83,44 @@ impl Message {
         Some(message)
     }
 
-    /// 200 to a request.
-    fn ok(&self) -> String {
-        self.answer(200) + "Content-Length: 0\r\n\r\n"
-    }
-
-    /// The start of a response, without a tag of one's own.
-    fn answer(&self, status: u16) -> String {
+    /// A final response; `opening`: what it says besides if it opens a dialog.
+    fn answer(&self, status: u16, opening: &str) -> String {
         let mut answer = format!("SIP/2.0 {status} As Told\r\n");
         for (name, value) in &self.headers {
-            if ["via", "from", "to", "call-id", "cseq"]
+            if ["via", "from", "to", "call-id", "cseq", "record-route"]
                 .iter()
                 .any(|kept| name.eq_ignore_ascii_case(kept))
             {
-                let _ = write!(answer, "{name}: {value}\r\n");
+                let opens = name.eq_ignore_ascii_case("to") && !value.contains(";tag=");
+                let tag = if opens { ";tag=raw" } else { "" };
+                let _ = write!(answer, "{name}: {value}{tag}\r\n");
             }
         }
-        answer
-    }
-}
-
-/// A SIP user who is called, and answers each call as he was told to.
-#[derive(Debug)]
-pub struct RawCallee {
-    contact: SocketAddr,
-    inbox: Inbox<Message>,
-    path: String,
-}
-
-impl RawCallee {
-    /// Waits for calls; each is answered with this status, and if it is 200 with a session description for [`Self::path`].
-    ///
-    /// # Errors
-    /// No socket can be had.
-    pub fn listen(status: u16) -> Result<Self> {
-        let listener = TcpListener::bind("127.0.0.1:0")?;
-        let contact = listener.local_addr()?;
-        let path = format!("msrp://{contact}/raw{};tcp", unique());
-        let body = if status == 200 {
-            crate::raw_msrp::offer(&path)
+        if opening.is_empty() {
+            answer + "Content-Length: 0\r\n\r\n"
         } else {
-            String::new()
-        };
-        let answer = move |request: &Message| {
-            if request.method() != Some("INVITE") {
-                return request.ok();
-            }
-            let tagged: String = request
-                .answer(status)
-                .split_inclusive("\r\n")
-                .map(|line| match line.strip_suffix("\r\n") {
-                    Some(to) if to.starts_with("To:") => format!("{to};tag=callee\r\n"),
-                    _ => line.to_owned(),
-                })
-                .collect();
-            format!(
-                "{tagged}Contact: <sip:callee@{contact};transport=tcp>\r\nContent-Type: application/sdp\r\n\
-                 Content-Length: {}\r\n\r\n{body}",
-                body.len()
-            )
-        };
-        let answer: Answering = Arc::new(answer);
-        let (sender, receiver) = channel();
-        thread::spawn(move || {
-            for calling in listener.incoming().flatten() {
-                spawn_reader(calling, sender.clone(), answer.clone());
-            }
-        });
-        Ok(Self {
-            contact,
-            inbox: Inbox::new("called SIP user", receiver),
-            path,
-        })
-    }
-
-    /// Where calls go.
-    #[must_use]
-    pub fn contact(&self) -> SocketAddr {
-        self.contact
-    }
-
-    /// His MSRP path.
-    #[must_use]
-    pub fn path(&self) -> &str {
-        &self.path
-    }
-
-    /// Waits for a request, which has been answered.
-    ///
-    /// # Errors
-    /// None comes within [`PATIENCE`].
-    pub fn request(&mut self, method: &str) -> Result<Message> {
-        self.inbox
-            .wait(method, PATIENCE, |message| message.method() == Some(method))
+            answer + opening
+        }
     }
 }
 
-/// What is answered to a request.
-type Answering = Arc<dyn Fn(&Message) -> String + Send + Sync>;
+/// What a call to a raw peer gets.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum CallAnswer {
+    /// 200 with this session description.
+    Accepted(String),
+    /// Any other final response.
+    Refused(u16),
+}
 
 /// A TCP connection to a SIP server, with an address at which it may be called back. Requests from the server are
-/// answered 200 and kept.
+/// answered 200 and kept; calls as it is told to.
 #[derive(Debug)]
 pub struct RawSip {
     stream: TcpStream,
     contact: SocketAddr,
     inbox: Inbox<Message>,
+    calls: Arc<Mutex<CallAnswer>>,
 }
 
 impl RawSip {
@@ -202,17 +134,44 @@ impl RawSip {
         let listener = TcpListener::bind("127.0.0.1:0")?;
         let contact = listener.local_addr()?;
         let (sender, receiver) = channel();
-        spawn_reader(stream.try_clone()?, sender.clone(), Arc::new(Message::ok));
+        let calls = Arc::new(Mutex::new(CallAnswer::Refused(486)));
+        let answers = Answers {
+            contact,
+            calls: calls.clone(),
+        };
+        spawn_reader(stream.try_clone()?, sender.clone(), answers.clone());
         thread::spawn(move || {
             for called in listener.incoming().flatten() {
-                spawn_reader(called, sender.clone(), Arc::new(Message::ok));
+                spawn_reader(called, sender.clone(), answers.clone());
             }
         });
         Ok(Self {
             stream,
             contact,
+            calls,
             inbox: Inbox::new("raw SIP peer", receiver),
         })
+    }
+
+    /// What calls get from now on; 486 before that.
+    pub fn answer_calls(&self, answer: CallAnswer) {
+        *lock(&self.calls) = answer;
+    }
+
+    /// Registers `NAME@example.org` with a registrar, so that calls to him come here.
+    ///
+    /// # Errors
+    /// It is refused.
+    pub fn register(&mut self, name: &str) -> Result<()> {
+        let address = format!("<sip:{name}@example.org>");
+        let mut register = Request::new("REGISTER", "sip:example.org", self.contact);
+        register.from.clone_from(&address);
+        register.to = address;
+        register.extra.push("Expires: 600".to_owned());
+        self.send(register.to_string())?;
+        let answer = self.final_response(&register.call_id)?;
+        ensure!(answer.status() == Some(200), "REGISTER got {}", answer.start);
+        Ok(())
     }
 
     /// Where it may be called back.
@@ -375,16 +334,48 @@ pub fn unique() -> u32 {
     NEXT.fetch_add(1, Ordering::Relaxed)
 }
 
-fn spawn_reader(stream: TcpStream, messages: Sender<Message>, answering: Answering) {
+/// How requests are answered.
+#[derive(Debug, Clone)]
+struct Answers {
+    contact: SocketAddr,
+    calls: Arc<Mutex<CallAnswer>>,
+}
+
+impl Answers {
+    fn to(&self, request: &Message) -> Option<String> {
+        match request.method() {
+            Some("ACK") | None => None,
+            Some("INVITE") => Some(match &*lock(&self.calls) {
+                CallAnswer::Refused(status) => request.answer(*status, ""),
+                CallAnswer::Accepted(sdp) => request.answer(200, &self.opening(sdp)),
+            }),
+            Some(_) => Some(request.answer(200, "")),
+        }
+    }
+
+    fn opening(&self, sdp: &str) -> String {
+        format!(
+            "Contact: <sip:raw@{};transport=tcp>\r\nContent-Type: application/sdp\r\nContent-Length: {}\r\n\r\n{sdp}",
+            self.contact,
+            sdp.len()
+        )
+    }
+}
+
+fn lock(calls: &Mutex<CallAnswer>) -> MutexGuard<'_, CallAnswer> {
+    calls.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn spawn_reader(stream: TcpStream, messages: Sender<Message>, answers: Answers) {
     thread::spawn(move || {
-        let Ok(mut answers) = stream.try_clone() else {
+        let Ok(mut writer) = stream.try_clone() else {
             return;
         };
         let mut stream = BufReader::new(stream);
         while let Some(message) = Message::read(&mut stream) {
-            let answered = match message.method() {
-                Some("ACK") | None => Ok(()),
-                Some(_) => answers.write_all(answering(&message).as_bytes()),
+            let answered = match answers.to(&message) {
+                None => Ok(()),
+                Some(answer) => writer.write_all(answer.as_bytes()),
             };
             if answered.is_err() || messages.send(message).is_err() {
                 return;

@@ -165,15 +165,6 @@ pub enum CreationRule {
     Refuse,
 }
 
-/// What becomes of an XMPP user who enters a SIP conference where his nickname is taken (RFC 7702 §5.6).
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum ConflictRule {
-    /// He is told, and may choose another.
-    Refuse,
-    /// He is given a variant of it, `Juliet (2)`, and told so.
-    Vary,
-}
-
 /// How our users' occupants behave in their rooms.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Occupants {
@@ -186,6 +177,15 @@ impl Default for Occupants {
     fn default() -> Self {
         Self { share_copies: true }
     }
+}
+
+/// What becomes of an XMPP user who enters a SIP conference where his nickname is taken (RFC 7702 §5.6).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ConflictRule {
+    /// He is told, and may choose another.
+    Refuse,
+    /// He is given a variant of it, `Juliet (2)`, and told so.
+    Vary,
 }
 
 /// What SIP users, whose messages are plain text, are shown of what XMPP users can do besides. What is off is not shown at all, but for
@@ -277,7 +277,7 @@ pub struct Limits {
     /// How long it may then take to say who is in, before he is told of himself alone. Default 5 s.
     pub listing: Duration,
     /// How long a participant whom it lists without a name is waited for to get one, before he is shown under his address. Default 2 s.
-    pub naming: Duration,
+    pub unnamed: Duration,
     /// Sessions in all, in both directions. Default 10 000.
     pub sessions: usize,
     /// SIP users who are being called into rooms, in all. Default 500.
@@ -305,7 +305,7 @@ impl Default for Limits {
             reentry: Duration::from_secs(60),
             entrance: Duration::from_secs(30),
             listing: Duration::from_secs(5),
-            naming: Duration::from_secs(2),
+            unnamed: Duration::from_secs(2),
             sessions: 10_000,
             calls: 500,
             recipients: 50,

@@ -7,7 +7,7 @@ use std::{
 
 use bytes::Bytes;
 use jiff::{SignedDuration, Timestamp};
-use msrp::{MessageId, MessageTag, OutgoingMessage};
+use msrp::{Lane, MessageId, MessageTag, OutgoingMessage};
 use rand_chacha::{
     ChaCha12Rng,
     rand_core::{Rng, SeedableRng},
@@ -55,6 +55,8 @@ pub struct Gateway {
     pub(crate) reentering: VecDeque<SessionKey>,
     /// Whether the next few are due by a timer.
     pub(crate) pacing: bool,
+    /// Conference domains whose link is down, and when their users are given up.
+    pub(crate) away: BTreeMap<LinkId, crate::timers::TimerId>,
     /// Leaves that could not be sent: without them the room would keep an occupant whose user is gone.
     pub(crate) farewells: Vec<Outgoing>,
     /// Leaves sent of late: they may have been under way when the link broke.
@@ -63,6 +65,7 @@ pub struct Gateway {
     rng: ChaCha12Rng,
     started: (Instant, Timestamp),
     next_tag: u64,
+    next_handle: u64,
 }
 
 /// A component link, numbered as [`Config::links`] lists their domains.
@@ -140,12 +143,14 @@ impl Gateway {
             timers: Timers::default(),
             reentering: VecDeque::new(),
             pacing: false,
+            away: BTreeMap::new(),
             farewells: Vec::new(),
             departed: VecDeque::new(),
             commands: VecDeque::new(),
             rng: ChaCha12Rng::from_seed(seed),
             started,
             next_tag: 0,
+            next_handle: 0,
         };
         gateway.sip(sip::Command::SetReadiness(UNAVAILABLE));
         gateway
@@ -157,7 +162,7 @@ impl Gateway {
         match event {
             Event::Invited { dialog, request, due } => self.enter(dialog, &request, due, now),
             Event::Reinvited { dialog, request, due } => match self.stays.of_dialog(dialog) {
-                Some(key) => self.conference_reinvites(key, &request, due),
+                Some(key) => self.conference_reinvites(key, &request, due, now),
                 None => self.reinvited(dialog, &request, due, now),
             },
             Event::Cancelled { dialog } => self.dialog_over(dialog, "call given up", now),
@@ -189,25 +194,20 @@ impl Gateway {
                 dialog,
                 contact,
                 body,
-            } => {
-                if self.calls.contains_key(&dialog) {
-                    self.call_answered(dialog, contact.as_ref(), body.as_ref(), now);
-                } else {
-                    self.conference_answered(dialog, contact.as_ref(), body.as_ref());
-                }
-            }
+            } => match self.stays.of_dialog(dialog) {
+                Some(key) => self.conference_answered(key, contact.as_ref(), body.as_ref()),
+                None => self.call_answered(dialog, contact.as_ref(), body.as_ref(), now),
+            },
             Event::Refused {
                 dialog,
                 status,
                 phrase,
+                contact,
                 ..
-            } => {
-                if self.calls.contains_key(&dialog) {
-                    self.call_refused(dialog, status, &phrase, now);
-                } else {
-                    self.conference_refused(dialog, status, phrase);
-                }
-            }
+            } => match self.stays.of_dialog(dialog) {
+                Some(key) => self.conference_refused(key, status, phrase, contact),
+                None => self.call_refused(dialog, status, &phrase, now),
+            },
             Event::SubscriptionAccepted { subscription } => self.watch_accepted(subscription),
             Event::SubscriptionRefused { subscription, status } => {
                 self.watch_refused(subscription, status, now);
@@ -281,8 +281,14 @@ impl Gateway {
     /// From a component link.
     pub fn handle_xmpp(&mut self, link: LinkId, event: xmpp::Event, now: Instant) {
         match event {
-            xmpp::Event::Up => self.link_up(link, now),
-            xmpp::Event::Down(_) => self.link_down(link, now),
+            xmpp::Event::Up => {
+                self.link_up(link, now);
+                self.service_back(link);
+            }
+            xmpp::Event::Down(_) => {
+                self.link_down(link, now);
+                self.service_away(link, now);
+            }
             xmpp::Event::Stanza(stanza) if self.is_of_conferences(link) => match stanza {
                 Stanza::Presence(presence) => self.conference_presence(presence, now),
                 Stanza::Message(message) => self.conference_message(*message, now),
@@ -296,7 +302,10 @@ impl Gateway {
                 tracing::warn!(rule, from = %from.escape_debug(), "stanza skipped");
             }
             xmpp::Event::Unshared { room, occupant } => self.unshared(&room, &occupant),
-            xmpp::Event::Unsent { stanza, why } => self.unsent(*stanza, why, now),
+            xmpp::Event::Unsent { stanza, why } => match *stanza {
+                Outgoing::Room(stanza) => self.not_shown(&stanza, why),
+                stanza => self.unsent(stanza, why, now),
+            },
         }
     }
 
@@ -333,7 +342,8 @@ impl Gateway {
                     self.reenter_some(now);
                 }
                 Timer::Entrance(key) => self.entrance_overdue(key, now),
-                Timer::Subscribe(key) => self.subscribe_stay(key),
+                Timer::Subscribe(key) => self.watch_again(key),
+                Timer::ServiceAway(link) => self.service_gone(link),
                 Timer::Names(key) => self.names_overdue(key, now),
             }
         }
@@ -473,6 +483,12 @@ impl Gateway {
         format!("{:016x}{:016x}", self.rng.next_u64(), self.rng.next_u64())
     }
 
+    /// An even number: for something of ours at the SIP endpoint or the shell, whose own are odd.
+    pub(crate) fn next_handle(&mut self) -> u64 {
+        self.next_handle += 2;
+        self.next_handle
+    }
+
     pub(crate) fn fresh_number(&mut self) -> u64 {
         self.rng.next_u64()
     }
@@ -494,8 +510,8 @@ impl Gateway {
             .unwrap_or(self.started.1)
     }
 
-    /// A CPIM message for a SIP user; several can share its octets.
-    pub(crate) fn outgoing(&mut self, body: Bytes) -> OutgoingMessage {
+    /// A CPIM message; several can share its octets. Those of one lane arrive in order.
+    pub(crate) fn outgoing(&mut self, body: Bytes, lane: Lane) -> OutgoingMessage {
         OutgoingMessage {
             tag: self.next_tag(),
             id: MessageId::random(&mut self.rng),
@@ -503,6 +519,7 @@ impl Gateway {
             body,
             success_report: false,
             failure_report: msrp::FailureReport::Yes,
+            lane,
         }
     }
 }

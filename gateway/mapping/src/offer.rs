@@ -2,7 +2,7 @@
 
 use msrp::{
     Path, SessionId,
-    sdp::{AcceptTypes, Chatroom, Opener, Setup, answer_setup, opener},
+    sdp::{AcceptTypes, Chatroom, MaxSize, Opener, Setup, answer_setup, opener},
 };
 use sip::{
     Body,
@@ -11,15 +11,28 @@ use sip::{
 
 use crate::refusal::Refusal;
 
+/// Whether it is us who open MSRP connections.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Opening {
+    /// Peers cannot be reached.
+    Never,
+    /// If the peer cannot, as is usual with clients.
+    IfNeeded,
+    /// If the peer lets us, as is usual with conferences.
+    Preferred,
+}
+
 /// What a peer's description says of its MSRP media.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct PeerMedia {
     /// Its path.
     pub(crate) path: Path,
-    /// What its client can do.
+    /// What its client, or switch, can do.
     pub(crate) chatroom: Chatroom,
     /// Whether it is us who open the connection.
     pub(crate) we_open: bool,
+    /// The longest message that it takes.
+    pub(crate) max_size: Option<MaxSize>,
 }
 
 /// A usable offer.
@@ -44,13 +57,12 @@ pub(crate) struct LocalMedia {
 }
 
 impl MsrpOffer {
-    /// `connect`: whether we may be the ones who open the connection.
-    pub(crate) fn read(description: &[u8], connect: bool) -> Result<Self, Refusal> {
+    pub(crate) fn read(description: &[u8], opening: Opening) -> Result<Self, Refusal> {
         let (session, index, line) = msrp_line(description)?;
         let offered = line.attribute("setup").and_then(Setup::parse);
-        let setup = answer_setup(offered, true);
+        let setup = answer_setup(offered, opening != Opening::Preferred);
         let we_open = opener(offered, Some(setup)) == Opener::Answerer;
-        if we_open && !connect {
+        if we_open && opening == Opening::Never {
             return Err(Refusal::Offer("The Caller Must Open The MSRP Connection"));
         }
         Ok(Self {
@@ -71,10 +83,10 @@ impl MsrpOffer {
 
 impl PeerMedia {
     /// Of an answer to an offer of ours.
-    pub(crate) fn of_answer(description: &[u8], connect: bool) -> Result<Self, Refusal> {
+    pub(crate) fn of_answer(description: &[u8], opening: Opening) -> Result<Self, Refusal> {
         let (_, _, line) = msrp_line(description)?;
         let answered = line.attribute("setup").and_then(Setup::parse);
-        let we_open = opener(Some(offered_setup(connect)), answered) == Opener::Offerer;
+        let we_open = opener(Some(offered_setup(opening)), answered) == Opener::Offerer;
         Self::read(&line, we_open)
     }
 
@@ -98,6 +110,7 @@ impl PeerMedia {
             path,
             chatroom,
             we_open,
+            max_size: line.attribute("max-size").and_then(|size| size.parse().ok()),
         })
     }
 }
@@ -113,9 +126,9 @@ impl LocalMedia {
     }
 
     /// An offer of ours; who opens the connection is left to the peer, unless we may not.
-    pub(crate) fn offer(&self, connect: bool) -> Body {
+    pub(crate) fn offer(&self, opening: Opening) -> Body {
         let (id, version) = self.origin;
-        description(Session::offer(&self.line(offered_setup(connect)), id, version))
+        description(Session::offer(&self.line(offered_setup(opening)), id, version))
     }
 
     fn line(&self, setup: Setup) -> Line {
@@ -138,8 +151,11 @@ impl LocalMedia {
     }
 }
 
-fn offered_setup(connect: bool) -> Setup {
-    if connect { Setup::ActPass } else { Setup::Passive }
+fn offered_setup(opening: Opening) -> Setup {
+    match opening {
+        Opening::Never => Setup::Passive,
+        Opening::IfNeeded | Opening::Preferred => Setup::ActPass,
+    }
 }
 
 /// Our path for one session.

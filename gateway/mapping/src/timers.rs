@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, time::Instant};
 use sip::DialogId;
 use xmpp::BareJid;
 
-use crate::{msrp_room::StayKey, muc_room::LookupId, session::SessionKey};
+use crate::{LinkId, msrp_room::StayKey, muc_room::LookupId, session::SessionKey};
 
 /// What is due.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -38,6 +38,8 @@ pub(crate) enum Timer {
     Entrance(StayKey),
     /// A conference is to be watched again.
     Subscribe(StayKey),
+    /// The link of a conference domain was down for too long.
+    ServiceAway(LinkId),
     /// Somebody is listed in a conference and has no name still.
     Names(StayKey),
 }

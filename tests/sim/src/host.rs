@@ -126,9 +126,9 @@ impl Host {
             handshake: Duration::from_secs(10),
             idle: Duration::from_secs(30),
             ping: Duration::from_secs(10),
-            answers: true,
             retry: Duration::from_secs(2),
             conflict: xmpp::ConflictRule::Retry,
+            answers: true,
         };
         let wall = jiff::Timestamp::UNIX_EPOCH;
         Self {

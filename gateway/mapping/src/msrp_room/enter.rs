@@ -1,8 +1,11 @@
 //! RFC 7702 §5.1: an XMPP user enters a conference.
 
-use std::{collections::BTreeMap, time::Instant};
+use std::{
+    collections::{BTreeMap, VecDeque},
+    time::Instant,
+};
 
-use sip::{Body, Contact, DialogId, InviteParameters, NameAddr, StatusCode};
+use sip::{Body, Contact, DialogId, InviteParameters, NameAddr, StatusCode, Uri};
 use xmpp::{
     BareJid, FullJid,
     stanza::{Condition, Outgoing, Presence, PresenceKind, StanzaError, service::RoomStanza},
@@ -22,6 +25,9 @@ use crate::{
     refusal::{Refusal, condition_of},
     timers::Timer,
 };
+
+/// How often a call is sent elsewhere.
+const REDIRECTIONS: u32 = 3;
 
 /// A presence that asks to enter.
 struct Wish {
@@ -119,7 +125,7 @@ impl Gateway {
             }
         };
         match self.callable(&room, &user) {
-            Ok((conference, address)) => self.call(wish, nickname, conference, address, now),
+            Ok((conference, address)) => self.call_conference(wish, nickname, conference, address, now),
             Err(refusal) => {
                 tracing::info!(%room, ?refusal, "entrance refused");
                 self.xmpp(refused(&wish, error_of(&refusal)));
@@ -144,7 +150,7 @@ impl Gateway {
     }
 
     /// The conference and the user, if he may call it.
-    fn callable(&self, room: &BareJid, user: &BareJid) -> Result<(sip::Uri, sip::Uri), Refusal> {
+    fn callable(&self, room: &BareJid, user: &BareJid) -> Result<(Uri, Uri), Refusal> {
         let domain = self.conference_domain(room).ok_or(Refusal::UnservedDomain)?;
         if self.stopping {
             return Err(Refusal::Stopping);
@@ -152,14 +158,8 @@ impl Gateway {
         if self.sessions.len() + self.stays.len() >= self.config.limits.sessions {
             return Err(Refusal::Limit("sessions"));
         }
-        let ours = |host: &str| {
-            self.config
-                .rooms
-                .iter()
-                .any(|room| room.sip.eq_ignore_ascii_case(host))
-        };
         // A room of ours behind the conference, or a SIP user of ours in front of it.
-        if ours(&domain.sip) || self.link_of(user.domain()).is_some() {
+        if self.is_ours(&domain.sip) || self.link_of(user.domain()).is_some() {
             return Err(Refusal::Loop);
         }
         let conference = conference_uri(room, domain).ok_or(Refusal::NoSuchRoom)?;
@@ -173,21 +173,22 @@ impl Gateway {
     }
 
     /// F2.
-    fn call(
+    fn call_conference(
         &mut self,
         wish: Wish,
         nickname: Nickname,
-        conference: sip::Uri,
-        address: sip::Uri,
+        conference: Uri,
+        address: Uri,
         now: Instant,
     ) {
         let key = self.stays.next_key();
-        let dialog = DialogId(self.stays.next_handle());
+        let dialog = DialogId(self.next_handle());
         let media = Media {
             session: self.fresh_session_id(),
             description: (self.fresh_number() >> 2, 1),
             peer: None,
             connection: None,
+            is_open: false,
         };
         let body = self.conference_offer(&media);
         let timer = self
@@ -214,11 +215,15 @@ impl Gateway {
             subscription: None,
             subscribing: 0,
             listing: Listing::new(self.config.limits.occupants),
+            subscribe_timer: None,
             naming_timer: None,
             since: self.wall(now),
             backlog: Vec::new(),
             unanswered: BTreeMap::new(),
+            said: VecDeque::new(),
             renaming: None,
+            redirections: 0,
+            missed: 0,
         };
         tracing::info!(stay = key.0, room = %stay.room, conference = %stay.conference, "calling a conference");
         let parameters = invite(&stay, body);
@@ -230,33 +235,80 @@ impl Gateway {
     }
 
     /// F4 did not come: RFC 7247 table 3 says what that is here.
-    pub(crate) fn conference_refused(&mut self, dialog: DialogId, status: StatusCode, phrase: String) {
-        let Some(key) = self.stays.of_dialog(dialog) else {
-            return;
-        };
+    pub(crate) fn conference_refused(
+        &mut self,
+        key: StayKey,
+        status: StatusCode,
+        phrase: String,
+        contact: Option<NameAddr>,
+    ) {
         tracing::info!(stay = key.0, %status, phrase, "the conference refused the call");
+        let elsewhere = contact.map(|contact| contact.uri);
+        if let Some(elsewhere) = &elsewhere
+            && matches!(status.0, 300..=302)
+            && self.follow(key, elsewhere)
+        {
+            return;
+        }
         let mut error = StanzaError::new(condition_of(status));
         error.text = Some(phrase).filter(|phrase| !phrase.is_empty());
+        // RFC 7247 §7.2 note 1: a 410 has no new address.
+        error.new_address = elsewhere
+            .filter(|_| status.0 < 400)
+            .map(|elsewhere| elsewhere.to_string());
+        if status.0 == 301 && error.new_address.is_none() {
+            error.condition = Condition::ItemNotFound;
+        }
         self.stay_over(key, &Farewell::failed(error));
+    }
+
+    /// The conference is somewhere else (RFC 3261 §8.1.3.4); a call is not sent around for ever, and never back to us.
+    fn follow(&mut self, key: StayKey, elsewhere: &Uri) -> bool {
+        let dialog = DialogId(self.next_handle());
+        let ours = self.is_ours(elsewhere.host());
+        let Some(stay) = self.stays.get_mut(key) else {
+            return false;
+        };
+        if elsewhere.scheme() != "sip" || ours || stay.redirections >= REDIRECTIONS {
+            return false;
+        }
+        stay.redirections += 1;
+        stay.conference = elsewhere.clone();
+        self.stays.redial(key, dialog);
+        let Some(stay) = self.stays.get(key) else {
+            return false;
+        };
+        let parameters = invite(stay, self.conference_offer(&stay.media));
+        self.sip(sip::Command::Invite {
+            dialog,
+            parameters: Box::new(parameters),
+        });
+        true
+    }
+
+    /// Whether a SIP host is that of rooms which the gateway itself serves.
+    fn is_ours(&self, host: &str) -> bool {
+        let mut rooms = self.config.rooms.iter();
+        rooms.any(|room| room.sip.eq_ignore_ascii_case(host))
     }
 
     /// The conference takes too long, with whatever it is.
     pub(crate) fn entrance_overdue(&mut self, key: StayKey, now: Instant) {
-        let Some(phase) = self.stays.get_mut(key).map(|stay| {
+        let Some((phase, is_open)) = self.stays.get_mut(key).map(|stay| {
             stay.timer = None;
-            stay.phase
+            (stay.phase, stay.media.is_open)
         }) else {
             return;
         };
         match phase {
-            Phase::Calling | Phase::Opening | Phase::Naming(_) => {
+            // Who is in is not known; that he is, is.
+            Phase::Listing if is_open => self.listed(key, now),
+            Phase::Joined if is_open => {}
+            _ => {
                 let mut error = StanzaError::new(Condition::RemoteServerTimeout);
                 error.text = Some("Conference Does Not Answer".to_owned());
                 self.end_stay(key, &Farewell::failed(error), &Refusal::RoomSilent.reason());
             }
-            // Who is in is not known; that he is, is.
-            Phase::Listing => self.listed(key, now),
-            Phase::Joined => {}
         }
     }
 
@@ -301,10 +353,18 @@ fn invite(stay: &Stay, body: Body) -> InviteParameters {
     }
 }
 
-/// Our Contact in the dialogs of a stay.
+/// Our Contact in the dialogs of a stay: with the resource of the client that is there (RFC 7702 §5.1).
 pub(super) fn contact(stay: &Stay) -> Contact {
+    let resource = stay
+        .clients
+        .keys()
+        .next()
+        .map(|client| client.resource().as_str().to_owned());
     Contact {
         user: stay.address.user_decoded(),
-        parameters: Vec::new(),
+        parameters: resource
+            .map(|resource| ("gr", Some(resource)))
+            .into_iter()
+            .collect(),
     }
 }

@@ -4,7 +4,7 @@ use std::time::Instant;
 
 use sip::{DialogId, EndCause, Reason, StatusCode};
 use xmpp::{
-    FullJid,
+    BareJid, FullJid,
     stanza::{
         Condition, Destroy, StanzaError,
         service::{OccupantPresence, RoomStanza},
@@ -14,7 +14,7 @@ use xmpp::{
 use super::{
     enter::error_of,
     presence::{SHOWN_THE_DOOR, occupant, own_absence, status},
-    stay::{Phase, Stay, StayKey},
+    stay::{Phase, Stay, StayKey, Unanswered},
 };
 use crate::{Gateway, refusal::Refusal};
 
@@ -157,20 +157,24 @@ impl Gateway {
 
     /// A stay ends on the XMPP side, and all that belongs to it.
     pub(super) fn stay_over(&mut self, key: StayKey, farewell: &Farewell) {
-        let Some(stay) = self.stays.remove(key) else {
+        let Some(mut stay) = self.stays.remove(key) else {
             return;
         };
-        for timer in [stay.timer, stay.naming_timer].into_iter().flatten() {
+        for timer in [stay.timer, stay.naming_timer, stay.subscribe_timer]
+            .into_iter()
+            .flatten()
+        {
             self.timers.cancel(timer);
         }
-        if let Some(subscription) = stay.subscription {
+        let invitations = self.stays.take_invitations(key);
+        for subscription in stay.subscription.into_iter().chain(invitations) {
             self.sip(sip::Command::Unsubscribe { subscription });
         }
         if let Some(connection) = stay.media.connection {
             self.msrp(connection, msrp::Command::Unbind(stay.media.session.clone()));
             self.msrp(connection, msrp::Command::Close);
         }
-        self.refuse_unanswered(&stay);
+        self.refuse_unanswered(&stay.room, std::mem::take(&mut stay.unanswered).into_values());
         for client in stay.clients.keys() {
             if let Some(stanza) = last_words(&stay, client, farewell) {
                 self.room(stanza);
@@ -180,14 +184,14 @@ impl Gateway {
     }
 
     /// What the switch has not taken by now, it does not take.
-    fn refuse_unanswered(&mut self, stay: &Stay) {
-        for message in stay.unanswered.values() {
+    pub(super) fn refuse_unanswered(&mut self, room: &BareJid, messages: impl Iterator<Item = Unanswered>) {
+        for message in messages {
             self.room(RoomStanza::Refused {
                 name: "message",
-                from: message.to.clone(),
-                to: message.from.clone().into(),
-                id: message.id.clone(),
-                by: stay.room.clone(),
+                from: message.to,
+                to: message.from.into(),
+                id: message.id,
+                by: room.clone(),
                 error: error_of(&Refusal::NotInRoom),
             });
         }

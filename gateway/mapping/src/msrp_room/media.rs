@@ -2,95 +2,73 @@
 
 use std::time::Instant;
 
-use msrp::{
-    LostCause, SessionId, SessionParameters, Status,
-    sdp::{AcceptTypes, Chatroom, MaxSize, Opener, Setup, opener},
-};
-use sip::{AnswerDue, Body, DialogId, Incoming, NameAddr};
+use msrp::{LostCause, SessionId, SessionParameters, Status};
+use sip::{AnswerDue, Body, Incoming, NameAddr};
 use xmpp::stanza::{Condition, StanzaError};
 
 use super::{
-    enter::contact,
+    enter::{contact, error_of},
     exit::Farewell,
-    stay::{Media, Peer, Phase, StayKey},
+    stay::{Media, Phase, StayKey},
 };
 use crate::{
     Command, ConnectionId, Gateway,
-    offer::{local_path, media_type},
+    offer::{LocalMedia, MsrpOffer, Opening, PeerMedia, local_path},
     refusal::Refusal,
+    timers::Timer,
 };
-
-/// What our offers say of who connects: conferences behind a firewall may choose.
-const SETUP: Setup = Setup::ActPass;
 
 impl Gateway {
     pub(super) fn conference_offer(&self, media: &Media) -> Body {
-        let (host, port) = &self.config.msrp;
-        let chatroom = Chatroom {
-            nickname: true,
-            private_messages: true,
-        };
-        let line = sip::sdp::Line {
-            host: host.clone(),
-            port: *port,
-            protocol: "TCP/MSRP",
-            attributes: vec![
-                ("accept-types", Some("message/cpim".to_owned())),
-                ("accept-wrapped-types", Some("text/plain".to_owned())),
-                ("path", Some(local_path(host, *port, &media.session).to_string())),
-                ("setup", Some(SETUP.to_string())),
-                ("chatroom", Some(chatroom.to_string())),
-            ],
-        };
-        let (id, version) = media.description;
-        Body {
-            content_type: "application/sdp".to_owned(),
-            bytes: sip::sdp::Session::offer(&line, id, version).into(),
-        }
+        self.local_media(media).offer(Opening::Preferred)
+    }
+
+    fn local_media(&self, media: &Media) -> LocalMedia {
+        LocalMedia::new(&self.config.msrp, &media.session, media.description)
     }
 
     /// F4; F5 has been sent.
     pub(crate) fn conference_answered(
         &mut self,
-        dialog: DialogId,
+        key: StayKey,
         contact: Option<&NameAddr>,
         body: Option<&Body>,
     ) {
-        let Some(key) = self.stays.of_dialog(dialog) else {
-            return;
-        };
         match read_answer(contact, body) {
-            Ok((peer, setup)) => self.open_media(key, peer, setup),
-            Err(text) => {
-                let mut error = StanzaError::new(Condition::NotAcceptable);
-                error.text = Some(text.to_owned());
-                self.end_stay(key, &Farewell::failed(error), &Refusal::Media(text).reason());
+            Ok(peer) => self.open_media(key, peer),
+            Err(refusal) => {
+                let why = refusal.reason();
+                self.end_stay(key, &Farewell::failed(error_of(&refusal)), &why);
             }
         }
     }
 
     /// F6, by the end that has to.
-    fn open_media(&mut self, key: StayKey, peer: Peer, setup: Option<Setup>) {
-        let connection = ConnectionId(self.stays.next_handle());
+    fn open_media(&mut self, key: StayKey, peer: PeerMedia) {
         let Some(stay) = self.stays.get_mut(key) else {
             return;
         };
         stay.phase = Phase::Opening;
         stay.media.peer = Some(peer.clone());
-        let session = stay.media.session.clone();
-        if opener(Some(SETUP), setup) == Opener::Answerer {
-            // It comes as a request to bind.
-            return;
+        // If it is the switch that opens, it asks to bind.
+        if peer.we_open {
+            self.connect_to_switch(key, peer.path);
         }
-        let first = peer.path.first();
-        let to = Command::Connect {
+    }
+
+    fn connect_to_switch(&mut self, key: StayKey, path: msrp::Path) {
+        let connection = ConnectionId(self.next_handle());
+        let Some(stay) = self.stays.get(key) else { return };
+        let session = stay.media.session.clone();
+        let first = path.first();
+        let connect = Command::Connect {
             connection,
             host: first.host().to_owned(),
             port: first.port().unwrap_or(msrp::uri::RECOMMENDED_PORT),
         };
         self.stays.connect(key, connection);
-        self.command(to);
-        let parameters = self.session_parameters(&session, peer.path);
+        self.command(connect);
+        let parameters = self.session_parameters(&session, path);
         self.msrp(connection, msrp::Command::Open(parameters));
     }
 
@@ -128,14 +106,26 @@ impl Gateway {
         self.media_opened(key, now);
     }
 
-    /// F7.
+    /// F7. In a session that took the place of another the nickname is asked for again: it goes with the session.
     pub(crate) fn media_opened(&mut self, key: StayKey, now: Instant) {
-        if self
-            .stays
-            .get(key)
-            .is_some_and(|stay| stay.phase == Phase::Opening)
-        {
-            self.ask_nickname(key, 1, now);
+        let tag = self.next_tag();
+        let Some(stay) = self.stays.get_mut(key) else {
+            return;
+        };
+        stay.media.is_open = true;
+        if stay.phase == Phase::Opening {
+            return self.ask_nickname(key, 1, now);
+        }
+        if let Some(timer) = stay.timer.take() {
+            self.timers.cancel(timer);
+        }
+        if let (Some(connection), true) = (stay.media.connection, stay.is_granted) {
+            let command = msrp::Command::Nickname {
+                session: stay.media.session.clone(),
+                tag,
+                nickname: stay.nickname.clone(),
+            };
+            self.msrp(connection, command);
         }
     }
 
@@ -147,24 +137,78 @@ impl Gateway {
         self.end_stay(key, &Farewell::failed(error), &why);
     }
 
-    /// The focus offers anew, mostly to refresh the session. A switch that has moved is left alone until it is called again.
-    pub(crate) fn conference_reinvites(&mut self, key: StayKey, request: &Incoming, due: AnswerDue) {
+    /// The focus offers anew, to refresh the session or because the switch has moved: the stay goes on.
+    pub(crate) fn conference_reinvites(
+        &mut self,
+        key: StayKey,
+        request: &Incoming,
+        due: AnswerDue,
+        now: Instant,
+    ) {
         let Some(stay) = self.stays.get_mut(key) else {
             return self.refuse(due, &Refusal::NotInRoom);
         };
-        let path = read_media(request.body.as_ref()).map(|(peer, _)| peer.path);
-        let moved = match (&path, &stay.media.peer) {
-            (Ok(path), Some(peer)) => *path != peer.path,
-            _ => false,
-        };
-        if moved {
-            return self.refuse(due, &Refusal::Offer("The MSRP Path Cannot Change"));
-        }
-        stay.media.description.1 += 1;
         let contact = contact(stay);
-        let Some(stay) = self.stays.get(key) else { return };
-        let body = self.conference_offer(&stay.media);
-        self.sip(sip::Command::Accept { due, contact, body });
+        stay.media.description.1 += 1;
+        let answered = match &request.body {
+            None => self
+                .stays
+                .get(key)
+                .map(|stay| self.conference_offer(&stay.media))
+                .ok_or(Refusal::NotInRoom),
+            Some(body) => self.answer_conference(key, &body.bytes, now),
+        };
+        match answered {
+            Ok(body) => self.sip(sip::Command::Accept { due, contact, body }),
+            Err(refusal) => self.refuse(due, &refusal),
+        }
+    }
+
+    fn answer_conference(&mut self, key: StayKey, description: &[u8], now: Instant) -> Result<Body, Refusal> {
+        let offer = MsrpOffer::read(description, Opening::Preferred)?;
+        let peer = usable(offer.peer.clone())?;
+        let stay = self.stays.get(key).ok_or(Refusal::NotInRoom)?;
+        let moved = stay
+            .media
+            .peer
+            .as_ref()
+            .is_some_and(|known| known.path != peer.path);
+        if moved {
+            self.leave_switch(key, now);
+        }
+        let (path, we_open) = (peer.path.clone(), peer.we_open);
+        let stay = self.stays.get_mut(key).ok_or(Refusal::NotInRoom)?;
+        stay.media.peer = Some(peer);
+        if moved && we_open {
+            self.connect_to_switch(key, path);
+        }
+        let stay = self.stays.get(key).ok_or(Refusal::NotInRoom)?;
+        Ok(offer.answer(&self.local_media(&stay.media)))
+    }
+
+    /// The MSRP session is over, and another one takes its place in time.
+    fn leave_switch(&mut self, key: StayKey, now: Instant) {
+        let fresh = self.fresh_session_id();
+        let timer = self
+            .timers
+            .start(now + self.config.limits.entrance, Timer::Entrance(key));
+        let Some(stay) = self.stays.get_mut(key) else {
+            return;
+        };
+        let former = stay.timer.replace(timer);
+        let unanswered = std::mem::take(&mut stay.unanswered);
+        let room = stay.room.clone();
+        if let Some(former) = former {
+            self.timers.cancel(former);
+        }
+        let Some((connection, session)) = self.stays.renew_session(key, fresh) else {
+            return;
+        };
+        self.refuse_unanswered(&room, unanswered.into_values());
+        if let Some(connection) = connection {
+            self.msrp(connection, msrp::Command::Unbind(session));
+            self.msrp(connection, msrp::Command::Close);
+        }
     }
 
     /// The stay that an MSRP event of a connection is about.
@@ -175,51 +219,24 @@ impl Gateway {
 }
 
 /// Whatever answers without saying that it is a conference is none: a telephone would talk to nobody.
-fn read_answer(
-    contact: Option<&NameAddr>,
-    body: Option<&Body>,
-) -> Result<(Peer, Option<Setup>), &'static str> {
-    let (peer, setup) = read_media(body)?;
+fn read_answer(contact: Option<&NameAddr>, body: Option<&Body>) -> Result<PeerMedia, Refusal> {
+    let body = body.ok_or(Refusal::Offer("No Session Description"))?;
+    let peer = usable(PeerMedia::of_answer(&body.bytes, Opening::Preferred)?)?;
     let is_focus = contact.is_some_and(|contact| {
         contact.parameter("isfocus").is_some() || contact.uri.parameter("isfocus").is_some()
     });
     let has_room = peer.chatroom.nickname || peer.chatroom.private_messages;
     if is_focus || has_room {
-        Ok((peer, setup))
+        Ok(peer)
     } else {
-        Err("Not A Conference")
+        Err(Refusal::Offer("Not A Conference"))
     }
 }
 
-fn read_media(body: Option<&Body>) -> Result<(Peer, Option<Setup>), &'static str> {
-    let body = body.ok_or("No Session Description")?;
-    if !media_type(&body.content_type).eq_ignore_ascii_case("application/sdp") {
-        return Err("No Session Description");
+/// A path over TLS was not negotiated.
+fn usable(peer: PeerMedia) -> Result<PeerMedia, Refusal> {
+    if peer.path.first().is_secure() {
+        return Err(Refusal::Offer("No Usable MSRP Path"));
     }
-    let session = sip::sdp::Session::parse(&body.bytes).map_err(|_| "Unreadable Session Description")?;
-    let media = session.media();
-    let line = media
-        .iter()
-        .find(|media| media.kind == "message" && media.protocol == "TCP/MSRP" && media.port != 0)
-        .ok_or("No TCP/MSRP Media Line")?;
-    let attribute = |name: &str| line.attribute(name).or_else(|| session.attribute(name));
-    let accepts =
-        |name: &str, kind: &str| attribute(name).is_none_or(|types| AcceptTypes::parse(types).accepts(kind));
-    if !accepts("accept-types", "message/cpim") {
-        return Err("message/cpim Not Accepted");
-    }
-    if !accepts("accept-wrapped-types", "text/plain") {
-        return Err("Wrapped text/plain Not Accepted");
-    }
-    let path = attribute("path")
-        .and_then(|path| path.parse().ok())
-        .ok_or("No Usable MSRP Path")?;
-    let peer = Peer {
-        path,
-        chatroom: attribute("chatroom").map(Chatroom::parse).unwrap_or_default(),
-        max_size: attribute("max-size")
-            .and_then(|size| size.parse::<MaxSize>().ok())
-            .map(|size| size.0),
-    };
-    Ok((peer, attribute("setup").and_then(Setup::parse)))
+    Ok(peer)
 }

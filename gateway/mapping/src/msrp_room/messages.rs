@@ -4,7 +4,7 @@ use std::time::Instant;
 
 use bytes::Bytes;
 use msrp::{
-    AnswerDue, IncomingMessage, MessageTag, Status,
+    AnswerDue, IncomingMessage, Lane, MessageTag, Status,
     cpim::{Address, Cpim},
 };
 use sip::Uri;
@@ -26,7 +26,9 @@ use crate::{
     rendering,
 };
 
-/// Isn't shown in a room, and is no failure either.
+/// So many messages of his own a user does not hear again if the switch sends them back.
+const SAID: usize = 64;
+/// Is not shown in a room, and is no failure either.
 const COMPOSING: &str = "application/im-iscomposing+xml";
 
 // From the XMPP user to the conference.
@@ -77,6 +79,10 @@ impl Gateway {
             (MessageKind::Groupchat, None) if subject_alone => refused(Condition::Forbidden),
             (MessageKind::Groupchat, None) => self.send_public(key, client, message, now),
             (_, Some(nickname)) => self.send_private(key, client, nickname.as_str(), message, now),
+            (_, None) if message.muc.as_ref().is_some_and(|muc| !muc.invites.is_empty()) => {
+                self.invites(key, client, message, now)
+            }
+            // Requests for voice, declined invitations, and what else there is no SIP for.
             (_, None) => refused(Condition::FeatureNotImplemented),
         }
     }
@@ -185,7 +191,7 @@ impl Gateway {
             content: Bytes::from(text),
             ..Cpim::default()
         };
-        let message = self.outgoing(cpim.to_bytes());
+        let message = self.outgoing(cpim.to_bytes(), Lane::default());
         let stay = self.stays.get_mut(key).ok_or_else(not_in)?;
         let octets = message.body.len() as u64;
         if stay
@@ -193,11 +199,15 @@ impl Gateway {
             .peer
             .as_ref()
             .and_then(|peer| peer.max_size)
-            .is_some_and(|most| octets > most)
+            .is_some_and(|most| !most.allows(octets))
         {
             return Err(error_of(&Refusal::TooLarge));
         }
         stay.unanswered.insert(message.tag, unanswered);
+        stay.said.extend(cpim.date_time);
+        if stay.said.len() > SAID {
+            stay.said.pop_front();
+        }
         let session = stay.media.session.clone();
         self.msrp(connection, msrp::Command::Send { session, message });
         Ok(())
@@ -273,7 +283,7 @@ impl Gateway {
         message: &IncomingMessage,
         due: AnswerDue,
     ) {
-        let status = match self.hear_switch(key, message) {
+        let status = match self.read_from_switch(key, message) {
             Ok(Some(heard)) => self.deliver(key, heard),
             Ok(None) => Status::OK,
             Err(status) => status,
@@ -281,7 +291,7 @@ impl Gateway {
         self.answer(connection, due, status);
     }
 
-    fn hear_switch(&self, key: StayKey, message: &IncomingMessage) -> Result<Option<Heard>, Status> {
+    fn read_from_switch(&self, key: StayKey, message: &IncomingMessage) -> Result<Option<Heard>, Status> {
         let stay = self.stays.get(key).ok_or(Status::NO_SESSION)?;
         if !media_type(&message.content_type).eq_ignore_ascii_case(msrp::cpim::CONTENT_TYPE) {
             return Err(Status::UNSUPPORTED_MEDIA);
@@ -303,6 +313,12 @@ impl Gateway {
         }
         let (nickname, text) = match speaker(stay, cpim.from.as_ref()) {
             Speaker::Conference => (None, text.to_owned()),
+            // RFC 7701 §6.2 forbids it; some switches send a message back to its sender.
+            Speaker::Occupant(nickname)
+                if nickname == stay.nickname && cpim.date_time.is_some_and(|at| stay.said.contains(&at)) =>
+            {
+                return Ok(None);
+            }
             Speaker::Occupant(nickname) => (Some(nickname), text.to_owned()),
             // Never in the name of an occupant that he may not be.
             Speaker::Unknown(name) => (None, format!("{name}: {text}")),
@@ -323,7 +339,7 @@ impl Gateway {
         };
         let room = stay.room.clone();
         if !self.is_up(room.domain()) {
-            return Refusal::LinkDown.msrp();
+            return self.missed(key);
         }
         let Some(stay) = self.stays.get_mut(key) else {
             return Status::NO_SESSION;
@@ -408,13 +424,11 @@ fn speaker(stay: &Stay, from: Option<&Address>) -> Speaker {
     }
 }
 
-/// Whether a message is for the user alone: it names him, and not the conference.
+/// Whether a message is for the user alone: RFC 7701 §6.2 tells it by a To that is not the conference's, since what names a participant
+/// is the focus's choice.
 fn is_private(stay: &Stay, to: &[Address]) -> bool {
-    let own = stay.conference.with_parameter("gr", Some(&stay.nickname));
     let [to] = to else { return false };
-    lenient_uri(&to.uri).is_some_and(|uri| {
-        key_of(&uri) == key_of(&own) || key_of(&uri.address_of_record()) == key_of(&stay.address)
-    })
+    lenient_uri(&to.uri).is_some_and(|uri| key_of(&uri) != key_of(&stay.conference))
 }
 
 /// Chat states, markers and the like say nothing.

@@ -7,6 +7,8 @@
 mod address;
 mod enter; // §5.1
 mod exit; // §5.8
+mod invite; // §5.7
+mod link; // the server goes away and is back
 mod listing; // who is in, as documents say
 mod media; // the MSRP session under a stay
 mod messages; // §5.5

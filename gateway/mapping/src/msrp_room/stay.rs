@@ -1,14 +1,14 @@
 //! A stay: one XMPP account in one conference, and the only place where both sides' handles meet.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 
 use jiff::Timestamp;
-use msrp::{MessageTag, SessionId, sdp::Chatroom};
+use msrp::{MessageTag, SessionId};
 use sip::{DialogId, SubscriptionId, Uri};
 use xmpp::{BareJid, FullJid};
 
 use super::listing::Listing;
-use crate::{ConnectionId, nickname::Nickname, timers::TimerId};
+use crate::{ConnectionId, nickname::Nickname, offer::PeerMedia, timers::TimerId};
 
 /// Names a stay within one gateway.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -48,6 +48,8 @@ pub(crate) struct Stay {
     pub(super) subscribing: u32,
     /// Who is in.
     pub(super) listing: Listing,
+    /// Set while the conference is to be watched again.
+    pub(super) subscribe_timer: Option<TimerId>,
     /// Set while somebody is listed whose name is awaited.
     pub(super) naming_timer: Option<TimerId>,
     /// When he entered: what was said before is history.
@@ -56,8 +58,14 @@ pub(crate) struct Stay {
     pub(super) backlog: Vec<Heard>,
     /// Messages of his clients that the switch has not taken yet.
     pub(super) unanswered: BTreeMap<MessageTag, Unanswered>,
+    /// When the latest of them were said: a switch may send them back.
+    pub(super) said: VecDeque<Timestamp>,
     /// The nickname change under way.
     pub(super) renaming: Option<Renaming>,
+    /// How often the call was sent elsewhere.
+    pub(super) redirections: u32,
+    /// How many messages could not be shown while the server was away.
+    pub(super) missed: u32,
 }
 
 /// One of the account's clients.
@@ -94,20 +102,11 @@ pub(super) struct Media {
     /// Id and version of our `o=` line.
     pub(super) description: (u64, u64),
     /// What the answer said.
-    pub(super) peer: Option<Peer>,
+    pub(super) peer: Option<PeerMedia>,
     /// The connection it is on.
     pub(super) connection: Option<ConnectionId>,
-}
-
-/// The switch, as SDP shows it.
-#[derive(Debug, Clone)]
-pub(super) struct Peer {
-    /// Its path.
-    pub(super) path: msrp::Path,
-    /// What it can do.
-    pub(super) chatroom: Chatroom,
-    /// The longest message that it takes.
-    pub(super) max_size: Option<u64>,
+    /// Whether both ends have it.
+    pub(super) is_open: bool,
 }
 
 /// Something said in the conference.
@@ -145,6 +144,17 @@ pub(super) struct Renaming {
     pub(super) nickname: Nickname,
 }
 
+/// An invitation whose outcome is not known (RFC 7702 §5.7).
+#[derive(Debug)]
+pub(super) struct Invitation {
+    pub(super) stay: StayKey,
+    /// Who invites.
+    pub(super) client: FullJid,
+    pub(super) room: BareJid,
+    pub(super) id: Option<String>,
+    pub(super) invitee: BareJid,
+}
+
 /// All stays, and the ways to find one.
 #[derive(Debug, Default)]
 pub(crate) struct Stays {
@@ -154,6 +164,7 @@ pub(crate) struct Stays {
     by_subscription: BTreeMap<SubscriptionId, StayKey>,
     by_connection: BTreeMap<ConnectionId, StayKey>,
     by_room: BTreeMap<BareJid, BTreeMap<BareJid, StayKey>>,
+    invitations: BTreeMap<SubscriptionId, Invitation>,
     next: u64,
 }
 
@@ -162,12 +173,6 @@ impl Stays {
     pub(super) fn next_key(&mut self) -> StayKey {
         self.next += 1;
         StayKey(self.next)
-    }
-
-    /// An even number, unused as a dialog, subscription or connection of ours.
-    pub(crate) fn next_handle(&mut self) -> u64 {
-        self.next += 1;
-        self.next * 2
     }
 
     pub(super) fn insert(&mut self, key: StayKey, stay: Stay) {
@@ -247,6 +252,59 @@ impl Stays {
 
     pub(crate) fn len(&self) -> usize {
         self.all.len()
+    }
+
+    /// The call goes elsewhere, as another one.
+    pub(super) fn redial(&mut self, key: StayKey, dialog: DialogId) {
+        if let Some(stay) = self.all.get_mut(&key) {
+            self.by_dialog.remove(&stay.dialog);
+            self.by_dialog.insert(dialog, key);
+            stay.dialog = dialog;
+        }
+    }
+
+    /// Gives a stay another MSRP session; returns the former one with its connection.
+    pub(super) fn renew_session(
+        &mut self,
+        key: StayKey,
+        session: SessionId,
+    ) -> Option<(Option<ConnectionId>, SessionId)> {
+        let stay = self.all.get_mut(&key)?;
+        let former = std::mem::replace(&mut stay.media.session, session.clone());
+        let connection = stay.media.connection.take();
+        stay.media.is_open = false;
+        self.by_session.remove(&former);
+        self.by_session.insert(session, key);
+        if let Some(connection) = connection {
+            self.by_connection.remove(&connection);
+        }
+        Some((connection, former))
+    }
+
+    pub(super) fn invite(&mut self, subscription: SubscriptionId, invitation: Invitation) {
+        self.invitations.insert(subscription, invitation);
+    }
+
+    pub(super) fn invitation_over(&mut self, subscription: SubscriptionId) -> Option<Invitation> {
+        self.invitations.remove(&subscription)
+    }
+
+    pub(super) fn invitations_of(&self, key: StayKey) -> usize {
+        let all = self.invitations.values();
+        all.filter(|invitation| invitation.stay == key).count()
+    }
+
+    /// Takes out the invitations of a stay that ends.
+    pub(super) fn take_invitations(&mut self, key: StayKey) -> Vec<SubscriptionId> {
+        let all = self.invitations.iter();
+        let gone: Vec<SubscriptionId> = all
+            .filter(|(_, invitation)| invitation.stay == key)
+            .map(|(subscription, _)| *subscription)
+            .collect();
+        for subscription in &gone {
+            self.invitations.remove(subscription);
+        }
+        gone
     }
 
     pub(super) fn connect(&mut self, key: StayKey, connection: ConnectionId) {

@@ -38,9 +38,17 @@ impl Gateway {
         self.subscribe_stay(key);
     }
 
+    /// The time to ask again has come.
+    pub(crate) fn watch_again(&mut self, key: StayKey) {
+        if let Some(stay) = self.stays.get_mut(key) {
+            stay.subscribe_timer = None;
+            self.subscribe_stay(key);
+        }
+    }
+
     /// F10.
-    pub(crate) fn subscribe_stay(&mut self, key: StayKey) {
-        let subscription = SubscriptionId(self.stays.next_handle());
+    fn subscribe_stay(&mut self, key: StayKey) {
+        let subscription = SubscriptionId(self.next_handle());
         let Some(stay) = self.stays.get_mut(key) else {
             return;
         };
@@ -75,7 +83,7 @@ impl Gateway {
     /// The focus refuses to be watched, or does no more: the conversation goes on with who is known.
     pub(crate) fn watch_refused(&mut self, subscription: SubscriptionId, status: StatusCode, now: Instant) {
         let Some(key) = self.stays.of_subscription(subscription) else {
-            return;
+            return self.invitation_refused(subscription, status);
         };
         self.stays.forget_subscription(subscription);
         let Some(stay) = self.stays.get(key) else { return };
@@ -97,7 +105,14 @@ impl Gateway {
     fn watch_later(&mut self, key: StayKey, pause: Duration, now: Instant) {
         let attempts = self.stays.get(key).map_or(0, |stay| stay.subscribing);
         let pause = pause * (1 << attempts.saturating_sub(1).min(ATTEMPTS));
-        self.timers.start(now + pause, Timer::Subscribe(key));
+        let timer = self.timers.start(now + pause, Timer::Subscribe(key));
+        let slot = self
+            .stays
+            .get_mut(key)
+            .map(|stay| stay.subscribe_timer.replace(timer));
+        if let Some(former) = slot.unwrap_or(Some(timer)) {
+            self.timers.cancel(former);
+        }
     }
 
     /// F12; F13 has been sent.
@@ -109,7 +124,7 @@ impl Gateway {
         now: Instant,
     ) {
         let Some(key) = self.stays.of_subscription(subscription) else {
-            return;
+            return self.invitation_progress(subscription, state, body);
         };
         if let Some(body) = body {
             match Document::parse(&body.bytes) {

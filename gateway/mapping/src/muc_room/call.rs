@@ -164,10 +164,10 @@ impl Gateway {
     }
 
     fn ring(&mut self, invitation: Invitation, now: Instant) {
-        let dialog = DialogId(self.stays.next_handle());
+        let dialog = DialogId(self.next_handle());
         let msrp = self.fresh_session_id();
         let description = (self.fresh_number() >> 2, 1);
-        let offer = LocalMedia::new(&self.config.msrp, &msrp, description).offer(self.config.connect);
+        let offer = LocalMedia::new(&self.config.msrp, &msrp, description).offer(self.opening());
         let timer = self
             .timers
             .start(now + self.config.limits.ringing, Timer::Ringing(dialog));
@@ -225,7 +225,7 @@ impl Gateway {
         let description = Bodies::read(body)?
             .description
             .ok_or(Refusal::Offer("An Answer With MSRP Is Needed"))?;
-        let peer = PeerMedia::of_answer(&description, self.config.connect)?;
+        let peer = PeerMedia::of_answer(&description, self.opening())?;
         let who = self.identity(&call.invitation.invited, contact, false)?;
         self.ready_for(who.jid.domain())?;
         Ok(Arrival {

@@ -73,7 +73,7 @@ impl Gateway {
             return Err(Refusal::Recipients("Too Many Recipients"));
         }
         let offer = description
-            .map(|sdp| MsrpOffer::read(&sdp, self.config.connect))
+            .map(|sdp| MsrpOffer::read(&sdp, self.opening()))
             .transpose()?;
         let who = self.caller_identity(request)?;
         self.ready_for(who.jid.domain())?;
@@ -124,7 +124,7 @@ impl Gateway {
         let ours = LocalMedia::new(&self.config.msrp, &msrp, description);
         let body = match &offer {
             Some(offer) => offer.answer(&ours),
-            None => ours.offer(self.config.connect),
+            None => ours.offer(self.opening()),
         };
         let naming = self.config.naming == NamingRule::Requested
             && offer.as_ref().is_some_and(|offer| offer.peer.chatroom.nickname);

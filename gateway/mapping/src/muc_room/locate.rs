@@ -62,7 +62,7 @@ impl Gateway {
         if self.locating.len() >= self.config.limits.calls {
             return self.invite_located(guest, Err(Refusal::Limit("calls")), now);
         }
-        let id = LookupId(self.stays.next_handle());
+        let id = LookupId(self.next_handle());
         let timer = self
             .timers
             .start(now + self.config.limits.admission, Timer::Locating(id));

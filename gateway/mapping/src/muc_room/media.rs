@@ -9,7 +9,7 @@ use xmpp::stanza::Outgoing;
 use crate::{
     Command, ConnectionId, Gateway,
     bodies::Bodies,
-    offer::{LocalMedia, MsrpOffer, PeerMedia, local_path},
+    offer::{LocalMedia, MsrpOffer, Opening, PeerMedia, local_path},
     refusal::{Refusal, private_message_condition},
     session::{Media, PrivateSender, SessionKey},
     timers::Timer,
@@ -22,11 +22,11 @@ impl Gateway {
             .sessions
             .get(key)
             .filter(|session| session.we_open)
-            .and_then(|session| session.remote.as_ref());
+            .and_then(|session| session.remote.clone());
         let Some(path) = path else {
             return self.await_media(key, now);
         };
-        let connection = ConnectionId(self.stays.next_handle());
+        let connection = ConnectionId(self.next_handle());
         let first = path.first();
         let to = Command::Connect {
             connection,
@@ -137,17 +137,26 @@ impl Gateway {
         }
     }
 
+    /// Whether we open the MSRP connections of SIP users.
+    pub(super) fn opening(&self) -> Opening {
+        if self.config.connect {
+            Opening::IfNeeded
+        } else {
+            Opening::Never
+        }
+    }
+
     /// A new offer within the call: a new path means a new MSRP session (RFC 4975 §8.2); the stay goes on. Without an offer we make one,
     /// the same as ever, and the ACK has the answer (RFC 3261 §14.2).
     pub(crate) fn reinvited(&mut self, dialog: DialogId, request: &Incoming, due: AnswerDue, now: Instant) {
         let Some(key) = self.sessions.of_dialog(dialog) else {
             return self.refuse(due, &Refusal::NotInRoom);
         };
-        let connect = self.config.connect;
+        let opening = self.opening();
         let offer = Bodies::read(request.body.as_ref()).and_then(|bodies| {
             bodies
                 .description
-                .map(|sdp| MsrpOffer::read(&sdp, connect))
+                .map(|sdp| MsrpOffer::read(&sdp, opening))
                 .transpose()
         });
         let offer = match offer {
@@ -165,7 +174,7 @@ impl Gateway {
         let ours = LocalMedia::new(&self.config.msrp, &session.msrp, session.description);
         let body = match &offer {
             Some(offer) => offer.answer(&ours),
-            None => ours.offer(connect),
+            None => ours.offer(opening),
         };
         let room = session.room.clone();
         let contact = self.contact(&room);
@@ -177,11 +186,11 @@ impl Gateway {
         let Some(key) = self.sessions.of_dialog(dialog) else {
             return;
         };
-        let connect = self.config.connect;
+        let opening = self.opening();
         let peer = Bodies::read(body).and_then(|bodies| {
             bodies
                 .description
-                .map(|sdp| PeerMedia::of_answer(&sdp, connect))
+                .map(|sdp| PeerMedia::of_answer(&sdp, opening))
                 .transpose()
         });
         let known = self

@@ -49,6 +49,7 @@ fn enter_with(stage: &mut Stage, user: usize, recipients: &[&str]) {
     stage.invite_as(user, ROOM_URI, Some("Romeo"), (&body, kind), require);
 }
 
+// Rows: CSIP-22
 #[test]
 fn rfc5366_each_recipient_is_invited_once_the_caller_is_in() {
     let mut stage = Stage::new(config());
@@ -180,6 +181,7 @@ fn refer(stage: &mut Stage, user: usize, refer_to: &str) -> Option<u16> {
     })
 }
 
+// Rows: B7702-30
 #[test]
 fn b7702_30_refer_with_method_bye_removes_an_occupant_if_the_room_lets_him() {
     for (allowed, status) in [(true, 200), (false, 403)] {
@@ -237,6 +239,7 @@ fn requested() -> Config {
     }
 }
 
+// Rows: B7702-03
 #[test]
 fn b7702_03_the_room_is_entered_under_the_nickname_that_is_asked_for_first() {
     let mut stage = Stage::new(requested());
@@ -378,6 +381,7 @@ fn call_without_offer(stage: &mut Stage, answer: &str) -> Body {
     }
 }
 
+// Rows: CSIP-07
 #[test]
 fn rfc3264_section_5_without_an_offer_the_offer_is_ours_and_the_ack_has_the_answer() {
     for answer in [AnswerRule::WhenAdmitted, AnswerRule::AtOnce] {

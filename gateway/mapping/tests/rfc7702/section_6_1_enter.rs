@@ -19,6 +19,7 @@ fn entered_as(stage: &Stage) -> Vec<String> {
         .collect()
 }
 
+// Rows: F35, F36, F40, B7702-03, B7702-06, B7702-07, G-01, E-26, E-41
 #[test]
 fn f35_to_f40_the_invite_is_answered_once_the_room_has_admitted_the_caller() {
     let mut stage = Stage::new(config());
@@ -52,6 +53,7 @@ fn f35_to_f40_the_invite_is_answered_once_the_room_has_admitted_the_caller() {
     assert!(stage.answered(romeo));
 }
 
+// Rows: F36, B7702-04, C7701-05, C7701-06, C7701-52, C4975-40, E-05, E-06
 #[test]
 fn the_answer_takes_only_cpim_and_announces_what_rooms_can_do() {
     let mut stage = Stage::new(config());
@@ -110,6 +112,7 @@ const TABLE_2: [(Condition, u16); 22] = [
     (Condition::UnexpectedRequest, 491),
 ];
 
+// Rows: B7702-35, CXMPP-20, C7247-21, C7247-25, G-10
 #[test]
 fn rfc7247_section_7_1_table_2_every_row_refuses_an_invite_on_the_wire() {
     for (condition, status) in TABLE_2 {
@@ -202,6 +205,7 @@ fn a_room_that_does_not_answer_is_given_up_and_left() {
     assert_eq!(stage.gateway.census(), (0, 0, 0, 0));
 }
 
+// Rows: B7702-03, B7702-11
 #[test]
 fn a_taken_nickname_is_varied_until_one_is_free() {
     let mut stage = Stage::new(config());
@@ -213,6 +217,7 @@ fn a_taken_nickname_is_varied_until_one_is_free() {
     assert_eq!(stage.muc.room(ROOM).occupants[2].0, "Romeo (3)");
 }
 
+// Rows: B7702-03, N7702-05
 #[test]
 fn without_a_display_name_the_user_part_is_the_nickname() {
     let mut stage = Stage::new(config());
@@ -221,6 +226,7 @@ fn without_a_display_name_the_user_part_is_the_nickname() {
     assert!(entered_as(&stage)[0].ends_with("/romeo"));
 }
 
+// Rows: CSIP-04
 #[test]
 fn cancel_leaves_the_room() {
     let mut stage = Stage::new(config());
@@ -245,6 +251,7 @@ fn cancel_leaves_the_room() {
     ));
 }
 
+// Rows: B7702-35, G-01
 #[test]
 fn the_rfc_s_drawn_order_answers_at_once_and_ends_with_a_bye() {
     let mut stage = Stage::new(Config {
@@ -258,6 +265,7 @@ fn the_rfc_s_drawn_order_answers_at_once_and_ends_with_a_bye() {
     assert_eq!(stage.bye(romeo).map(|(code, _)| code), Some(403));
 }
 
+// Rows: B7702-01, B7702-02, C7701-03, C7701-04, C4975-33, E-03, C7701-22
 #[test]
 fn what_cannot_be_served_is_refused_before_the_room_hears_of_it() {
     let offer = |from: &str, to: &str| {
@@ -342,6 +350,7 @@ fn what_cannot_be_served_is_refused_before_the_room_hears_of_it() {
     }
 }
 
+// Rows: C757X-18
 #[test]
 fn native_addresses_are_for_the_component_s_own_domain() {
     let mut foreign = config();
@@ -388,6 +397,7 @@ fn a_limit_on_sessions_holds_at_its_edge() {
     assert_eq!(stage.refusal(mercutio).map(|(code, _)| code), Some(503));
 }
 
+// Rows: CXMPP-21
 #[test]
 fn a_room_made_by_entering_is_unlocked() {
     let mut stage = Stage::new(config());

@@ -30,9 +30,9 @@ impl<T> Attached<T> {
                 handshake: settings.xmpp.handshake,
                 idle: settings.xmpp.idle,
                 ping: settings.xmpp.ping,
-                answers,
                 retry: Duration::from_secs(2),
                 conflict: xmpp::ConflictRule::Retry,
+                answers,
             },
         }
     }

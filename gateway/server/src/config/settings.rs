@@ -657,7 +657,7 @@ of_a_machine! {
         reentry: Duration = "human::duration",
         entrance: Duration = "human::duration",
         listing: Duration = "human::duration",
-        naming: Duration = "human::duration",
+        unnamed: Duration = "human::duration",
         sessions: usize = "human::count",
         calls: usize = "human::count",
         recipients: usize = "human::count",

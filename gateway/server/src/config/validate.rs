@@ -74,6 +74,7 @@ pub(super) fn config(settings: &Settings, sources: &Sources, faults: &mut Vec<Fa
     let components = users
         .iter()
         .map(|user| user.link(&user.of.domain, true, settings));
+    // The core has more to say for a service of rooms.
     let conference_links = conferences
         .iter()
         .map(|room| room.link(&room.of.muc, false, settings));

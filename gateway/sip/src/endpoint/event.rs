@@ -152,6 +152,8 @@ pub enum Event {
         status: StatusCode,
         /// Reason phrase.
         phrase: String,
+        /// First Contact: where to instead, if it is a redirection.
+        contact: Option<NameAddr>,
         /// Made here.
         local: bool,
     },

@@ -18,9 +18,9 @@ pub(crate) fn config() -> LinkConfig {
         handshake: Duration::from_secs(10),
         idle: Duration::from_secs(30),
         ping: Duration::from_secs(10),
-        answers: true,
         retry: Duration::from_secs(2),
         conflict: ConflictRule::Retry,
+        answers: true,
     }
 }
 

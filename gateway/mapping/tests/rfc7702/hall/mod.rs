@@ -44,6 +44,11 @@ pub(crate) struct Script {
     pub(crate) is_focus: bool,
     pub(crate) chatroom: Option<&'static str>,
     pub(crate) setup: &'static str,
+    /// What its switch accepts.
+    pub(crate) accepts: &'static str,
+    /// Where calls are sent, and so many of them.
+    pub(crate) redirect: Option<&'static str>,
+    pub(crate) redirections: u32,
     /// Further lines of the answer.
     pub(crate) attributes: &'static str,
     /// Whether the switch can be connected to.
@@ -65,6 +70,9 @@ impl Default for Script {
             is_focus: true,
             chatroom: Some("nickname private-messages"),
             setup: "passive",
+            accepts: "message/cpim",
+            redirect: None,
+            redirections: 0,
             attributes: "",
             is_reachable: true,
             nicknames: VecDeque::new(),
@@ -118,6 +126,8 @@ struct Wire {
     ours: msrp::Connection,
     switch: msrp::Connection,
     open: bool,
+    /// Judges every octet that the gateway writes.
+    judge: msrp_checker::Judge,
 }
 
 pub(crate) fn config() -> Config {
@@ -365,6 +375,7 @@ impl Hall {
             body,
             success_report: false,
             failure_report: msrp::FailureReport::Yes,
+            lane: msrp::Lane::default(),
         };
         let command = msrp::Command::Send { session, message };
         let now = self.now;
@@ -446,7 +457,6 @@ impl Hall {
                     self.gateway.handle_xmpp(link, unsent, self.now);
                 }
                 Command::Xmpp(_, xmpp::Command::Send(stanza)) => self.told.push(stanza),
-                // XMPP rooms alone send copies.
                 Command::Xmpp(
                     _,
                     xmpp::Command::Shutdown | xmpp::Command::Share { .. } | xmpp::Command::Unshare { .. },
@@ -463,11 +473,16 @@ impl Hall {
                 .gateway
                 .handle_msrp(connection, msrp::Event::Closed, self.now);
         }
+        self.open_wire(connection);
+    }
+
+    fn open_wire(&mut self, connection: ConnectionId) {
         let limits = msrp::Limits::default();
         let wire = Wire {
             ours: msrp::Connection::new(limits.clone(), [21; 32]),
             switch: msrp::Connection::new(limits, [22; 32]),
             open: true,
+            judge: msrp_checker::Judge::default(),
         };
         self.wires.insert(connection, wire);
     }
@@ -504,6 +519,7 @@ impl Hall {
         match event {
             Event::Invited { dialog, request, due } => {
                 match self.script.invite {
+                    _ if self.script.redirections > 0 => self.redirect(due),
                     None => self.focus_events.push(Event::Invited {
                         dialog,
                         request: request.clone(),
@@ -555,6 +571,35 @@ impl Hall {
         }
     }
 
+    fn redirect(&mut self, due: sip::AnswerDue) {
+        self.script.redirections -= 1;
+        let refuse = sip::Command::Refuse {
+            due,
+            status: StatusCode(302),
+            phrase: None,
+            headers: vec![sip::Header {
+                name: "Contact".into(),
+                value: format!("<{}>", self.script.redirect.unwrap()),
+            }],
+        };
+        self.focus.handle_command(refuse, self.now);
+    }
+
+    /// The switch opens the connection of a leg.
+    pub(crate) fn connect_to_gateway(&mut self, leg: usize) {
+        let connection = ConnectionId(2 * leg as u64 + 1);
+        self.open_wire(connection);
+        let Leg { path, theirs, .. } = &self.legs[leg];
+        let parameters = SessionParameters {
+            local: path.clone(),
+            remote: theirs.clone(),
+        };
+        let wire = self.wires.get_mut(&connection).unwrap();
+        wire.switch
+            .handle_command(msrp::Command::Open(parameters), self.now);
+        self.run();
+    }
+
     pub(crate) fn take_call(&mut self, dialog: DialogId, request: &Incoming, due: sip::AnswerDue) {
         let offer = sip::sdp::Session::parse(&request.body.as_ref().unwrap().bytes).unwrap();
         let theirs: msrp::Path = offer.media()[0].attribute("path").unwrap().parse().unwrap();
@@ -563,6 +608,7 @@ impl Hall {
             .unwrap();
         let Script {
             setup,
+            accepts,
             chatroom,
             attributes,
             is_focus,
@@ -571,7 +617,7 @@ impl Hall {
         let chatroom = chatroom.map_or_else(String::new, |tokens| format!("a=chatroom:{tokens}\r\n"));
         let answer = format!(
             "v=0\r\no=- 1 1 IN IP4 127.0.0.4\r\ns=-\r\nc=IN IP4 127.0.0.4\r\nt=0 0\r\nm=message 2855 TCP/MSRP *\r\n\
-             a=accept-types:message/cpim\r\na=accept-wrapped-types:*\r\na=path:{path}\r\na=setup:{setup}\r\n\
+             a=accept-types:{accepts}\r\na=accept-wrapped-types:*\r\na=path:{path}\r\na=setup:{setup}\r\n\
              {chatroom}{attributes}"
         );
         let parameters = if is_focus {
@@ -626,6 +672,8 @@ impl Hall {
         for (connection, wire) in &mut self.wires {
             let mut octets = BytesMut::new();
             while wire.ours.poll_transmit(&mut octets, 65_536, now) {}
+            wire.judge.written(&octets);
+            assert_eq!(wire.judge.complaint(), None, "the gateway writes unsound MSRP");
             if !octets.is_empty() && !self.silent {
                 moved = true;
                 wire.switch.handle_bytes(&octets, now);
@@ -634,6 +682,7 @@ impl Hall {
             while wire.switch.poll_transmit(&mut octets, 65_536, now) {}
             if !octets.is_empty() && !self.silent {
                 moved = true;
+                wire.judge.heard(&octets);
                 wire.ours.handle_bytes(&octets, now);
             }
             while let Some(event) = wire.switch.poll_event() {
@@ -754,7 +803,8 @@ fn addressee(stanza: &Outgoing) -> Option<&Jid> {
             RoomStanza::Presence(presence) => &presence.to,
             RoomStanza::Groupchat { to, .. }
             | RoomStanza::Subject { to, .. }
-            | RoomStanza::Private { to, .. } => to,
+            | RoomStanza::Private { to, .. }
+            | RoomStanza::Declined { to, .. } => to,
             RoomStanza::Refused { to, .. } => to,
         }),
         Outgoing::IqResult { to, .. } => Some(to),
@@ -801,6 +851,9 @@ fn line(stanza: &Outgoing) -> String {
             let delay = delay.as_ref().map(|delay| format!(" [{}]", delay.stamp));
             format!("{}: {body}{}", name(from), delay.unwrap_or_default())
         }
+        Outgoing::Room(RoomStanza::Declined { invitee, reason, .. }) => {
+            format!("{invitee} declines: {reason}")
+        }
         Outgoing::Room(RoomStanza::Subject { subject, .. }) => format!("subject: {subject}"),
         Outgoing::Room(RoomStanza::Private { from, body, .. }) => format!("{} whispers: {body}", full(from)),
         Outgoing::Room(RoomStanza::Refused {
@@ -813,7 +866,13 @@ fn line(stanza: &Outgoing) -> String {
         }) => {
             assert_eq!(*by, from.to_bare());
             let id = id.as_deref().unwrap_or("-");
-            format!("{stanza} {id} to {}: {}", name(from), error.condition.as_str())
+            let address = error.new_address.as_ref().map(|address| format!(" {address}"));
+            let condition = error.condition.as_str();
+            format!(
+                "{stanza} {id} to {}: {condition}{}",
+                name(from),
+                address.unwrap_or_default()
+            )
         }
         Outgoing::IqResult { payload, id, .. } => {
             let payload = payload.as_ref().map(|payload| String::from(&payload.0));
