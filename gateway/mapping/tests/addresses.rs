@@ -1,8 +1,10 @@
 //! RFC 7247 §6 with all of XEP-0106, in both directions and both forms; whose an address is.
 
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
 use mapping::{
     Access, AddressForm, AnswerRule, Component, ConferenceDomain, Config, ConflictRule, CreationRule, Limits,
-    NamingRule, Outage, RoomDomain, RouteRule, Routes, Texts,
+    NamingRule, Occupants, Outage, RoomDomain, RouteRule, Routes, Texts,
     address::{Party, RoomAddress, party, sip_uri, user_jid, xmpp_user_uri},
     refusal::Refusal,
 };
@@ -53,13 +55,14 @@ fn config() -> Config {
         numbers: Some("example.org".to_owned()),
         msrp: ("127.0.0.1".to_owned(), 2855),
         connect: true,
+        tell_nickname: true,
         answer: AnswerRule::WhenAdmitted,
         conflict: ConflictRule::Refuse,
         history: 0,
         naming: NamingRule::Provisional,
         creation: CreationRule::AcceptDefault,
         access: Access::default(),
-        occupants: mapping::Occupants::default(),
+        occupants: Occupants::default(),
         texts: Texts::default(),
         outage: Outage::default(),
         limits: Limits::default(),

@@ -323,8 +323,7 @@ impl Gateway {
             });
             self.begin_media(key, now);
         }
-        // He asked for this nickname before he was in.
-        self.settle_renaming(key, msrp::Status::OK);
+        self.named_by_room(key, now);
         self.end_listing(&room, now);
         for subscription in subscriptions {
             self.notify_full(subscription);

@@ -463,6 +463,7 @@ impl Hall {
             moved = true;
             match command {
                 Command::Connect { connection, .. } => self.connect(connection),
+                Command::Resolve { .. } => unreachable!("nobody is invited here"),
                 Command::Sip(command) => self.ours.handle_command(command, self.now),
                 Command::Msrp(connection, command) => {
                     if let Some(wire) = self.wires.get_mut(&connection).filter(|wire| wire.open) {
