@@ -288,6 +288,12 @@ impl Gateway {
     fn jid_of(&self, aor: &Uri) -> Option<Jid> {
         match party(aor, &self.config).ok()? {
             Party::Xmpp(jid) => Some(jid.into()),
+            // Not worth a question: what the focus calls a JID is one, of the others nobody knows.
+            Party::ByDns { user, host } if aor.scheme() == "xmpp" => match Party::xmpp(&user, &host) {
+                Ok(Party::Xmpp(jid)) => Some(jid.into()),
+                _ => None,
+            },
+            Party::ByDns { .. } => None,
             Party::Sip(uri) => {
                 let component = self.config.component(uri.host())?;
                 let resource = uri.parameter_decoded("gr").unwrap_or_else(|| "sip".to_owned());
