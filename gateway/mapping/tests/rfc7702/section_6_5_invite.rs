@@ -117,6 +117,7 @@ fn names(stage: &Stage) -> Vec<String> {
     stage.asked.iter().map(|query| format!("{query:?}")).collect()
 }
 
+// Rows: C7247-01
 #[test]
 fn rfc7247_section_5_dns_says_whose_a_domain_is_and_sip_comes_first() {
     // C7247-01, B7702-02.

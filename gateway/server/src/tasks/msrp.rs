@@ -536,6 +536,7 @@ mod tests {
         ));
     }
 
+    // Rows: C4975-39
     #[tokio::test]
     async fn connections_that_are_opened_have_a_limit_in_all() {
         let connections = ConnectionLimits {

@@ -150,7 +150,6 @@ pub(crate) fn listed(entity: &str, nickname: Option<&str>) -> User {
         aors: Vec::new(),
         roles: vec!["participant".to_owned()],
         status: Some(EndpointStatus::Connected),
-        ..User::default()
     }
 }
 
