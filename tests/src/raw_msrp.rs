@@ -114,7 +114,7 @@ impl Frame {
 pub struct RawParticipant {
     /// His SIP connection.
     pub sip: RawSip,
-    /// The answer to his INVITE.
+    /// The answer to his INVITE, or the INVITE that he took.
     pub answer: Message,
     stream: TcpStream,
     frames: Inbox<std::result::Result<Frame, String>>,
@@ -143,7 +143,20 @@ impl RawParticipant {
         ack.to = answer.header("To").context("no To")?.to_owned();
         ack.call_id = invite.call_id;
         sip.send(ack.to_string())?;
+        Self::open(sip, answer, own_path, room, uri_of(Some(from))?)
+    }
 
+    /// Takes the next call to `sip`, which answers calls with [`offer`] for `own_path`; `from` is his address of record.
+    ///
+    /// # Errors
+    /// He is not called, or something is not answered.
+    pub fn take_call(mut sip: RawSip, own_path: String, room: &str, from: &str) -> Result<Self> {
+        let invite = sip.request("INVITE")?;
+        Self::open(sip, invite, own_path, room, from)
+    }
+
+    /// Opens the MSRP session that a description of the gateway's is about.
+    fn open(sip: RawSip, answer: Message, own_path: String, room: &str, from: &str) -> Result<Self> {
         let peer_path = answer
             .body
             .lines()
@@ -164,7 +177,7 @@ impl RawParticipant {
             own_path,
             peer_path,
             room: room.to_owned(),
-            from: uri_of(Some(from))?.to_owned(),
+            from: from.to_owned(),
         };
         // RFC 4975 §5.4: the active party opens with a SEND, here without a body.
         ensure!(

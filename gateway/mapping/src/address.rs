@@ -27,6 +27,31 @@ pub enum Party {
     Sip(Uri),
     /// Reached by XMPP.
     Xmpp(BareJid),
+    /// DNS has to be asked of the domain.
+    ByDns {
+        /// User part, without escapes.
+        user: String,
+        /// Domain, as SIP writes it.
+        host: String,
+    },
+}
+
+impl Party {
+    /// Reached by SIP.
+    #[must_use]
+    pub fn sip(user: &str, host: &str) -> Self {
+        Self::Sip(Uri::new(Some(user), &sip_domain(host), None))
+    }
+
+    /// Reached by XMPP.
+    ///
+    /// # Errors
+    /// No JID can be made of it.
+    pub fn xmpp(user: &str, host: &str) -> Result<Self, Refusal> {
+        BareJid::new(&format!("{}@{}", escape_localpart(user), xmpp_domain(host)))
+            .map(Self::Xmpp)
+            .map_err(|_| Refusal::NoSuchUser)
+    }
 }
 
 impl RoomAddress {
@@ -164,10 +189,12 @@ pub fn party(uri: &Uri, config: &Config) -> Result<Party, Refusal> {
         return sip_uri(&jid, component).map(Party::Sip).ok_or(Refusal::Loop);
     }
     match config.routes.of(&user, &host) {
-        RouteRule::Sip => Ok(Party::Sip(Uri::new(Some(&user), &sip_domain(&host), None))),
-        RouteRule::Xmpp => BareJid::new(&format!("{}@{}", escape_localpart(&user), xmpp_domain(&host)))
-            .map(Party::Xmpp)
-            .map_err(|_| Refusal::NoSuchUser),
+        RouteRule::Sip => Ok(Party::sip(&user, &host)),
+        RouteRule::Xmpp => Party::xmpp(&user, &host),
+        RouteRule::Dns => Ok(Party::ByDns {
+            host: sip_domain(&host),
+            user,
+        }),
     }
 }
 

@@ -27,6 +27,8 @@ pub struct Config {
     pub history: u32,
     /// When a room is entered. Default at once.
     pub naming: NamingRule,
+    /// Whether a user is told when the room knows him by another nickname than he has or asked for. Default true.
+    pub tell_nickname: bool,
     /// What becomes of a room that a call brings into being. Default: it is opened with the service's default configuration.
     pub creation: CreationRule,
     /// Who may use the gateway.
@@ -122,6 +124,8 @@ pub enum RouteRule {
     Xmpp,
     /// Of SIP users.
     Sip,
+    /// Of whom DNS has servers for (RFC 7247 §5, RFC 3861), SIP first.
+    Dns,
 }
 
 impl Default for Routes {

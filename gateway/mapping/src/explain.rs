@@ -191,6 +191,8 @@ fn as_invited(uri: &Uri, config: &Config) -> Explanation {
                 jid.node().map(ToString::to_string),
                 jid.domain().as_str(),
             ),
+            // Either list, when it is known which.
+            Party::ByDns { .. } => return Ok(party),
         };
         if list.admits(&user.unwrap_or_default(), host) {
             Ok(party)
@@ -207,6 +209,10 @@ fn as_invited(uri: &Uri, config: &Config) -> Explanation {
             "an XMPP user who is invited through the room",
             "RFC 7702 §6.5 with RFC 7247 §6.4: a mediated invitation",
         ),
+        Ok(Party::ByDns { .. }) => (
+            "somebody who is invited: called if DNS has SIP servers for the domain, else invited through the room",
+            "RFC 7247 §5, RFC 3861: SRV records tell whose a domain is, those of SIP first",
+        ),
         Err(_) => ("somebody who is invited", "RFC 7702 §6.5"),
     };
     let routed = match &found {
@@ -215,6 +221,7 @@ fn as_invited(uri: &Uri, config: &Config) -> Explanation {
             let user = to.node().map(|node| node.as_str()).unwrap_or_default();
             route_key(user, to.domain().as_str(), config)
         }
+        Ok(Party::ByDns { user, host }) => route_key(user, host, config),
         Err(_) => Vec::new(),
     };
     Explanation {
@@ -227,6 +234,14 @@ fn as_invited(uri: &Uri, config: &Config) -> Explanation {
         other: found.map(|party| match party {
             Party::Sip(uri) => uri.to_string(),
             Party::Xmpp(jid) => jid.to_string(),
+            Party::ByDns { user, host } => {
+                let xmpp = Party::xmpp(&user, &host);
+                let xmpp = match &xmpp {
+                    Ok(Party::Xmpp(jid)) => jid.as_str(),
+                    _ => "nobody in XMPP",
+                };
+                format!("{} or {xmpp}", Uri::new(Some(&user), &host, None))
+            }
         }),
         rule,
         setting: routed,

@@ -22,7 +22,7 @@ use xmpp::{
 use crate::{
     Config,
     msrp_room::Stays,
-    muc_room::{Call, MucRoom, Removing},
+    muc_room::{Call, Locating, LookupId, MucRoom, Removing},
     refusal::RETRY_AFTER,
     session::{SessionKey, Sessions},
     timers::{Timer, Timers},
@@ -43,6 +43,8 @@ pub struct Gateway {
     pub(crate) subscriptions: BTreeMap<sip::SubscriptionId, SessionKey>,
     /// INVITEs of ours that are not answered.
     pub(crate) calls: BTreeMap<sip::DialogId, Call>,
+    /// Invited users of whom the name servers are asked.
+    pub(crate) locating: BTreeMap<LookupId, Locating>,
     /// REFERs that wait until a room has removed somebody, by the id of our request.
     pub(crate) removals: BTreeMap<String, Removing>,
     pub(crate) timers: Timers,
@@ -110,6 +112,13 @@ pub enum Command {
     Sip(sip::Command),
     /// To an MSRP connection; one that is gone ignores it.
     Msrp(ConnectionId, msrp::Command),
+    /// To a name server; its answer is wanted by [`Gateway::handle_resolved`].
+    Resolve {
+        /// Which question.
+        lookup: LookupId,
+        /// What to ask.
+        query: sip::locate::Query,
+    },
     /// To a component link.
     Xmpp(LinkId, xmpp::Command),
 }
@@ -129,6 +138,7 @@ impl Gateway {
             rooms: BTreeMap::new(),
             subscriptions: BTreeMap::new(),
             calls: BTreeMap::new(),
+            locating: BTreeMap::new(),
             removals: BTreeMap::new(),
             timers: Timers::default(),
             reentering: VecDeque::new(),
@@ -263,8 +273,17 @@ impl Gateway {
             Event::Closed => self.connection_lost(connection, now),
             // What passes the connection's budget comes back as `Failed`.
             Event::Congested { .. } | Event::Eased { .. } => {}
-            // The gateway asks for no report and is behind no relay.
-            Event::Reported { .. } | Event::Authorized { .. } | Event::Unauthorized { .. } => {}
+            Event::Reported {
+                session,
+                message,
+                status,
+            } => {
+                if let Some(key) = self.stay_on(connection, &session) {
+                    self.reported_by_switch(key, message, status);
+                }
+            }
+            // The gateway is behind no relay.
+            Event::Authorized { .. } | Event::Unauthorized { .. } => {}
         }
     }
 
@@ -305,6 +324,7 @@ impl Gateway {
         self.sip(sip::Command::SetReadiness(UNAVAILABLE));
         self.give_up_calls(now);
         self.give_up_removals();
+        self.give_up_locating(now);
         for key in self.sessions.keys() {
             self.end(key, &crate::refusal::Refusal::Stopping, now);
         }
@@ -321,6 +341,7 @@ impl Gateway {
                 Timer::Nickname(key) => self.nickname_not_answered(key),
                 Timer::Naming(key) => self.not_named_in_time(key, now),
                 Timer::Ringing(dialog) => self.call_not_answered(dialog, now),
+                Timer::Locating(lookup) => self.not_located_in_time(lookup, now),
                 Timer::Removal(id) => self.removal_not_answered(&id),
                 Timer::Held(key) => self.say_held(key),
                 Timer::Reentry(key) => self.reentry_due(key, now),

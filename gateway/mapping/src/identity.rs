@@ -5,7 +5,7 @@ use xmpp::{BareJid, FullJid};
 
 use crate::{
     Gateway,
-    address::{normalized, user_jid},
+    address::{normalized, same_domain, user_jid},
     nickname::Nickname,
     refusal::Refusal,
 };
@@ -53,6 +53,15 @@ impl Gateway {
         anonymous: bool,
     ) -> Result<Identity, Refusal> {
         let user = address.uri.address_of_record();
+        // A room that calls is one of ours, or of another gateway like us (RFC 7247 §8).
+        let rooms = self.config.rooms.iter().map(|room| &room.sip);
+        let conferences = self.config.conferences.iter().map(|room| &room.sip);
+        if rooms
+            .chain(conferences)
+            .any(|domain| same_domain(domain, user.host()))
+        {
+            return Err(Refusal::Loop);
+        }
         self.admit_caller(&user, anonymous)?;
         let display_name = address
             .display_name

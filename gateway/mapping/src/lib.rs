@@ -28,3 +28,4 @@ pub use config::{
     NamingRule, Occupants, Outage, OutageRule, RoomDomain, RouteRule, Routes, Texts,
 };
 pub use gateway::{Command, ConnectionId, Gateway, LinkId};
+pub use muc_room::LookupId;

@@ -1,10 +1,16 @@
-//! Nicknames under RFC 8266 (which replaced RFC 7700): preparation, comparison, and names for users who asked for none.
+//! Nicknames under RFC 8266: preparation, comparison, and names for users who asked for none.
+//!
+//! RFC 7702 names RFC 7700, which RFC 8266 replaced: the former compared folded case, by which `ΣΟΦΙΑΣ` and `Σοφιασ` were one, the
+//! latter compares lower case, by which the final sigma of `σοφιας` counts; and it prepares a name again until nothing changes.
 
 use precis_profiles::{Nickname as Profile, precis_core::profile::PrecisFastInvocation};
 use xmpp::jid::ResourcePart;
 
 /// Longest nickname in octets of UTF-8 after preparation.
 pub const LONGEST: usize = 128;
+
+/// What stands for characters that one side cannot carry.
+const REPLACEMENT: char = '_';
 
 /// A nickname that both sides can carry: prepared by RFC 8266, a valid resourcepart, at most [`LONGEST`] octets.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -38,8 +44,8 @@ impl Nickname {
         Ok(Self(resource.as_str().to_owned()))
     }
 
-    /// A nickname for a user who has not chosen one yet: as much of his display name, else of the user part of his address, as
-    /// can be carried.
+    /// A nickname for a user who has not chosen one yet: his display name, else the user part of his address. What cannot be carried
+    /// shows as `_`, but at the ends, where it is left out.
     #[must_use]
     pub fn provisional(display_name: Option<&str>, user: &str) -> Self {
         [display_name.unwrap_or_default(), user]
@@ -66,11 +72,22 @@ impl Nickname {
     }
 
     fn salvage(text: &str) -> Option<Self> {
-        let kept: String = text
-            .chars()
-            .filter(|c| Self::new(&format!("a{c}a")).is_ok())
-            .collect();
-        Self::new(truncated(kept.trim(), LONGEST).trim_end()).ok()
+        let mut kept = String::with_capacity(text.len());
+        for character in text.chars() {
+            if Self::new(&format!("a{character}a")).is_ok() {
+                kept.push(character);
+            } else if !kept.ends_with(REPLACEMENT) {
+                kept.push(REPLACEMENT);
+            }
+        }
+        let ends = |c: char| c == REPLACEMENT || c.is_whitespace();
+        // A name that has them of its own keeps them.
+        let kept = if Self::new(text.trim()).is_ok() {
+            text.trim()
+        } else {
+            kept.trim_matches(ends)
+        };
+        Self::new(truncated(kept, LONGEST).trim_end()).ok()
     }
 }
 
@@ -100,6 +117,8 @@ mod tests {
         assert_eq!(Nickname::new("Ｒｏｍｅｏ").unwrap().as_str(), "Romeo");
         assert_eq!(comparison_key("ROMEO"), comparison_key("romeo "));
         assert_ne!(comparison_key("romeo"), comparison_key("juliet"));
+        // RFC 7700 would have called these the same.
+        assert_ne!(comparison_key("σοφιας"), comparison_key("σοφιασ"));
     }
 
     #[test]
@@ -124,10 +143,17 @@ mod tests {
             Nickname::provisional(Some("Romeo M."), "romeo").as_str(),
             "Romeo M."
         );
-        assert_eq!(
-            Nickname::provisional(Some("Ro\u{0}meo\u{202e}"), "romeo").as_str(),
-            "Romeo"
-        );
+        for (display_name, nickname) in [
+            ("Ro\u{0}\u{1}meo\u{202e}", "Ro_meo"),
+            ("🎉 Romeo 🎉 Montague", "Romeo _ Montague"),
+            ("_romeo_", "_romeo_"),
+            ("🎉", "romeo"),
+        ] {
+            assert_eq!(
+                Nickname::provisional(Some(display_name), "romeo").as_str(),
+                nickname
+            );
+        }
         assert_eq!(Nickname::provisional(Some("\u{1}"), "romeo").as_str(), "romeo");
         assert_eq!(Nickname::provisional(None, "\u{200b}").as_str(), "Guest");
         let long = Nickname::provisional(Some(&"é".repeat(200)), "x");

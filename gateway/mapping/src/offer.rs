@@ -9,7 +9,7 @@ use sip::{
     sdp::{Line, Media, Session},
 };
 
-use crate::refusal::Refusal;
+use crate::{Config, refusal::Refusal};
 
 /// Whether it is us who open MSRP connections.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -29,6 +29,8 @@ pub(crate) struct PeerMedia {
     pub(crate) path: Path,
     /// What its client, or switch, can do.
     pub(crate) chatroom: Chatroom,
+    /// Whether it says anything of chat rooms (RFC 7701 §8).
+    pub(crate) knows_rooms: bool,
     /// Whether it is us who open the connection.
     pub(crate) we_open: bool,
     /// The longest message that it takes.
@@ -54,7 +56,11 @@ pub(crate) struct LocalMedia {
     port: u16,
     /// Id and version of the `o=` line.
     origin: (u64, u64),
+    max_size: MaxSize,
 }
+
+/// Octets that a wrapper may add to a text.
+const WRAPPER: usize = 4096;
 
 impl MsrpOffer {
     pub(crate) fn read(description: &[u8], opening: Opening) -> Result<Self, Refusal> {
@@ -109,6 +115,7 @@ impl PeerMedia {
         Ok(Self {
             path,
             chatroom,
+            knows_rooms: line.attribute("chatroom").is_some(),
             we_open,
             max_size: line.attribute("max-size").and_then(|size| size.parse().ok()),
         })
@@ -116,12 +123,15 @@ impl PeerMedia {
 }
 
 impl LocalMedia {
-    pub(crate) fn new((host, port): &(String, u16), session: &SessionId, origin: (u64, u64)) -> Self {
+    pub(crate) fn new(config: &Config, session: &SessionId, origin: (u64, u64)) -> Self {
+        let (host, port) = &config.msrp;
         Self {
             path: local_path(host, *port, session),
             host: host.clone(),
             port: *port,
             origin,
+            // RFC 7573 §8: what is longer would only be refused when it has come.
+            max_size: MaxSize((config.limits.text + WRAPPER) as u64),
         }
     }
 
@@ -144,6 +154,7 @@ impl LocalMedia {
                 ("accept-types", Some("message/cpim".to_owned())),
                 ("accept-wrapped-types", Some("text/plain".to_owned())),
                 ("path", Some(self.path.to_string())),
+                ("max-size", Some(self.max_size.to_string())),
                 ("setup", Some(setup.to_string())),
                 ("chatroom", Some(chatroom.to_string())),
             ],

@@ -19,6 +19,8 @@ pub enum Refusal {
     ForeignUser,
     /// The invited address is no user.
     NoSuchUser,
+    /// The name servers did not say whose the domain is.
+    NotLocated,
     /// A telephone number that means something in one place only.
     LocalNumber,
     /// The address leads back to the gateway.
@@ -108,6 +110,7 @@ impl Refusal {
             Self::NoIdentity => (403, Some("No Usable Caller Address")),
             Self::ForeignUser => (403, Some("Caller's Domain Not Served Here")),
             Self::NoSuchUser => (404, Some("No Such User")),
+            Self::NotLocated => (480, Some("Name Servers Do Not Answer")),
             Self::LocalNumber => (484, Some("A Number Like +12015550123 Is Needed")),
             Self::Loop => (482, None),
             Self::Offer(part) => (488, Some(part)),
@@ -181,6 +184,7 @@ impl Refusal {
             Self::LinkDown => Status::new(408, "Chat Service Not Connected"),
             Self::Stopping => Status::new(408, "Shutting Down"),
             Self::RoomSilent => Status::new(408, "Room Does Not Answer"),
+            Self::NotLocated => Status::new(408, "Name Servers Do Not Answer"),
             Self::NotInRoom => Status::new(408, "Not In The Room"),
             Self::Moved { .. } => Status::NOT_FOUND,
             Self::Media(_) | Self::Removed { .. } => Status::NO_SESSION,

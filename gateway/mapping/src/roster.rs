@@ -136,6 +136,11 @@ impl Roster {
         present.map_or_else(|| lane_of(nickname), |entry| entry.lane)
     }
 
+    /// Of everybody, in their order.
+    pub(crate) fn nicknames(&self) -> impl Iterator<Item = &str> {
+        self.occupants.keys().map(String::as_str)
+    }
+
     /// Whether somebody has this very nickname.
     pub(crate) fn has(&self, nickname: &str) -> bool {
         self.occupants.contains_key(nickname)
@@ -249,6 +254,7 @@ fn present(room: &RoomAddress, nickname: &str, occupant: &Occupant) -> User {
                 .unwrap_or_else(|| nickname.to_owned()),
         ),
         nickname: Some(nickname.to_owned()),
+        aors: Vec::new(),
         roles: vec![occupant.role.clone()],
         status: Some(EndpointStatus::Connected),
     }
@@ -261,6 +267,7 @@ fn gone(room: &RoomAddress, nickname: &str, how: Departure) -> User {
         state: State::Deleted,
         display_text: None,
         nickname: None,
+        aors: Vec::new(),
         roles: Vec::new(),
         status: Some(match how {
             Departure::Departed => EndpointStatus::Departed,

@@ -38,6 +38,8 @@ pub(crate) struct Session {
     pub(crate) media: Media,
     /// What his client can do.
     pub(crate) chatroom: Chatroom,
+    /// Whether his client knows chat rooms at all.
+    pub(crate) knows_rooms: bool,
     /// Our session in SDP: id and version for the `o=` line.
     pub(crate) description: (u64, u64),
     /// Our MSRP session-id.
@@ -150,6 +152,8 @@ pub(crate) struct SentPrivately {
     pub(crate) message: msrp::MessageId,
     /// Octets of the MSRP body.
     pub(crate) octets: u64,
+    /// What a report on it carries.
+    pub(crate) report: msrp::ReportBody,
 }
 
 /// A nickname change that waits for the room.

@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, time::Instant};
 use sip::DialogId;
 use xmpp::BareJid;
 
-use crate::{LinkId, msrp_room::StayKey, session::SessionKey};
+use crate::{LinkId, msrp_room::StayKey, muc_room::LookupId, session::SessionKey};
 
 /// What is due.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -22,6 +22,8 @@ pub(crate) enum Timer {
     Ringing(DialogId),
     /// The room has not said in time whether an occupant is removed; id of the request.
     Removal(String),
+    /// The name servers have not said in time whose a domain is.
+    Locating(LookupId),
     /// A nickname change was not answered in time.
     Nickname(SessionKey),
     /// What a session holds is sent, whoever is not back yet.

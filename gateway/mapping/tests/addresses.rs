@@ -1,8 +1,10 @@
 //! RFC 7247 §6 with all of XEP-0106, in both directions and both forms; whose an address is.
 
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
 use mapping::{
     Access, AddressForm, AnswerRule, Component, ConferenceDomain, Config, ConflictRule, CreationRule, Limits,
-    NamingRule, Outage, RoomDomain, RouteRule, Routes, Texts,
+    NamingRule, Occupants, Outage, RoomDomain, RouteRule, Routes, Texts,
     address::{Party, RoomAddress, party, sip_uri, user_jid, xmpp_user_uri},
     refusal::Refusal,
 };
@@ -53,13 +55,14 @@ fn config() -> Config {
         numbers: Some("example.org".to_owned()),
         msrp: ("127.0.0.1".to_owned(), 2855),
         connect: true,
+        tell_nickname: true,
         answer: AnswerRule::WhenAdmitted,
         conflict: ConflictRule::Refuse,
         history: 0,
         naming: NamingRule::Provisional,
         creation: CreationRule::AcceptDefault,
         access: Access::default(),
-        occupants: mapping::Occupants::default(),
+        occupants: Occupants::default(),
         texts: Texts::default(),
         outage: Outage::default(),
         limits: Limits::default(),
@@ -75,6 +78,7 @@ fn jid_of(text: &str, component: &Component) -> Result<String, Refusal> {
     user_jid(&uri(text), component, "r").map(|jid| jid.to_bare().to_string())
 }
 
+// Rows: C7247-03, C7247-05, C7247-08, C7247-09, E-38
 #[test]
 fn rfc7247_section_6_4_the_printed_samples() {
     // C7247-08, C7247-09.
@@ -98,6 +102,7 @@ fn rfc7247_section_6_4_the_printed_samples() {
     }
 }
 
+// Rows: C7247-09
 #[test]
 fn c7247_09_what_is_no_user_is_refused() {
     for sip in [
@@ -114,6 +119,7 @@ fn c7247_09_what_is_no_user_is_refused() {
     );
 }
 
+// Rows: C7247-03, C7247-04, C7247-10..C7247-12, E-37
 #[test]
 fn rfc7247_section_6_5_the_printed_samples() {
     // C7247-10 to C7247-12.
@@ -149,6 +155,7 @@ fn the_hosted_form_has_the_whole_address_in_the_localpart() {
     assert_eq!(back(r"romeo\40example.net@elsewhere.example"), None);
 }
 
+// Rows: C7247-13
 #[test]
 fn c7247_13_internationalized_domains_are_a_labels_in_sip_and_letters_in_xmpp() {
     let component = component("bücher.example", AddressForm::Native);
@@ -173,6 +180,7 @@ fn c7247_13_internationalized_domains_are_a_labels_in_sip_and_letters_in_xmpp() 
     assert_eq!(room.addressee(&me), Some(Some("René".to_owned())));
 }
 
+// Rows: C7247-07, E-21
 #[test]
 fn e_21_only_gr_tells_a_room_from_an_occupant() {
     let rooms = config().rooms;
@@ -197,6 +205,7 @@ fn e_21_only_gr_tells_a_room_from_an_occupant() {
     }
 }
 
+// Rows: C7247-28
 #[test]
 fn whose_an_address_is_goes_by_configuration() {
     let sip = |text: &str| Ok(Party::Sip(uri(text)));
@@ -245,6 +254,7 @@ fn whose_an_address_is_goes_by_configuration() {
 
 proptest! {
     /// C7247-03, C7247-14: what we make of an address leads back to it. JIDs fold case, so the samples have none.
+    // Rows: C7247-03, C7247-06, C7247-14
     #[test]
     fn a_sip_user_comes_back_as_himself(user in "[!-@\\[-~à-ÿぁ-ん]{1,20}") {
         for component in [native(), hosted()] {
@@ -255,6 +265,7 @@ proptest! {
         }
     }
 
+    // Rows: C7247-12, C7247-14
     #[test]
     fn a_room_comes_back_as_itself(room in "[!-@\\[-~à-ÿ]{1,20}", nickname in "[ -~à-ÿ😀]{1,20}") {
         let rooms = config().rooms;

@@ -128,7 +128,7 @@ mod xml;
 
 pub use connection::{
     AnswerDue, Command, Connection, Event, FailureReport, IncomingMessage, Lane, LostCause, MessageTag,
-    OutgoingMessage, SessionParameters,
+    OutgoingMessage, ReportBody, SessionParameters,
 };
 pub use limits::Limits;
 pub use status::Status;

@@ -217,6 +217,8 @@ impl Bound {
             stop: mapping_stopped,
             openings,
             connections: BTreeMap::new(),
+            lookup: lookup.clone(),
+            lookups: JoinSet::new(),
         };
         let mut endpoint = Endpoint::new(
             self.config.endpoint(&self.sip_addresses),

@@ -115,7 +115,7 @@ impl Lookup {
     }
 
     /// One query, from the resolver's cache, the name servers or, where these fail, from what they said before (RFC 8767).
-    async fn ask(&self, query: Query) -> Answer {
+    pub(crate) async fn ask(&self, query: Query) -> Answer {
         if let Some(answer) = self.remembered.during_failure(&query, Instant::now()) {
             return answer;
         }

@@ -13,6 +13,7 @@ use std::{
     sync::atomic::{AtomicU32, Ordering},
 };
 
+use mapping::AddressForm;
 use server::config::{
     self, Loaded,
     settings::{REDACTED, Settings},
@@ -637,5 +638,72 @@ fn half_a_registration_and_credentials_for_nobody_are_faults() {
             faults.iter().any(|fault| fault.contains(expected)),
             "{expected}: {faults:?}"
         );
+    }
+}
+
+#[test]
+fn each_further_domain_of_users_is_a_component_with_its_own_link() {
+    let text = format!(
+        "{MINIMAL}[[users]]\ndomain = \"Example.NET\"\nform = \"hosted\"\nserver = \"xmpp.example.net\"\nsecret = \"other\"\n\
+         [[users]]\ndomain = \"example.edu\"\n[[conferences]]\nmuc = \"conference.example.org\"\nsip = \"focus.example.net\"\n"
+    );
+    let config = load(&text, &[])
+        .map_err(|faults| faults.join("\n"))
+        .unwrap()
+        .config;
+    let links: Vec<_> = config
+        .links
+        .iter()
+        .map(|link| {
+            (
+                link.link.domain.as_str(),
+                link.server.name.as_str(),
+                link.link.secret.as_str(),
+            )
+        })
+        .collect();
+    assert_eq!(
+        links,
+        [
+            ("example.org", "127.0.0.1", "Tybalt"),
+            ("example.net", "xmpp.example.net", "other"),
+            ("example.edu", "127.0.0.1", "Tybalt"),
+            ("conference.example.org", "127.0.0.1", "Tybalt"),
+        ]
+    );
+    let forms: Vec<_> = config.core.components.iter().map(|user| user.form).collect();
+    assert_eq!(
+        forms,
+        [AddressForm::Native, AddressForm::Hosted, AddressForm::Native]
+    );
+}
+
+#[test]
+fn faults_of_components_lists_and_routes_name_their_place() {
+    for (more, fault) in [
+        (
+            "[[users]]\ndomain = \"example.org\"\n",
+            "gateway.toml:9:1: users[0].domain: `example.org` is a component already; give each component a domain of its own",
+        ),
+        (
+            "[[conferences]]\nmuc = \"muc.example.com\"\nsip = \"focus.example.net\"\n",
+            "gateway.toml:7:1: rooms[0].muc: is a [[conferences]] component of the gateway itself; calls would go round in a loop: name \
+             the domain of a multi-user chat service",
+        ),
+        (
+            "[access]\ndeny_callers = [\"example.org\", \"sip:x@y\"]\n",
+            "gateway.toml:9:1: access.deny_callers: `sip:x@y` is neither `user@domain` nor `domain` nor `*.domain`; write it as \
+             \"romeo@example.org\", \"example.org\" or \"*.example.org\"",
+        ),
+        (
+            "[routing]\notherwise = \"smtp\"\n",
+            "gateway.toml:9:1: routing.otherwise: unknown value `smtp`; known here: xmpp, sip, dns",
+        ),
+        (
+            "[routing]\nnumbers = \"a b\"\n",
+            "gateway.toml:9:1: routing.numbers: `a b` is no domain; write it as \"example.org\"",
+        ),
+    ] {
+        assert_eq!(faults(&format!("{MINIMAL}{more}"), &[]), [fault]);
     }
 }

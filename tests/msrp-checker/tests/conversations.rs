@@ -224,6 +224,7 @@ fn take(sides: &mut [Side; 2], step: Step, now: &mut Instant) {
                     message,
                     octets,
                     status: Status::FORBIDDEN,
+                    body: None,
                 };
                 sides[side].connection.handle_command(command, *now);
             }

@@ -96,10 +96,11 @@ impl Host {
             access: mapping::Access::default(),
             routes: mapping::Routes::default(),
             numbers: None,
-            occupants: mapping::Occupants::default(),
             connect: true,
-            texts: mapping::Texts::default(),
             // The model knows what people say, not what the gateway tells them.
+            tell_nickname: false,
+            occupants: mapping::Occupants::default(),
+            texts: mapping::Texts::default(),
             outage: mapping::Outage {
                 tell: false,
                 ..mapping::Outage::default()

@@ -24,6 +24,8 @@ pub(super) struct Occupant {
     pub(super) display_name: Option<String>,
     /// MUC role.
     pub(super) role: &'static str,
+    /// His address of record, if the conference tells it.
+    pub(super) aor: Option<Uri>,
 }
 
 /// What a document changed.
@@ -133,6 +135,16 @@ impl Listing {
         self.document = None;
     }
 
+    /// The user himself has this nickname from now on: whoever was called so here is called otherwise.
+    pub(super) fn yield_nickname(&mut self, own: &str) -> Option<Change> {
+        let key = self.names.remove(own)?;
+        let (nickname, occupant) = self.occupants.remove(&key)?;
+        let to = self.free_nickname(&occupant, own);
+        self.names.insert(to.clone(), key.clone());
+        self.occupants.insert(key, (to.clone(), occupant));
+        Some(Change::Renamed { from: nickname, to })
+    }
+
     /// Takes a document of this version.
     pub(super) fn read(&mut self, version: u32, mut document: Document, own: &Own<'_>) -> Reading {
         let mut departures = BTreeMap::new();
@@ -224,6 +236,7 @@ impl Listing {
                     name,
                     display_name,
                     role,
+                    aor: real_address(&user.aors),
                 },
             );
         }
@@ -350,6 +363,14 @@ fn own_departure(departures: &BTreeMap<String, Departure>, own: &Own<'_>) -> Opt
     [key_of(own.address), key_of(&as_occupant)]
         .iter()
         .find_map(|key| departures.get(key).cloned())
+}
+
+/// The one that XMPP knows, if there are several.
+fn real_address(aors: &[String]) -> Option<Uri> {
+    let uris = || aors.iter().filter_map(|aor| lenient_uri(aor));
+    uris()
+        .find(|uri| uri.scheme() == "xmpp")
+        .or_else(|| uris().next())
 }
 
 /// RFC 7702 table 3 knows participants; conferences name others as well.

@@ -24,7 +24,7 @@ impl Gateway {
     }
 
     fn local_media(&self, media: &Media) -> LocalMedia {
-        LocalMedia::new(&self.config.msrp, &media.session, media.description)
+        LocalMedia::new(&self.config, &media.session, media.description)
     }
 
     /// F4; F5 has been sent.

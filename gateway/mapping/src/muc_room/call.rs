@@ -102,7 +102,10 @@ impl Gateway {
         reason: Option<String>,
         now: Instant,
     ) -> Result<(), Refusal> {
-        if let Inviter::Xmpp { inviter, .. } = &inviter {
+        // Some rooms name an inviter by his nickname: they have judged him themselves.
+        if let Inviter::Xmpp { inviter, .. } = &inviter
+            && inviter.to_bare() != *room
+        {
             let name = inviter.node().map(|node| node.as_str()).unwrap_or_default();
             if !self
                 .config
@@ -164,7 +167,7 @@ impl Gateway {
         let dialog = DialogId(self.next_handle());
         let msrp = self.fresh_session_id();
         let description = (self.fresh_number() >> 2, 1);
-        let offer = LocalMedia::new(&self.config.msrp, &msrp, description).offer(self.opening());
+        let offer = LocalMedia::new(&self.config, &msrp, description).offer(self.opening());
         let timer = self
             .timers
             .start(now + self.config.limits.ringing, Timer::Ringing(dialog));
@@ -308,7 +311,12 @@ impl Gateway {
 /// From the room, as a focus, on behalf of the inviter (RFC 4579 §5.5, RFC 3892).
 fn invite(invitation: &Invitation, offer: Body) -> InviteParameters {
     let inviter = match &invitation.inviter {
-        Inviter::Xmpp { inviter, .. } => xmpp_user_uri(&inviter.to_bare().into()),
+        Inviter::Xmpp { inviter, .. } => match inviter.resource() {
+            Some(nickname) if inviter.to_bare() == invitation.room.muc => {
+                invitation.room.occupant(nickname.as_str())
+            }
+            _ => xmpp_user_uri(&inviter.to_bare().into()),
+        },
         Inviter::Participant { known_as, .. } => known_as.clone(),
     };
     let mut headers = vec![Header {

@@ -121,7 +121,7 @@ impl Gateway {
         } = caller;
         let msrp = self.fresh_session_id();
         let description = (self.fresh_number() >> 2, 1);
-        let ours = LocalMedia::new(&self.config.msrp, &msrp, description);
+        let ours = LocalMedia::new(&self.config, &msrp, description);
         let body = match &offer {
             Some(offer) => offer.answer(&ours),
             None => ours.offer(self.opening()),
@@ -177,6 +177,8 @@ impl Gateway {
         let timer = self
             .timers
             .start(now + self.config.limits.admission, Timer::Admission(key));
+        // Who has not offered yet is given the benefit of the doubt.
+        let knows_rooms = arrival.peer.as_ref().is_none_or(|peer| peer.knows_rooms);
         let (remote, chatroom, we_open) = match arrival.peer {
             Some(peer) => (Some(peer.path), peer.chatroom, peer.we_open),
             None => (None, msrp::sdp::Chatroom::default(), false),
@@ -201,6 +203,7 @@ impl Gateway {
                 timer: None,
             },
             chatroom,
+            knows_rooms,
             description: arrival.description,
             msrp: arrival.msrp,
             remote,
@@ -320,12 +323,12 @@ impl Gateway {
             });
             self.begin_media(key, now);
         }
-        // He asked for this nickname before he was in.
-        self.settle_renaming(key, msrp::Status::OK);
+        self.named_by_room(key, now);
         self.end_listing(&room, now);
         for subscription in subscriptions {
             self.notify_full(subscription);
         }
+        self.welcome(key, now);
         self.invite_guests(key, guests, now);
     }
 

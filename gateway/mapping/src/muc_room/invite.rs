@@ -5,7 +5,10 @@ use std::{collections::BTreeSet, time::Instant};
 use sip::{AnswerDue, DialogId, Incoming, NameAddr, Uri, resource_lists::Entry};
 use xmpp::stanza::Outgoing;
 
-use super::call::{Invitation, Inviter};
+use super::{
+    call::{Invitation, Inviter},
+    locate::Guest,
+};
 use crate::{
     Gateway,
     address::{Party, RoomAddress, party},
@@ -33,12 +36,21 @@ impl Gateway {
             .uri
             .parameter("method")
             .or_else(|| refer_to.parameter("method"));
-        let invited = match method {
-            Some("BYE") => return self.remove(key, &refer_to.uri, due, now),
-            Some("INVITE") | None if refer_to.uri.scheme() == "cid" => self.invite_listed(key, request, now),
-            Some("INVITE") | None => self.invite_address(key, &NameAddr::new(refer_to.uri.clone()), now),
-            Some(_) => Err(Refusal::NotParticipant),
-        };
+        match method {
+            Some("BYE") => self.remove(key, &refer_to.uri, due, now),
+            Some("INVITE") | None if refer_to.uri.scheme() == "cid" => {
+                let invited = self.invite_listed(key, request, now);
+                self.answer_refer(key, due, invited);
+            }
+            Some("INVITE") | None => {
+                let guest = NameAddr::new(refer_to.uri.clone());
+                self.invite_address(key, guest, Some(due), now);
+            }
+            Some(_) => self.refuse(due, &Refusal::NotParticipant),
+        }
+    }
+
+    fn answer_refer(&mut self, key: SessionKey, due: AnswerDue, invited: Result<(), Refusal>) {
         match invited {
             Ok(()) => {
                 let room = self.sessions.get(key).map(|session| session.room.clone());
@@ -69,33 +81,58 @@ impl Gateway {
             uri, display_name, ..
         } in guests
         {
-            let invited = uri
-                .parse::<Uri>()
-                .map_err(|_| Refusal::NoSuchUser)
-                .and_then(|uri| {
-                    let guest = NameAddr {
-                        display_name,
-                        ..NameAddr::new(uri)
-                    };
-                    let again = !seen.insert(guest.uri.address_of_record().to_string());
-                    let himself = self
-                        .sessions
-                        .get(key)
-                        .is_some_and(|session| session.who.user == guest.uri.address_of_record());
-                    if again || himself {
-                        return Ok(());
-                    }
-                    self.invite_address(key, &guest, now)
-                });
-            if let Err(why) = invited {
-                self.tell_of_room(key, &format!("({uri} is not invited: {})", why.xmpp().1), now);
+            let Ok(address) = uri.parse::<Uri>() else {
+                self.tell_not_invited(key, &uri, &Refusal::NoSuchUser, now);
+                continue;
+            };
+            let known = address.address_of_record();
+            let again = !seen.insert(known.to_string());
+            let himself = self
+                .sessions
+                .get(key)
+                .is_some_and(|session| session.who.user == known);
+            if !again && !himself {
+                let guest = NameAddr {
+                    display_name,
+                    ..NameAddr::new(address)
+                };
+                self.invite_address(key, guest, None, now);
             }
         }
     }
 
+    /// Somebody by his address, whosever that is. `due`: the REFER that names him.
+    fn invite_address(&mut self, key: SessionKey, guest: NameAddr, due: Option<AnswerDue>, now: Instant) {
+        match party(&guest.uri, &self.config) {
+            Ok(Party::ByDns { user, host }) => self.locate(Guest { key, guest, due }, user, &host, now),
+            found => self.invite_located(Guest { key, guest, due }, found, now),
+        }
+    }
+
+    /// It is known whose the address is, or why not.
+    pub(super) fn invite_located(&mut self, invited: Guest, found: Result<Party, Refusal>, now: Instant) {
+        let Guest { key, guest, due } = invited;
+        let outcome = found.and_then(|found| self.invite_party(key, &guest, found, now));
+        match (due, outcome) {
+            (Some(due), outcome) => self.answer_refer(key, due, outcome),
+            (None, Ok(())) => {}
+            (None, Err(why)) => self.tell_not_invited(key, &guest.uri.to_string(), &why, now),
+        }
+    }
+
+    fn tell_not_invited(&mut self, key: SessionKey, whom: &str, why: &Refusal, now: Instant) {
+        let text = format!("({whom} is not invited: {})", why.xmpp().1);
+        self.tell_of_room(key, &text, now);
+    }
+
     /// An XMPP user is invited through the room, a SIP user is called from it.
-    fn invite_address(&mut self, key: SessionKey, guest: &NameAddr, now: Instant) -> Result<(), Refusal> {
-        let found = party(&guest.uri, &self.config)?;
+    fn invite_party(
+        &mut self,
+        key: SessionKey,
+        guest: &NameAddr,
+        found: Party,
+        now: Instant,
+    ) -> Result<(), Refusal> {
         let id = self.fresh_id();
         let session = self.sessions.get(key).ok_or(Refusal::NotParticipant)?;
         let room = self.rooms.get(&session.room).ok_or(Refusal::NotInRoom)?;
@@ -136,6 +173,7 @@ impl Gateway {
                 };
                 self.call_in(invitation, now)
             }
+            Party::ByDns { .. } => Err(Refusal::NotLocated),
         }
     }
 

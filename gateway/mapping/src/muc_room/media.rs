@@ -171,7 +171,7 @@ impl Gateway {
             return;
         };
         session.description.1 += 1;
-        let ours = LocalMedia::new(&self.config.msrp, &session.msrp, session.description);
+        let ours = LocalMedia::new(&self.config, &session.msrp, session.description);
         let body = match &offer {
             Some(offer) => offer.answer(&ours),
             None => ours.offer(opening),
@@ -211,6 +211,7 @@ impl Gateway {
             return;
         };
         session.chatroom = peer.chatroom;
+        session.knows_rooms = peer.knows_rooms;
         session.we_open = peer.we_open;
         if session.remote.is_none() {
             session.remote = Some(peer.path);

@@ -4,10 +4,10 @@ use std::time::Instant;
 
 use jiff::Timestamp;
 use msrp::{
-    AnswerDue, FailureReport, IncomingMessage, Lane, SessionId, Status,
+    AnswerDue, FailureReport, IncomingMessage, Lane, ReportBody, SessionId, Status,
     cpim::{Address, Cpim},
 };
-use sip::Uri;
+use sip::{Uri, message::multipart};
 use xmpp::{
     Jid,
     stanza::{Condition, Iq, IqKind, Message, MessageKind, Outgoing},
@@ -29,7 +29,8 @@ const PRIVATE_REMEMBERED: usize = 64;
 /// To whom a SIP user speaks.
 enum Addressee {
     Room,
-    Occupant(String),
+    /// One, or one user under each of his nicknames.
+    Occupants(Vec<String>),
 }
 
 // From the SIP user to the room.
@@ -52,9 +53,9 @@ impl Gateway {
                 self.answer(connection, due, Status::OK);
             }
             Ok((Addressee::Room, text)) => self.say(key, text, due, now),
-            Ok((Addressee::Occupant(nickname), text)) => {
-                let status = self.whisper(key, &nickname, text, message);
-                self.answer(connection, due, status);
+            Ok((Addressee::Occupants(nicknames), text)) => {
+                let status = self.whisper_to_each(key, &nicknames, &text, message);
+                self.answer(connection, due.report_with(report_on(message)), status);
             }
             Err(status) => self.answer(connection, due, status),
         }
@@ -85,23 +86,20 @@ impl Gateway {
         };
         let addressee = match room.address.addressee(&to) {
             Some(None) => Addressee::Room,
-            Some(Some(nickname)) => Addressee::Occupant(nickname),
+            Some(Some(nickname)) => Addressee::Occupants(vec![nickname]),
             None => {
-                // RFC 7701 §6.2: also by the address of record of another participant.
-                let other = self
-                    .sessions
-                    .of_known_user(&session.room, &to.address_of_record())
-                    .next();
-                let other = other
-                    .and_then(|key| self.sessions.get(key))
-                    .ok_or(Status::NOT_FOUND)?;
-                Addressee::Occupant(other.nickname.clone())
+                // RFC 7701 §6.2: also by the address of record of another participant, in every session of his.
+                let user = to.address_of_record();
+                let others = self.sessions.of_known_user(&session.room, &user);
+                let others = others.filter_map(|key| self.sessions.get(key));
+                let nicknames: Vec<_> = others.map(|other| other.nickname.clone()).collect();
+                if nicknames.is_empty() {
+                    return Err(Status::NOT_FOUND);
+                }
+                Addressee::Occupants(nicknames)
             }
         };
-        if !media_type(&cpim.content_type).eq_ignore_ascii_case("text/plain") {
-            return Err(Status::UNSUPPORTED_MEDIA);
-        }
-        let text = cpim.text().ok_or(Status::UNSUPPORTED_MEDIA)?;
+        let text = text_of(&cpim).ok_or(Status::UNSUPPORTED_MEDIA)?;
         if text.len() > self.config.limits.text {
             return Err(Refusal::TooLarge.msrp());
         }
@@ -116,7 +114,7 @@ impl Gateway {
         {
             return Err(Refusal::Limit("session_queue").msrp());
         }
-        Ok((addressee, text.to_owned()))
+        Ok((addressee, text))
     }
 
     /// F45. The MSRP answer waits for the reflection. A room that is out of reach has to be back first.
@@ -166,6 +164,21 @@ impl Gateway {
     }
 
     /// F50. There is no reflection: the answer goes at once, and an error that comes back becomes a REPORT.
+    fn whisper_to_each(
+        &mut self,
+        key: SessionKey,
+        nicknames: &[String],
+        body: &str,
+        message: &IncomingMessage,
+    ) -> Status {
+        let told: Vec<Status> = nicknames
+            .iter()
+            .map(|nickname| self.whisper(key, nickname, body.to_owned(), message))
+            .collect();
+        let heard = told.iter().find(|status| status.is_success());
+        heard.or(told.first()).copied().unwrap_or(Status::NOT_FOUND)
+    }
+
     fn whisper(
         &mut self,
         key: SessionKey,
@@ -193,6 +206,7 @@ impl Gateway {
                 stanza: id.clone(),
                 message: message.id,
                 octets,
+                report: report_on(message),
             });
         }
         if session.sent_privately.len() > PRIVATE_REMEMBERED {
@@ -249,17 +263,17 @@ impl Gateway {
         let Some(place) = session.sent_privately.iter().position(|sent| sent.stanza == id) else {
             return;
         };
-        if let (Some(SentPrivately { message, octets, .. }), Media::Bound(connection)) =
-            (session.sent_privately.remove(place), &session.media)
+        if let (Some(sent), Media::Bound(connection)) = (session.sent_privately.remove(place), &session.media)
         {
             let (connection, session) = (*connection, session.msrp.clone());
             self.msrp(
                 connection,
                 msrp::Command::Report {
                     session,
-                    message,
-                    octets,
+                    message: sent.message,
+                    octets: sent.octets,
                     status,
+                    body: Some(sent.report),
                 },
             );
         }
@@ -505,6 +519,30 @@ impl Gateway {
 /// XEP-0045 §8.1: a subject without body and thread is the room's subject.
 fn is_subject(message: &Message) -> bool {
     message.subject.is_some() && message.body.is_none() && !message.has_thread
+}
+
+/// RFC 7701 §6.2: a report on a private message says from whom to whom it was.
+fn report_on(message: &IncomingMessage) -> ReportBody {
+    let addresses = Cpim::parse(&message.body).map(|cpim| Cpim {
+        from: cpim.from,
+        to: cpim.to,
+        ..Cpim::default()
+    });
+    ReportBody {
+        content_type: msrp::cpim::CONTENT_TYPE,
+        content: addresses.unwrap_or_default().to_bytes(),
+    }
+}
+
+/// The words of a message. Of several parts, the first that is plain text (RFC 4975 §7.3.1 demands that such bodies can be received).
+fn text_of(cpim: &Cpim) -> Option<String> {
+    let is_plain = |content_type: &str| media_type(content_type).eq_ignore_ascii_case("text/plain");
+    if is_plain(&cpim.content_type) {
+        return cpim.text().map(str::to_owned);
+    }
+    let parts = multipart::read(&cpim.content_type, &cpim.content).ok()?;
+    let text = parts.into_iter().find(|part| is_plain(&part.content_type))?;
+    String::from_utf8(text.bytes.to_vec()).ok()
 }
 
 /// A text for a SIP user.

@@ -8,6 +8,7 @@ mod call; // §6.5 the other way round: the room calls a SIP user
 mod enter; // §6.1
 mod exit; // §6.6
 mod invite; // §6.5
+mod locate; // §6.5: whose the domain of an invited user is
 mod media; // the MSRP session under a stay
 mod messages; // §6.3
 mod nickname; // §6.4
@@ -16,8 +17,11 @@ mod presence; // §6.2
 mod reentry; // after the link or the room was away
 mod remove; // a moderator removes somebody
 mod sharing; // one copy for all
+mod welcome; // clients that know no rooms
 
 pub(crate) use call::{Call, Invitation};
+pub(crate) use locate::Locating;
+pub use locate::LookupId;
 pub(crate) use remove::Removing;
 
 use std::{collections::BTreeMap, time::Instant};

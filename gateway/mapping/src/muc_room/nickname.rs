@@ -156,6 +156,32 @@ impl Gateway {
         self.xmpp(change);
     }
 
+    /// He is in: under the nickname that he asked for before he was, or that we chose for him, or under another.
+    pub(super) fn named_by_room(&mut self, key: SessionKey, now: Instant) {
+        let Some(session) = self.sessions.get(key) else {
+            return;
+        };
+        let asked = session
+            .renaming
+            .as_ref()
+            .map(|renaming| renaming.nickname.as_str());
+        let expected = asked.unwrap_or(session.who.provisional.as_str());
+        let other = session.nickname != expected;
+        self.settle_renaming(key, Status::OK);
+        if other {
+            self.tell_nickname(key, now);
+        }
+    }
+
+    /// N7702-06: a user learns what he is called, if it is not what he expects.
+    pub(super) fn tell_nickname(&mut self, key: SessionKey, now: Instant) {
+        let Some(session) = self.sessions.get(key).filter(|_| self.config.tell_nickname) else {
+            return;
+        };
+        let text = format!("(you are {} in this room)", session.nickname);
+        self.tell_of_room(key, &text, now);
+    }
+
     /// The room shows the user under a nickname: if it is the one he asked for, that is its yes.
     pub(super) fn renamed(&mut self, key: SessionKey, nickname: &str) {
         let asked = self

@@ -111,8 +111,14 @@ impl Gateway {
             Phase::Out { .. } => self.back(key, nickname, now),
             Phase::Naming { .. } => {}
             Phase::Joined => {
+                let asked = session.renaming.as_ref();
+                let expected =
+                    session.nickname == nickname || asked.is_some_and(|asked| asked.nickname == nickname);
                 nickname.clone_into(&mut session.nickname);
                 self.renamed(key, nickname);
+                if !expected {
+                    self.tell_nickname(key, now);
+                }
             }
         }
     }

@@ -160,3 +160,14 @@ fn who_hides_is_not_found_by_his_address() {
     assert_eq!(stage.outcome(tybalt, tag), Some(Err(msrp::Status::NOT_FOUND)));
     assert!(stage.heard(romeo).is_empty());
 }
+
+#[test]
+fn rfc7247_section_8_a_conference_that_calls_is_a_loop() {
+    let mut hosted = config();
+    hosted.components[0].form = mapping::AddressForm::Hosted;
+    let mut stage = Stage::new(hosted);
+    let other = stage.user_of("montague", "rooms.example.com");
+    stage.invite(other, ROOM_URI, None);
+    assert_eq!(stage.refusal(other).map(|(code, _)| code), Some(482));
+    assert!(stage.to_rooms.is_empty());
+}

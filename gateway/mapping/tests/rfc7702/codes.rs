@@ -1,4 +1,5 @@
-//! RFC 7247 §7: every row of its two tables, provoked once on the wire.
+//! What one protocol refuses, in the words of the other: RFC 7247 table 3 and the table of MSRP statuses, row by row on the wire. Table 2 is where
+//! a room refuses a caller.
 
 use std::time::Duration;
 
@@ -9,50 +10,6 @@ use crate::transcript::{
 };
 
 const STANZAS: &str = "urn:ietf:params:xml:ns:xmpp-stanzas";
-
-/// XMPP condition, type of the error (RFC 6120 §8.3.3), what the caller hears.
-const TABLE_2: &[(&str, &str, u16)] = &[
-    ("bad-request", "modify", 400),
-    ("conflict", "cancel", 400),
-    ("feature-not-implemented", "cancel", 501),
-    ("forbidden", "auth", 403),
-    ("gone", "cancel", 410),
-    ("internal-server-error", "cancel", 500),
-    ("item-not-found", "cancel", 404),
-    ("jid-malformed", "modify", 400),
-    ("not-acceptable", "modify", 406),
-    ("not-allowed", "cancel", 403),
-    // 401 would have to challenge the caller.
-    ("not-authorized", "auth", 403),
-    ("policy-violation", "modify", 403),
-    ("recipient-unavailable", "wait", 480),
-    ("redirect", "modify", 480),
-    // So would 407.
-    ("registration-required", "auth", 403),
-    ("remote-server-not-found", "cancel", 404),
-    ("remote-server-timeout", "wait", 408),
-    ("resource-constraint", "wait", 500),
-    // A room says so when it is full, which is not for the caller's proxy to route around.
-    ("service-unavailable", "cancel", 486),
-    ("subscription-required", "auth", 400),
-    ("undefined-condition", "cancel", 400),
-    ("unexpected-request", "wait", 491),
-];
-
-// Rows: X2S-01..X2S-22, B7702-35, C7247-16, C7247-18, C7247-20, C7247-21, C7247-25, CXMPP-20
-#[test]
-fn rfc7247_section_7_1_table_2_on_the_wire() {
-    for (condition, kind, status) in TABLE_2 {
-        let refusal = refused_by_the_room(&format!(
-            "<error type='{kind}'><{condition} xmlns='{STANZAS}'/></error>"
-        ));
-        let line = format!("SIP/2.0 {status} ");
-        assert!(refusal.starts_with(&line), "{condition}: {refusal}");
-        for challenge in ["\nWWW-Authenticate:", "\nProxy-Authenticate:"] {
-            assert!(!refusal.contains(challenge), "{refusal}");
-        }
-    }
-}
 
 // Rows: C7247-15
 #[test]
@@ -282,4 +239,26 @@ fn what_a_room_refuses_is_a_failure_for_who_said_it() {
             assert!(answer.contains(&line), "{condition} {kind}: {answer}");
         }
     }
+}
+
+// Rows: C757X-09, C757X-10
+#[test]
+fn a_text_that_grows_beyond_a_stanza_is_413_and_the_link_goes_on() {
+    let (mut hall, variables) = play("section_6_1_enter");
+    // Within the limit as a text; escaped, four times as long.
+    for (text, answer) in [("<".repeat(30_000), "413"), ("hello".to_owned(), "")] {
+        let send = format!(
+            "MSRP said SEND\nTo-Path: msrp://s2m.example.com:2855/$switch;tcp\n\
+             From-Path: msrp://192.0.2.10:7313/ansp71weztas;tcp\nMessage-ID: message{}\nByte-Range: 1-*/*\n\
+             Content-Type: message/cpim\n\nFrom: <sip:romeo@example.org>\n\
+             To: <sip:capulet@rooms.example.com>\n\nContent-Type: text/plain\n\n{text}\n-------said$",
+            text.len()
+        );
+        hall.say(&Peer::msrp("romeo"), &variables.fill(&send).unwrap());
+        match hall.hear(&Peer::msrp("romeo")) {
+            Some(refusal) => assert!(refusal.starts_with(&format!("MSRP said {answer} ")), "{refusal}"),
+            None => assert_eq!(answer, "", "only what is said waits for the room"),
+        }
+    }
+    assert!(hall.hear(&Peer::xmpp()).unwrap().contains("hello"));
 }

@@ -407,6 +407,7 @@ fn rfc3264_section_5_an_ack_without_a_usable_answer_ends_the_call() {
     }
 }
 
+// Rows: C4975-40
 #[test]
 fn rfc6135_section_4_2_a_client_that_waits_is_connected_to() {
     let mut stage = Stage::new(config());

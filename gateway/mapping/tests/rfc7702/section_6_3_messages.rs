@@ -382,3 +382,45 @@ fn short_messages_of_all_speakers_keep_the_order_of_the_room() {
     stage.connect(romeo);
     assert_eq!(letters(&stage, romeo), ["J1", "J2", "B3", "J4"]);
 }
+
+// Rows: C7701-27
+#[test]
+fn rfc7701_section_6_2_a_user_with_two_devices_hears_everything_on_both() {
+    let (mut stage, romeo, mercutio) = with_two();
+    let phone = stage.user("mercutio");
+    stage.enter(phone, ROOM_URI, "Mercutio");
+    stage.say(romeo, "to all");
+    let tag = stage.send(romeo, ROMEO, &["sip:mercutio@example.org"], "to Mercutio");
+    assert_eq!(stage.outcome(romeo, tag), Some(Ok(())));
+    for device in [mercutio, phone] {
+        let texts: Vec<_> = stage.heard(device).into_iter().map(|(_, _, text)| text).collect();
+        assert_eq!(texts, ["to all", "to Mercutio"]);
+    }
+}
+
+// Rows: C4975-28
+#[test]
+fn rfc4975_section_7_3_1_of_several_parts_the_text_is_said() {
+    let (mut stage, romeo, mercutio) = with_two();
+    let parts = |kind: &str, text: &str| {
+        format!(
+            "From: <{ROMEO}>\r\nTo: <{ROOM_URI}>\r\n\r\nContent-Type: multipart/{kind};boundary=b\r\n\r\n\
+             --b\r\nContent-Type: text/html\r\n\r\n<p>{text}</p>\r\n\
+             --b\r\nContent-Type: {text}; charset=utf-8\r\n\r\nhello\r\n--b--\r\n"
+        )
+    };
+    for (kind, text, outcome) in [
+        ("alternative", "text/plain", Ok(())),
+        ("mixed", "text/plain", Ok(())),
+        ("mixed", "image/png", Err(Status::UNSUPPORTED_MEDIA)),
+    ] {
+        let tag = stage.send_raw(romeo, "message/cpim", parts(kind, text).into());
+        assert_eq!(stage.outcome(romeo, tag), Some(outcome), "{kind} {text}");
+    }
+    let texts: Vec<_> = stage
+        .heard(mercutio)
+        .into_iter()
+        .map(|(_, _, text)| text)
+        .collect();
+    assert_eq!(texts, ["hello", "hello"]);
+}

@@ -162,6 +162,42 @@ fn a_room_that_does_not_answer_keeps_the_old_one() {
     assert_eq!(stage.nickname_outcome(romeo).map(Status::code), Some(408));
 }
 
+#[test]
+fn n7702_06_a_user_learns_what_he_is_called_if_it_is_not_what_he_expects() {
+    let mut stage = Stage::new(mapping::Config {
+        tell_nickname: true,
+        ..config()
+    });
+    stage.muc.native_enters(ROOM, "Romeo");
+    let romeo = stage.user("romeo");
+    stage.enter(romeo, ROOM_URI, "Romeo");
+    let told = |stage: &Stage| {
+        stage
+            .heard(romeo)
+            .into_iter()
+            .map(|(.., text)| text)
+            .collect::<Vec<_>>()
+    };
+    assert_eq!(told(&stage), ["(you are Romeo (2) in this room)"]);
+    stage.nickname(romeo, "Montague");
+    assert_eq!(told(&stage).len(), 1, "he asked for that one");
+
+    let address = stage.muc.room(ROOM).occupants[1]
+        .1
+        .clone()
+        .try_into_full()
+        .unwrap();
+    stage.stanza(crate::stage::muc::presence(
+        &ROOM.parse().unwrap(),
+        "Registered Name",
+        &address,
+        xmpp::stanza::PresenceKind::Available,
+        &[110, 210],
+        Some("participant"),
+    ));
+    assert_eq!(told(&stage)[1], "(you are Registered Name in this room)");
+}
+
 // Rows: C7701-48, N7702-02, C4575-18
 #[test]
 fn rfc7701_section_7_1_a_second_device_does_not_get_the_nickname_of_the_first() {

@@ -298,3 +298,55 @@ fn an_answer_without_msrp_ends_the_call_and_is_declined() {
         Some((JULIET.to_owned(), "No TCP/MSRP Media Line".to_owned()))
     );
 }
+
+#[test]
+fn an_inviter_known_by_his_nickname_is_named_and_answered_by_it() {
+    let mut stage = Stage::new(Config {
+        access: mapping::Access {
+            xmpp_users: mapping::AccessList {
+                allow: vec!["example.com".parse().unwrap()],
+                deny: Vec::new(),
+            },
+            ..mapping::Access::default()
+        },
+        ..config()
+    });
+    let romeo = stage.user("romeo");
+    let occupant = format!("{ROOM}/Juliet C");
+    let muc = MucUser {
+        invites: vec![Invite {
+            from: Some(occupant.parse().unwrap()),
+            ..Invite::default()
+        }],
+        ..MucUser::default()
+    };
+    stage.stanza(message_from(ROOM, Some(muc), None));
+    let (_, invite, _) = stage.rung(romeo).unwrap();
+    assert_eq!(
+        invite.headers.get("Referred-By"),
+        Some("<sip:capulet@rooms.example.com;gr=Juliet%20C>")
+    );
+    stage.pass(Duration::from_secs(61));
+    assert_eq!(declined(&stage), Some((occupant, "Does not answer".to_owned())));
+}
+
+#[test]
+fn who_may_not_invite_calls_nobody() {
+    let mut stage = Stage::new(Config {
+        access: mapping::Access {
+            xmpp_users: mapping::AccessList {
+                allow: Vec::new(),
+                deny: vec!["example.com".parse().unwrap()],
+            },
+            ..mapping::Access::default()
+        },
+        ..config()
+    });
+    let romeo = stage.user("romeo");
+    stage.stanza(direct(ROOM));
+    assert!(stage.rung(romeo).is_none());
+    assert_eq!(
+        declined(&stage),
+        Some((JULIET.to_owned(), "Not Allowed Here".to_owned()))
+    );
+}

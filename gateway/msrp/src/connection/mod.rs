@@ -29,7 +29,7 @@ use outbox::Place;
 use session::Session;
 pub use vocabulary::{
     AnswerDue, Command, Event, FailureReport, IncomingMessage, Lane, LostCause, MessageTag, OutgoingMessage,
-    SessionParameters,
+    ReportBody, SessionParameters,
 };
 use wire::{Asked, Deadline, Origin, Wire};
 
@@ -210,7 +210,7 @@ impl Connection {
             },
             Command::Answer { due, status } => {
                 if let Ok((bound, wire)) = self.bound(&due.session) {
-                    bound.answer(due.transaction, status, wire);
+                    bound.answer(due.transaction, status, due.report.as_ref(), wire);
                 }
             }
             Command::Report {
@@ -218,9 +218,10 @@ impl Connection {
                 message,
                 octets,
                 status,
+                body,
             } => {
                 if let Ok((bound, wire)) = self.bound(&session) {
-                    bound.report(message, octets, status, wire);
+                    bound.report(message, octets, status, body.as_ref(), wire);
                 }
             }
             Command::Unbind(session) => {

@@ -14,7 +14,7 @@ use crate::{
 };
 
 use super::{
-    AnswerDue, Event, IncomingMessage, OutgoingMessage, SessionParameters,
+    AnswerDue, Event, IncomingMessage, OutgoingMessage, ReportBody, SessionParameters,
     numbered::Numbered,
     outbox::{Outbox, Place, Sender},
     reassembly::{Chunk, Partial, Reassembly},
@@ -29,7 +29,7 @@ const REMEMBERED: usize = 4;
 const DUPLICATES: usize = 8;
 
 /// Octets of the body of a request other than SEND (RFC 4975 §7.1).
-const OTHER_BODY: usize = 10_240;
+pub(super) const OTHER_BODY: usize = 10_240;
 
 /// One bound session.
 pub(super) struct Session {
@@ -179,7 +179,13 @@ impl Session {
     }
 
     /// The owner's answer to a request.
-    pub(super) fn answer(&mut self, number: u64, status: Status, wire: &mut Wire) {
+    pub(super) fn answer(
+        &mut self,
+        number: u64,
+        status: Status,
+        report: Option<&ReportBody>,
+        wire: &mut Wire,
+    ) {
         let Some(due) = self.dues.remove(&number) else {
             return;
         };
@@ -191,13 +197,21 @@ impl Session {
             self.remember(message.id);
         }
         if is_success_reported(message.success_report, status) {
-            self.report_success(&due.origin, message.id, message.octets, wire);
+            let (to, range) = (&due.origin.from, whole(message.octets));
+            wire.report(to, &self.local, message.id, range, Status::OK, report);
         }
     }
 
     /// The owner reports on a message that he has answered.
-    pub(super) fn report(&self, id: MessageId, octets: u64, status: Status, wire: &mut Wire) {
-        wire.report(&self.remote, &self.local, id, whole(octets), status);
+    pub(super) fn report(
+        &self,
+        id: MessageId,
+        octets: u64,
+        status: Status,
+        body: Option<&ReportBody>,
+        wire: &mut Wire,
+    ) {
+        wire.report(&self.remote, &self.local, id, whole(octets), status, body);
     }
 
     pub(super) fn nickname_answered(&mut self, transaction: &TransactionId, status: Status, wire: &mut Wire) {
@@ -441,6 +455,7 @@ impl Session {
         AnswerDue {
             session: self.id.clone(),
             transaction: number,
+            report: None,
         }
     }
 
@@ -452,7 +467,7 @@ impl Session {
     }
 
     fn report_success(&self, origin: &Origin, id: MessageId, octets: u64, wire: &mut Wire) {
-        wire.report(&origin.from, &self.local, id, whole(octets), Status::OK);
+        wire.report(&origin.from, &self.local, id, whole(octets), Status::OK, None);
     }
 
     /// RFC 4975 §7.1.4: chunks were answered 200, so the failure of their message is a REPORT.
@@ -464,7 +479,14 @@ impl Session {
                 end,
                 total: None,
             };
-            wire.report(&partial.origin.from, &self.local, id, range, Status::STOP_SENDING);
+            wire.report(
+                &partial.origin.from,
+                &self.local,
+                id,
+                range,
+                Status::STOP_SENDING,
+                None,
+            );
         }
     }
 

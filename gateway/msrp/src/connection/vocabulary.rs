@@ -14,6 +14,17 @@ pub struct MessageTag(pub u64);
 pub struct AnswerDue {
     pub(crate) session: SessionId,
     pub(crate) transaction: u64,
+    pub(crate) report: Option<ReportBody>,
+}
+
+/// What a REPORT carries beside its headers: about a private message in a chat room, the message's addresses (RFC 7701 §6.2). One of more than
+/// 10 240 octets is left out (RFC 4975 §7.1).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ReportBody {
+    /// Content-Type.
+    pub content_type: &'static str,
+    /// Content.
+    pub content: Bytes,
 }
 
 impl AnswerDue {
@@ -21,6 +32,12 @@ impl AnswerDue {
     #[must_use]
     pub fn session(&self) -> &SessionId {
         &self.session
+    }
+
+    /// What the success report carries, should the sender have asked for one.
+    pub fn report_with(mut self, body: ReportBody) -> Self {
+        self.report = Some(body);
+        self
     }
 }
 
@@ -161,6 +178,8 @@ pub enum Command {
         octets: u64,
         /// What became of it.
         status: Status,
+        /// What it carries.
+        body: Option<ReportBody>,
     },
     /// Ends a session on our side, and its [`Command::Authorize`]. What is queued for it is dropped: each message [`Event::Failed`] and each nickname request
     /// [`Event::NicknameAnswered`] with [`Status::NO_SESSION`]. Requests that still wait for their answer, and later frames, get 481.

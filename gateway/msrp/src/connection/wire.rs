@@ -19,8 +19,9 @@ use crate::{
 };
 
 use super::{
-    Event, FailureReport,
+    Event, FailureReport, ReportBody,
     reports::is_answered,
+    session::OTHER_BODY,
     transactions::{Transaction, Transactions},
 };
 
@@ -143,13 +144,19 @@ impl Wire {
         id: MessageId,
         range: ByteRange,
         status: Status,
+        body: Option<&ReportBody>,
     ) {
-        let transaction = self.expect_nothing(&[]);
+        // RFC 4975 §7.1: so much may any request but SEND carry.
+        let body = body.filter(|body| body.content.len() <= OTHER_BODY);
+        let transaction = self.expect_nothing(body.map_or(&[], |body| &body.content));
         let mut writer = Writer::request(&mut self.control, transaction, "REPORT", to, local);
         writer.header("Message-ID", id.as_str());
         writer.byte_range(range);
         writer.display("Status", format_args!("000 {status}"));
-        writer.end(Flag::Complete);
+        match body {
+            Some(body) => writer.body(body.content_type, &body.content, Flag::Complete),
+            None => writer.end(Flag::Complete),
+        }
     }
 
     pub(super) fn fresh_message_id(&mut self) -> MessageId {

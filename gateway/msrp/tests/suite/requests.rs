@@ -2,9 +2,10 @@
 
 use std::time::Duration;
 
+use bytes::Bytes;
 use msrp::{
-    Command, Event, FailureReport, Limits, SessionId, Status,
-    frame::{Kind, Method},
+    Command, Event, FailureReport, Limits, ReportBody, SessionId, Status,
+    frame::{Content, Kind, Method},
 };
 use proptest::prelude::*;
 
@@ -180,6 +181,48 @@ fn rfc4975_7_1_3_the_success_report_names_message_and_octets() {
         (report.headers.success_report, report.headers.failure_report),
         (None, None)
     );
+}
+
+// Rows: C7701-31, C4975-06
+#[test]
+fn rfc7701_6_2_a_report_carries_the_wrapper_that_its_owner_gives_it() {
+    for (octets, carried) in [(10_239, true), (10_240, true), (10_241, false)] {
+        let mut peer = Peer::bound(Limits::default());
+        let content = Bytes::from(vec![b'x'; octets]);
+        let body = ReportBody {
+            content_type: "message/cpim",
+            content: content.clone(),
+        };
+        let mut events = peer.says(send(
+            "tid1",
+            &["Message-ID: m001", "Success-Report: yes"],
+            "12345",
+            '$',
+        ));
+        let Some(Event::Received { due, .. }) = events.pop() else {
+            panic!("{events:?}")
+        };
+        peer.command(Command::Answer {
+            due: due.report_with(body.clone()),
+            status: Status::OK,
+        });
+        peer.command(Command::Report {
+            session: ours(),
+            message: "m001".parse().unwrap(),
+            octets: 5,
+            status: Status::NOT_FOUND,
+            body: Some(body),
+        });
+        let frames = peer.hears_frames();
+        assert_eq!(frames.len(), 3);
+        for report in &frames[1..] {
+            let expected = match carried {
+                true => Content::Body(content.clone()),
+                false => Content::None,
+            };
+            assert_eq!(report.content, expected, "{octets}");
+        }
+    }
 }
 
 #[test]

@@ -160,6 +160,8 @@ pub struct CoreConfig {
     pub history: u32,
     /// Under which nickname a room is entered.
     pub naming: mapping::NamingRule,
+    /// Whether a user is told of a nickname that he does not expect.
+    pub tell_nickname: bool,
     /// What becomes of a room that a call creates.
     pub creation: mapping::CreationRule,
     /// Who may use the gateway.
@@ -217,6 +219,7 @@ impl Config {
             numbers: self.core.numbers.clone(),
             connect: self.core.connect,
             naming: self.core.naming,
+            tell_nickname: self.core.tell_nickname,
             creation: self.core.creation,
             access: self.core.access.clone(),
             occupants: self.core.occupants,

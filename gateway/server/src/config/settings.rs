@@ -287,6 +287,9 @@ pub struct EnteringSettings {
     /// Under which nickname a room is entered. Default provisional.
     #[serde(with = "Naming")]
     pub naming: NamingRule,
+    /// Whether a user is told of a nickname that he does not expect. Default true.
+    #[serde(with = "human::switch")]
+    pub tell_nickname: bool,
     /// What becomes of a room that a call creates. Default accept-default.
     #[serde(with = "Creation")]
     pub create: CreationRule,
@@ -301,6 +304,7 @@ impl Default for EnteringSettings {
             answer: AnswerRule::WhenAdmitted,
             history: 0,
             naming: NamingRule::Provisional,
+            tell_nickname: true,
             create: CreationRule::AcceptDefault,
             conflict: ConflictRule::Refuse,
         }
@@ -595,6 +599,7 @@ enum Creation {
 enum Route {
     Xmpp,
     Sip,
+    Dns,
 }
 
 /// Lists the keys of a machine's settings: name, type, how it is written. Defaults are the machine's.

@@ -95,6 +95,7 @@ pub(super) fn config(settings: &Settings, sources: &Sources, faults: &mut Vec<Fa
             conflict: settings.entering.conflict,
             history: settings.entering.history,
             naming: settings.entering.naming,
+            tell_nickname: settings.entering.tell_nickname,
             creation: settings.entering.create,
             access: access?,
             occupants: settings.occupants,
@@ -351,6 +352,17 @@ impl Check<'_> {
                 room.muc.as_deref(),
                 "rooms.example.com",
             );
+            let ours = settings
+                .conferences
+                .iter()
+                .any(|conference| muc.is_some() && conference.muc.as_deref().map(str::to_lowercase) == muc);
+            if ours {
+                self.fault::<()>(
+                    &["rooms", &number, "muc"],
+                    "is a [[conferences]] component of the gateway itself",
+                    "calls would go round in a loop: name the domain of a multi-user chat service",
+                );
+            }
             if let Some(sip) = &sip
                 && !seen.insert(sip.clone())
             {

@@ -2,14 +2,18 @@
 
 use std::{collections::BTreeMap, time::Instant};
 
-use ::mapping::{Command, ConnectionId, Gateway, LinkId};
-use tokio::sync::{mpsc, oneshot};
+use ::mapping::{Command, ConnectionId, Gateway, LinkId, LookupId};
+use ::sip::locate::Answer;
+use tokio::{
+    sync::{mpsc, oneshot},
+    task::JoinSet,
+};
 
 use super::{
     msrp::{ConnectionHandle, Notice, Opening},
     sleep_until,
 };
-use crate::config::Host;
+use crate::{config::Host, lookup::Lookup};
 
 /// What the core is fed from and where its commands go.
 pub(crate) struct MappingTask {
@@ -25,6 +29,9 @@ pub(crate) struct MappingTask {
     /// MSRP connections that are to be opened.
     pub(crate) openings: mpsc::Sender<Opening>,
     pub(crate) connections: BTreeMap<ConnectionId, ConnectionHandle>,
+    pub(crate) lookup: Lookup,
+    /// Questions that are out; the core bounds their number and waits for none too long.
+    pub(crate) lookups: JoinSet<(LookupId, Answer)>,
 }
 
 /// Where the commands to one component link go.
@@ -47,6 +54,9 @@ impl MappingTask {
                 Some(event) = self.sip_events.recv() => self.gateway.handle_sip(event, Instant::now()),
                 Some(notice) = self.msrp_notices.recv() => self.handle_msrp(notice),
                 Some((link, event)) = self.xmpp_events.recv() => self.handle_xmpp(link, event),
+                Some(Ok((lookup, answer))) = self.lookups.join_next() => {
+                    self.gateway.handle_resolved(lookup, &answer, Instant::now());
+                }
                 () = sleep_until(self.gateway.poll_timeout()) => self.gateway.handle_timeout(Instant::now()),
                 _ = &mut self.stop, if !stopping => {
                     stopping = true;
@@ -107,6 +117,12 @@ impl MappingTask {
                     port,
                 } => {
                     self.connect(connection, Host { name: host, port });
+                    true
+                }
+                Command::Resolve { lookup, query } => {
+                    let servers = self.lookup.clone();
+                    self.lookups
+                        .spawn(async move { (lookup, servers.ask(query).await) });
                     true
                 }
                 Command::Msrp(id, command) => {
@@ -171,6 +187,8 @@ mod tests {
             links: Vec::new(),
             stop,
             openings: mpsc::channel(1).0,
+            lookup: Lookup::new(&loaded.config.lookup, [0; 32]),
+            lookups: JoinSet::new(),
             connections: BTreeMap::from([(ConnectionId(1), handle)]),
         };
         task.command_connection(ConnectionId(1), ::msrp::Command::Close);

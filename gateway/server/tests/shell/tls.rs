@@ -65,6 +65,7 @@ async fn status(gateway: &Running, files: Option<&Files>) -> Option<String> {
     Some(String::from_utf8_lossy(&first).into_owned())
 }
 
+// Rows: C7247-26
 #[tokio::test(flavor = "multi_thread")]
 async fn requests_over_tls_are_answered_on_their_connection_and_keep_alives_too() {
     let authority = Authority::new();
@@ -181,6 +182,7 @@ async fn deadlines_of_streams_hold_behind_the_handshake() {
     gateway.stop().await;
 }
 
+// Rows: C7247-26
 #[tokio::test(flavor = "multi_thread")]
 async fn a_client_certificate_is_optional_and_one_that_is_shown_must_be_valid() {
     let (authority, other) = (Authority::new(), Authority::new());
@@ -305,6 +307,7 @@ async fn we_show_our_certificate_to_whom_we_connect_and_go_on_when_the_name_is_r
     }
 }
 
+// Rows: C7247-26
 #[tokio::test(flavor = "multi_thread")]
 async fn rfc5922_section_7_3_nothing_is_sent_to_a_server_whose_certificate_is_not_for_the_host() {
     let (authority, other) = (Authority::new(), Authority::new());

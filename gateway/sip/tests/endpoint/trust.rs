@@ -28,6 +28,7 @@ fn invited(scene: &mut Scene, ask: &Ask, flow: Flow) -> Box<Incoming> {
     }
 }
 
+// Rows: C7701-02, CSIP-16
 #[test]
 fn rfc3325_section_9_1_a_trusted_peers_assertion_is_who_the_caller_is() {
     let mut scene = trusting(&["192.0.2.0/24"], &[], Unlisted::Serve);
@@ -49,6 +50,7 @@ fn rfc3325_section_9_1_a_sip_identity_comes_before_a_telephone_number_wherever_i
     assert_eq!(request.identity().uri.to_string(), "sip:juliet@example.com");
 }
 
+// Rows: C7701-02, CSIP-16
 #[test]
 fn rfc3325_section_5_what_a_stranger_asserts_is_taken_away() {
     let mut scene = trusting(&["198.51.100.0/24"], &["proxy.example.com"], Unlisted::Serve);

@@ -42,6 +42,12 @@ impl World {
                 Command::Connect { connection, .. } => {
                     self.host.core.handle_msrp(connection, msrp::Event::Closed, now);
                 }
+                // Nor a name server: nobody is invited whose domain is unknown.
+                Command::Resolve { lookup, .. } => {
+                    self.host
+                        .core
+                        .handle_resolved(lookup, &sip::locate::Answer::Absent, now);
+                }
                 Command::Sip(command) => self.host.endpoint.handle_command(command, now),
                 Command::Xmpp(_, command) => self.host.link.handle_command(command, now),
                 Command::Msrp(id, command) => {
@@ -60,7 +66,7 @@ impl World {
             moved = true;
             self.record(&command);
             let lane = match &command {
-                Command::Sip(_) => (0, 0),
+                Command::Sip(_) | Command::Resolve { .. } => (0, 0),
                 Command::Xmpp(..) => (1, 0),
                 Command::Msrp(id, _) | Command::Connect { connection: id, .. } => (2, id.0),
             };

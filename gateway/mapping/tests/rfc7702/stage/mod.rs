@@ -19,6 +19,7 @@ use msrp::{
 use sip::{
     Body, Contact, DialogId, Endpoint, Flow, FlowId, InviteParameters, LocalAddress, NameAddr,
     SubscribeParameters, SubscriptionId, Transport, Uri,
+    locate::{Answer, Query, Service},
 };
 use xmpp::{
     BareJid, FullJid,
@@ -45,6 +46,9 @@ pub(crate) struct Stage {
     pub(crate) to_rooms: Vec<Outgoing>,
     /// While false, the link is down: what is sent comes back unsent.
     links_up: BTreeSet<LinkId>,
+    pub(crate) name_server: NameServer,
+    /// What the name server was asked.
+    pub(crate) asked: Vec<Query>,
     /// What the focus sent to the phone that has no machine.
     pub(crate) to_phone: Vec<String>,
     /// Who is sent one copy for all: room and occupant.
@@ -78,6 +82,38 @@ impl Wire {
         self.judge.written(&octets);
         assert_eq!(self.judge.complaint(), None, "the switch writes unsound MSRP");
         octets
+    }
+}
+
+/// What a name server knows, and how it is.
+#[derive(Default)]
+pub(crate) struct NameServer {
+    /// Names with SRV records, and their targets.
+    pub(crate) services: BTreeMap<String, &'static str>,
+    /// Names that it cannot be asked of.
+    pub(crate) broken: BTreeSet<String>,
+    pub(crate) silent: bool,
+}
+
+impl NameServer {
+    fn answer(&self, query: &Query) -> Option<Answer> {
+        let Query::Services(name) = query else {
+            unreachable!("SRV records alone tell whose a domain is")
+        };
+        if self.silent {
+            return None;
+        }
+        if self.broken.contains(name) {
+            return Some(Answer::Failed);
+        }
+        Some(self.services.get(name).map_or(Answer::Absent, |target| {
+            Answer::Services(vec![Service {
+                priority: 1,
+                weight: 1,
+                port: 1,
+                target: (*target).to_owned(),
+            }])
+        }))
     }
 }
 
@@ -122,8 +158,9 @@ pub(crate) fn config() -> Config {
         access: Access::default(),
         routes: Routes::default(),
         numbers: None,
-        occupants: Occupants::default(),
         connect: true,
+        tell_nickname: false,
+        occupants: Occupants::default(),
         texts: Texts::default(),
         outage: Outage {
             tell: false,
@@ -157,6 +194,8 @@ impl Stage {
             muc: Muc::default(),
             to_rooms: Vec::new(),
             links_up: BTreeSet::new(),
+            name_server: NameServer::default(),
+            asked: Vec::new(),
             to_phone: Vec::new(),
             sharing: BTreeSet::new(),
             hold_unshared: false,
@@ -663,6 +702,13 @@ impl Stage {
             moved = true;
             match command {
                 Command::Connect { connection, host, .. } => self.connect_from_switch(connection, &host),
+                Command::Resolve { lookup, query } => {
+                    let answer = self.name_server.answer(&query);
+                    self.asked.push(query);
+                    if let Some(answer) = answer {
+                        self.gateway.handle_resolved(lookup, &answer, self.now);
+                    }
+                }
                 Command::Sip(command) => self.focus.handle_command(command, self.now),
                 Command::Msrp(connection, command) => {
                     if let Some(wire) = self.switch.get_mut(&connection).filter(|wire| wire.open) {

@@ -152,6 +152,7 @@ impl Stage {
                     message: format!("msg{}", script.below(6)).parse().expect("an ident"),
                     octets: u64::from(script.octet()),
                     status: status(script),
+                    body: None,
                 };
                 self.command(command);
             }
