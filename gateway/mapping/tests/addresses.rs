@@ -78,9 +78,9 @@ fn jid_of(text: &str, component: &Component) -> Result<String, Refusal> {
     user_jid(&uri(text), component, "r").map(|jid| jid.to_bare().to_string())
 }
 
+// Rows: C7247-05, C7247-06, C7247-08, C7247-09
 #[test]
 fn rfc7247_section_6_4_the_printed_samples() {
-    // C7247-08, C7247-09.
     for (sip, jid) in [
         ("sip:f%C3%BC@example.org", "fü@example.org"),
         ("sip:o'malley@example.org", r"o\27malley@example.org"),
@@ -101,6 +101,7 @@ fn rfc7247_section_6_4_the_printed_samples() {
     }
 }
 
+// Rows: C7247-09
 #[test]
 fn c7247_09_what_is_no_user_is_refused() {
     for sip in [
@@ -117,9 +118,9 @@ fn c7247_09_what_is_no_user_is_refused() {
     );
 }
 
+// Rows: C7247-04, C7247-10, C7247-11, C7247-12
 #[test]
 fn rfc7247_section_6_5_the_printed_samples() {
-    // C7247-10 to C7247-12.
     for (jid, sip) in [
         (r"m\26m@example.com", "sip:m&m@example.com"),
         ("tschüss@example.com", "sip:tsch%C3%BCss@example.com"),
@@ -133,6 +134,7 @@ fn rfc7247_section_6_5_the_printed_samples() {
     }
 }
 
+// Rows: C7247-03, C7247-14
 #[test]
 fn the_hosted_form_has_the_whole_address_in_the_localpart() {
     assert_eq!(
@@ -152,6 +154,7 @@ fn the_hosted_form_has_the_whole_address_in_the_localpart() {
     assert_eq!(back(r"romeo\40example.net@elsewhere.example"), None);
 }
 
+// Rows: C7247-13
 #[test]
 fn c7247_13_internationalized_domains_are_a_labels_in_sip_and_letters_in_xmpp() {
     let component = component("bücher.example", AddressForm::Native);
@@ -176,6 +179,7 @@ fn c7247_13_internationalized_domains_are_a_labels_in_sip_and_letters_in_xmpp() 
     assert_eq!(room.addressee(&me), Some(Some("René".to_owned())));
 }
 
+// Rows: E-21, C7247-07
 #[test]
 fn e_21_only_gr_tells_a_room_from_an_occupant() {
     let rooms = config().rooms;
@@ -247,7 +251,8 @@ fn whose_an_address_is_goes_by_configuration() {
 }
 
 proptest! {
-    /// C7247-03, C7247-14: what we make of an address leads back to it. JIDs fold case, so the samples have none.
+    // What we make of an address leads back to it. JIDs fold case, so the samples have none.
+    // Rows: C7247-03, C7247-14
     #[test]
     fn a_sip_user_comes_back_as_himself(user in "[!-@\\[-~à-ÿぁ-ん]{1,20}") {
         for component in [native(), hosted()] {

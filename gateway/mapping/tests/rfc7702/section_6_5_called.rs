@@ -76,7 +76,7 @@ fn declined(stage: &Stage) -> Option<(String, String)> {
     })
 }
 
-// Rows: B7702-32
+// Rows: B7702-32, B7702-32, G-10
 #[test]
 fn rfc4579_section_5_5_a_mediated_invitation_is_a_call_from_the_room_as_a_focus() {
     let mut stage = Stage::new(config());
@@ -115,7 +115,7 @@ fn rfc4579_section_5_5_a_mediated_invitation_is_a_call_from_the_room_as_a_focus(
     assert_eq!(declined(&stage), None);
 }
 
-// Rows: B7702-32, CXMPP-28
+// Rows: B7702-32, CXMPP-28, B7702-32
 #[test]
 fn xep_0249_a_direct_invitation_is_a_call_from_the_room_too() {
     let mut stage = Stage::new(config());
@@ -125,6 +125,7 @@ fn xep_0249_a_direct_invitation_is_a_call_from_the_room_too() {
     assert_eq!(stage.muc.room(ROOM).occupants.len(), 1);
 }
 
+// Rows: B7702-32
 #[test]
 fn xep_0045_section_7_8_2_who_does_not_come_declines_through_the_room() {
     for (status, reason) in [
