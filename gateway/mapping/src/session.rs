@@ -48,6 +48,8 @@ pub(crate) struct Session {
     pub(crate) remote: Option<msrp::Path>,
     /// Whether it is us who open the connection to it.
     pub(crate) we_open: bool,
+    /// His client has opened the MSRP session before its answer was here.
+    pub(crate) early: Option<EarlyBind>,
     /// Messages of his that the room has not reflected yet, by stanza id.
     pub(crate) unreflected: BTreeMap<String, Unreflected>,
     /// What he said to the room while it was out of reach, oldest first, to be sent when it is back.
@@ -127,6 +129,13 @@ pub(crate) enum Media {
     },
     /// Over this connection.
     Bound(ConnectionId),
+}
+
+/// A request to bind that waits until it is known who may.
+#[derive(Debug)]
+pub(crate) struct EarlyBind {
+    pub(crate) connection: ConnectionId,
+    pub(crate) from: msrp::Path,
 }
 
 /// A message that waits for its reflection: the MSRP 200 means that the room has it (RFC 7702 §6.3.1).
@@ -270,6 +279,10 @@ impl Sessions {
     pub(crate) fn is_pseudonym(&self, jid: &BareJid) -> bool {
         let mut all = self.all.values();
         all.any(|session| session.who.anonymous && session.who.jid.to_bare() == *jid)
+    }
+
+    pub(crate) fn values_mut(&mut self) -> impl Iterator<Item = &mut Session> {
+        self.all.values_mut()
     }
 
     pub(crate) fn keys(&self) -> Vec<SessionKey> {

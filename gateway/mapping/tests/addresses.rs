@@ -78,10 +78,9 @@ fn jid_of(text: &str, component: &Component) -> Result<String, Refusal> {
     user_jid(&uri(text), component, "r").map(|jid| jid.to_bare().to_string())
 }
 
-// Rows: C7247-03, C7247-05, C7247-08, C7247-09, E-38
+// Rows: C7247-03, C7247-05, C7247-08, C7247-09, E-38, C7247-06
 #[test]
 fn rfc7247_section_6_4_the_printed_samples() {
-    // C7247-08, C7247-09.
     for (sip, jid) in [
         ("sip:f%C3%BC@example.org", "fü@example.org"),
         ("sip:o'malley@example.org", r"o\27malley@example.org"),
@@ -119,10 +118,9 @@ fn c7247_09_what_is_no_user_is_refused() {
     );
 }
 
-// Rows: C7247-03, C7247-04, C7247-10..C7247-12, E-37
+// Rows: C7247-03, C7247-04, C7247-10..C7247-12, E-37, C7247-10, C7247-11, C7247-12
 #[test]
 fn rfc7247_section_6_5_the_printed_samples() {
-    // C7247-10 to C7247-12.
     for (jid, sip) in [
         (r"m\26m@example.com", "sip:m&m@example.com"),
         ("tschüss@example.com", "sip:tsch%C3%BCss@example.com"),
@@ -136,6 +134,7 @@ fn rfc7247_section_6_5_the_printed_samples() {
     }
 }
 
+// Rows: C7247-03, C7247-14
 #[test]
 fn the_hosted_form_has_the_whole_address_in_the_localpart() {
     assert_eq!(

@@ -16,7 +16,7 @@ use crate::{
     bodies::Bodies,
     offer::{LocalMedia, PeerMedia},
     refusal::Refusal,
-    session::SessionKey,
+    session::{EarlyBind, SessionKey},
     timers::{Timer, TimerId},
 };
 
@@ -45,9 +45,11 @@ pub(crate) enum Inviter {
 #[derive(Debug)]
 pub(crate) struct Call {
     invitation: Invitation,
-    msrp: SessionId,
+    pub(super) msrp: SessionId,
     description: (u64, u64),
     timer: TimerId,
+    /// His client has opened the MSRP session before his answer was here.
+    pub(super) early: Option<EarlyBind>,
 }
 
 // What asks for a call.
@@ -180,6 +182,7 @@ impl Gateway {
                 msrp,
                 description,
                 timer,
+                early: None,
             },
         );
         self.sip(sip::Command::Invite { dialog, parameters });
@@ -203,6 +206,7 @@ impl Gateway {
             Ok(arrival) => {
                 let key = self.arrive(arrival, now);
                 self.begin_media(key, now);
+                self.admit_early(call.msrp, call.early);
                 self.ask_to_enter(key, now);
             }
             Err(why) => {
@@ -210,9 +214,14 @@ impl Gateway {
                     dialog,
                     reason: Some(why.reason()),
                 });
-                self.tell_inviter(&call.invitation, why.xmpp().1, now);
+                self.call_failed(call, why.xmpp().1, now);
             }
         }
+    }
+
+    fn call_failed(&mut self, call: Call, why: String, now: Instant) {
+        self.refuse_early(call.msrp, call.early);
+        self.tell_inviter(&call.invitation, why, now);
     }
 
     fn arrival(
@@ -245,14 +254,14 @@ impl Gateway {
     pub(crate) fn call_refused(&mut self, dialog: DialogId, status: StatusCode, phrase: &str, now: Instant) {
         if let Some(call) = self.take_call(dialog) {
             tracing::info!(room = %call.invitation.room.muc, status = status.0, "the called SIP user does not come");
-            self.tell_inviter(&call.invitation, why_not(status, phrase), now);
+            self.call_failed(call, why_not(status, phrase), now);
         }
     }
 
     pub(crate) fn call_not_answered(&mut self, dialog: DialogId, now: Instant) {
         self.give_up_call(dialog, StatusCode(408), "No Answer");
         if let Some(call) = self.take_call(dialog) {
-            self.tell_inviter(&call.invitation, why_not(StatusCode(408), ""), now);
+            self.call_failed(call, why_not(StatusCode(408), ""), now);
         }
     }
 
@@ -262,7 +271,7 @@ impl Gateway {
             let dialog = *dialog;
             self.give_up_call(dialog, StatusCode(503), "Shutting Down");
             if let Some(call) = self.take_call(dialog) {
-                self.tell_inviter(&call.invitation, Refusal::Stopping.xmpp().1, now);
+                self.call_failed(call, Refusal::Stopping.xmpp().1, now);
             }
         }
     }

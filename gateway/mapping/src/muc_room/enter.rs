@@ -208,6 +208,7 @@ impl Gateway {
             msrp: arrival.msrp,
             remote,
             we_open,
+            early: None,
             unreflected: std::collections::BTreeMap::new(),
             held: std::collections::VecDeque::new(),
             held_timer: None,

@@ -113,6 +113,7 @@ impl Gateway {
                 body: None,
             });
         }
+        self.refuse_early(session.msrp.clone(), session.early);
         match session.media {
             Media::Bound(connection) => {
                 self.msrp(connection, msrp::Command::Unbind(session.msrp));

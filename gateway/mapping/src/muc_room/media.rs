@@ -11,7 +11,7 @@ use crate::{
     bodies::Bodies,
     offer::{LocalMedia, MsrpOffer, Opening, PeerMedia, local_path},
     refusal::{Refusal, private_message_condition},
-    session::{Media, PrivateSender, SessionKey},
+    session::{EarlyBind, Media, PrivateSender, SessionKey},
     timers::Timer,
 };
 
@@ -60,6 +60,9 @@ impl Gateway {
 
     /// The first request for a session-id on a connection. The From-Path must be the one in the offer, which nobody else knows.
     pub(crate) fn bind(&mut self, connection: ConnectionId, id: SessionId, from: &msrp::Path) {
+        if self.keep_early(connection, &id, from) {
+            return;
+        }
         let known = self.sessions.of_msrp(&id);
         let session = known.and_then(|key| self.sessions.get(key));
         let status = match session.map(|session| &session.media) {
@@ -74,6 +77,42 @@ impl Gateway {
         match (known, status.is_success()) {
             (Some(key), true) => self.bound(connection, key, msrp::Command::Bind),
             _ => self.msrp(connection, msrp::Command::RefuseBind { session: id, status }),
+        }
+    }
+
+    /// Who answers an offer of ours may open the session before his answer is here (RFC 3264 §5.1): then the request waits for it.
+    fn keep_early(&mut self, connection: ConnectionId, id: &SessionId, from: &msrp::Path) -> bool {
+        let known = self.sessions.of_msrp(id);
+        let slot = match known.and_then(|key| self.sessions.get_mut(key)) {
+            Some(session) if session.remote.is_none() => &mut session.early,
+            Some(_) => return false,
+            None => match self.calls.values_mut().find(|call| call.msrp == *id) {
+                Some(call) => &mut call.early,
+                None => return false,
+            },
+        };
+        let free = slot.is_none();
+        if free {
+            *slot = Some(EarlyBind {
+                connection,
+                from: from.clone(),
+            });
+        }
+        free
+    }
+
+    /// The answer is here, and so it is known who may bind.
+    pub(super) fn admit_early(&mut self, id: SessionId, early: Option<EarlyBind>) {
+        if let Some(EarlyBind { connection, from }) = early {
+            self.bind(connection, id, &from);
+        }
+    }
+
+    /// There will be no session to bind.
+    pub(super) fn refuse_early(&mut self, session: SessionId, early: Option<EarlyBind>) {
+        if let Some(EarlyBind { connection, .. }) = early {
+            let status = Status::NO_SESSION;
+            self.msrp(connection, msrp::Command::RefuseBind { session, status });
         }
     }
 
@@ -215,9 +254,11 @@ impl Gateway {
         session.we_open = peer.we_open;
         if session.remote.is_none() {
             session.remote = Some(peer.path);
+            let (id, early) = (session.msrp.clone(), session.early.take());
             if peer.we_open {
                 self.begin_media(key, now);
             }
+            self.admit_early(id, early);
         } else if session.remote.as_ref() != Some(&peer.path) {
             let id = fresh.unwrap_or_else(|| session.msrp.clone());
             self.renew_media(key, id, peer.path, now);
@@ -279,6 +320,13 @@ impl Gateway {
     }
 
     pub(crate) fn connection_over(&mut self, connection: ConnectionId, now: Instant) {
+        let gone = |early: &mut Option<EarlyBind>| {
+            early.take_if(|early| early.connection == connection);
+        };
+        self.calls.values_mut().for_each(|call| gone(&mut call.early));
+        self.sessions
+            .values_mut()
+            .for_each(|session| gone(&mut session.early));
         for key in self.sessions.of_connection(connection) {
             self.end(key, &Refusal::Media("MSRP Connection Lost"), now);
         }

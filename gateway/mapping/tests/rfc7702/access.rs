@@ -71,7 +71,7 @@ fn entered(stage: &Stage) -> (String, String, Option<String>) {
         .unwrap()
 }
 
-// Rows: C7701-10, C4575-25, CSIP-14, G-13
+// Rows: C7701-10, C4575-25, CSIP-14, G-13, C7701-10, G-13
 #[test]
 fn c7701_10_who_asks_for_privacy_is_known_to_nobody_in_the_room() {
     for value in ["id", "user;id", "header", "critical; ID"] {
@@ -161,6 +161,7 @@ fn who_hides_is_not_found_by_his_address() {
     assert!(stage.heard(romeo).is_empty());
 }
 
+// Rows: C7247-28
 #[test]
 fn rfc7247_section_8_a_conference_that_calls_is_a_loop() {
     let mut hosted = config();
@@ -170,4 +171,34 @@ fn rfc7247_section_8_a_conference_that_calls_is_a_loop() {
     stage.invite(other, ROOM_URI, None);
     assert_eq!(stage.refusal(other).map(|(code, _)| code), Some(482));
     assert!(stage.to_rooms.is_empty());
+}
+
+// Rows: CSIP-16, C7701-10
+#[test]
+fn rfc3325_section_7_an_asserted_identity_is_who_calls_and_stays_with_us_if_he_hides() {
+    for (value, address) in [("none", "montague@example.org"), ("id", "anonymous-")] {
+        let mut stage = Stage::new(config());
+        stage.focus.set_trust(sip::Trust {
+            networks: vec!["127.0.0.0/8".parse().unwrap()],
+            ..sip::Trust::default()
+        });
+        let romeo = stage.user("romeo");
+        let header = |name: &'static str, value: &str| Header {
+            name: name.into(),
+            value: value.to_owned(),
+        };
+        let headers = vec![
+            header("P-Asserted-Identity", "<sip:montague@example.org>"),
+            header("Privacy", value),
+        ];
+        let offer = stage.offer(romeo);
+        stage.invite_as(romeo, ROOM_URI, None, (&offer, "application/sdp"), headers);
+        assert!(entered(&stage).0.starts_with(address), "{:?}", entered(&stage));
+        let told = format!("{:?}", stage.to_rooms);
+        assert_eq!(told.contains("montague"), value == "none", "{told}");
+        stage.connect(romeo);
+        // He calls himself as he called.
+        let tag = stage.say(romeo, "hello");
+        assert_eq!(stage.outcome(romeo, tag), Some(Ok(())), "{value}");
+    }
 }

@@ -181,7 +181,7 @@ fn refer(stage: &mut Stage, user: usize, refer_to: &str) -> Option<u16> {
     })
 }
 
-// Rows: B7702-30
+// Rows: B7702-30, B7702-30
 #[test]
 fn b7702_30_refer_with_method_bye_removes_an_occupant_if_the_room_lets_him() {
     for (allowed, status) in [(true, 200), (false, 403)] {
@@ -239,7 +239,7 @@ fn requested() -> Config {
     }
 }
 
-// Rows: B7702-03
+// Rows: B7702-03, B7702-03, B7702-28
 #[test]
 fn b7702_03_the_room_is_entered_under_the_nickname_that_is_asked_for_first() {
     let mut stage = Stage::new(requested());
@@ -267,6 +267,7 @@ fn b7702_03_the_room_is_entered_under_the_nickname_that_is_asked_for_first() {
     assert_eq!(stage.nickname_outcome(romeo), Some(Status::OK));
 }
 
+// Rows: B7702-03, B7702-06
 #[test]
 fn b7702_03_who_asks_for_no_nickname_enters_under_the_provisional_one() {
     let mut stage = Stage::new(requested());

@@ -112,7 +112,7 @@ const TABLE_2: [(Condition, u16); 22] = [
     (Condition::UnexpectedRequest, 491),
 ];
 
-// Rows: X2S-01..X2S-22, B7702-35, C7247-16, C7247-18, C7247-20, C7247-21, CXMPP-20
+// Rows: X2S-01..X2S-22, B7702-35, C7247-16, C7247-18, C7247-20, C7247-21, CXMPP-20, C7247-25, G-10
 #[test]
 fn rfc7247_section_7_1_table_2_every_row_refuses_an_invite_on_the_wire() {
     for (condition, status) in TABLE_2 {
@@ -150,7 +150,7 @@ fn rfc7247_section_7_1_table_2_every_row_ends_a_call_that_was_answered_at_once()
     }
 }
 
-// Rows: C7247-19
+// Rows: C7247-19, X2S-05, X2S-14
 #[test]
 fn rfc7247_section_7_1_note_3_a_room_that_has_moved_says_where_to() {
     let to = "sip:balcony@rooms.example.com";

@@ -162,6 +162,7 @@ fn a_room_that_does_not_answer_keeps_the_old_one() {
     assert_eq!(stage.nickname_outcome(romeo).map(Status::code), Some(408));
 }
 
+// Rows: N7702-06, B7702-11
 #[test]
 fn n7702_06_a_user_learns_what_he_is_called_if_it_is_not_what_he_expects() {
     let mut stage = Stage::new(mapping::Config {

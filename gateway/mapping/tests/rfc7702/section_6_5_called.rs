@@ -76,7 +76,7 @@ fn declined(stage: &Stage) -> Option<(String, String)> {
     })
 }
 
-// Rows: B7702-32
+// Rows: B7702-32, B7702-32, G-10
 #[test]
 fn rfc4579_section_5_5_a_mediated_invitation_is_a_call_from_the_room_as_a_focus() {
     let mut stage = Stage::new(config());
@@ -115,7 +115,7 @@ fn rfc4579_section_5_5_a_mediated_invitation_is_a_call_from_the_room_as_a_focus(
     assert_eq!(declined(&stage), None);
 }
 
-// Rows: B7702-32, CXMPP-28
+// Rows: B7702-32, CXMPP-28, B7702-32
 #[test]
 fn xep_0249_a_direct_invitation_is_a_call_from_the_room_too() {
     let mut stage = Stage::new(config());
@@ -125,6 +125,7 @@ fn xep_0249_a_direct_invitation_is_a_call_from_the_room_too() {
     assert_eq!(stage.muc.room(ROOM).occupants.len(), 1);
 }
 
+// Rows: B7702-32
 #[test]
 fn xep_0045_section_7_8_2_who_does_not_come_declines_through_the_room() {
     for (status, reason) in [
@@ -348,5 +349,73 @@ fn who_may_not_invite_calls_nobody() {
     assert_eq!(
         declined(&stage),
         Some((JULIET.to_owned(), "Not Allowed Here".to_owned()))
+    );
+}
+
+/// Romeo is called, and his client opens the MSRP session before it answers.
+fn early(stage: &mut Stage) -> (usize, sip::DialogId, sip::AnswerDue) {
+    let romeo = stage.user("romeo");
+    stage.stanza(mediated(None));
+    let (dialog, request, due) = stage.rung(romeo).unwrap();
+    stage.connect_to(romeo, &request.body.unwrap());
+    let opened = |event: &msrp::Event| matches!(event, msrp::Event::Opened { .. });
+    assert!(!stage.users[romeo].msrp_events.iter().any(opened));
+    (romeo, dialog, due)
+}
+
+fn answer(stage: &mut Stage, user: usize, due: sip::AnswerDue, status: u16) {
+    let command = if status == 200 {
+        sip::Command::Accept {
+            due,
+            contact: sip::Contact::default(),
+            body: sip::Body {
+                content_type: "application/sdp".to_owned(),
+                bytes: stage.offer(user).into(),
+            },
+        }
+    } else {
+        sip::Command::Refuse {
+            due,
+            status: sip::StatusCode(status),
+            phrase: None,
+            headers: Vec::new(),
+        }
+    };
+    let now = stage.now;
+    stage.users[user].endpoint.handle_command(command, now);
+    stage.run();
+}
+
+#[test]
+fn rfc3264_section_5_1_a_client_may_open_the_session_before_its_answer_is_here() {
+    let mut stage = Stage::new(config());
+    let (romeo, _, due) = early(&mut stage);
+    answer(&mut stage, romeo, due, 200);
+    let tag = stage.say(romeo, "here I am");
+    assert_eq!(stage.outcome(romeo, tag), Some(Ok(())));
+}
+
+#[test]
+fn a_session_opened_too_early_ends_with_its_call_and_does_not_outlive_its_connection() {
+    let mut stage = Stage::new(config());
+    let (romeo, _, due) = early(&mut stage);
+    answer(&mut stage, romeo, due, 603);
+    let events = &stage.users[romeo].msrp_events;
+    assert!(
+        events
+            .iter()
+            .any(|event| matches!(event, msrp::Event::Lost { .. })),
+        "{events:?}"
+    );
+    assert_eq!(stage.gateway.census(), (0, 0, 0, 0));
+
+    let mut stage = Stage::new(config());
+    let (romeo, _, due) = early(&mut stage);
+    stage.cut(romeo);
+    answer(&mut stage, romeo, due, 200);
+    stage.pass(Duration::from_secs(31));
+    assert_eq!(
+        stage.bye(romeo),
+        Some((480, "MSRP Session Never Opened".to_owned()))
     );
 }

@@ -117,10 +117,9 @@ fn names(stage: &Stage) -> Vec<String> {
     stage.asked.iter().map(|query| format!("{query:?}")).collect()
 }
 
-// Rows: C7247-01
+// Rows: C7247-01, B7702-02
 #[test]
 fn rfc7247_section_5_dns_says_whose_a_domain_is_and_sip_comes_first() {
-    // C7247-01, B7702-02.
     let (mut stage, romeo) = asking();
     let both = &mut stage.name_server.services;
     both.insert("_sip._udp.both.example.".to_owned(), "sip.both.example.");
@@ -132,6 +131,7 @@ fn rfc7247_section_5_dns_says_whose_a_domain_is_and_sip_comes_first() {
     assert_eq!(stage.asked.len(), 2);
 }
 
+// Rows: C7247-01
 #[test]
 fn rfc7247_section_5_a_domain_with_an_xmpp_server_alone_is_of_xmpp_users() {
     let (mut stage, romeo) = asking();
