@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use crate::access::{Access, Pattern};
+
 /// Settings of the core.
 #[derive(Debug, Clone)]
 pub struct Config {
@@ -11,6 +13,10 @@ pub struct Config {
     pub rooms: Vec<RoomDomain>,
     /// SIP conference domains and the attached component that each is for XMPP users.
     pub conferences: Vec<ConferenceDomain>,
+    /// Which other domains are whose.
+    pub routes: Routes,
+    /// The SIP domain under which telephone numbers (`tel:`) are users; without it they are none.
+    pub numbers: Option<String>,
     /// Host and port that MSRP peers reach us by, for `a=path`, `c=` and `m=`.
     pub msrp: (String, u16),
     /// When the INVITE is answered (DESIGN decision 7).
@@ -19,6 +25,12 @@ pub struct Config {
     pub history: u32,
     /// How our users' occupants behave in their rooms.
     pub occupants: Occupants,
+    /// When a room is entered. Default at once.
+    pub naming: NamingRule,
+    /// What becomes of a room that a call brings into being. Default: it is opened with the service's default configuration.
+    pub creation: CreationRule,
+    /// Who may use the gateway.
+    pub access: Access,
     /// What else than plain texts is shown to SIP users.
     pub texts: Texts,
     /// What SIP users see of a room that is out of reach.
@@ -88,6 +100,36 @@ pub struct ConferenceDomain {
     pub sip: String,
 }
 
+/// Whose a domain is that is neither a component nor a conference domain.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Routes {
+    /// Of SIP users.
+    pub sip: Vec<Pattern>,
+    /// Of XMPP users.
+    pub xmpp: Vec<Pattern>,
+    /// Of any other domain.
+    pub otherwise: RouteRule,
+}
+
+/// Whose a domain is of which the configuration says nothing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum RouteRule {
+    /// Of XMPP users, as RFC 7702 §6.5 takes it.
+    Xmpp,
+    /// Of SIP users.
+    Sip,
+}
+
+impl Default for Routes {
+    fn default() -> Self {
+        Self {
+            sip: Vec::new(),
+            xmpp: Vec::new(),
+            otherwise: RouteRule::Xmpp,
+        }
+    }
+}
+
 /// When a SIP user's INVITE is answered.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum AnswerRule {
@@ -109,6 +151,24 @@ impl Default for Occupants {
     fn default() -> Self {
         Self { share_copies: true }
     }
+}
+
+/// When a SIP user's room is entered (RFC 7702 §6.1 allows both).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum NamingRule {
+    /// At once, under a nickname made of his display name or address.
+    Provisional,
+    /// When his client asks for a nickname, if it can; after [`Limits::naming`] at the latest. His INVITE is then answered at once.
+    Requested,
+}
+
+/// What becomes of a room that did not exist before the call.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum CreationRule {
+    /// It is opened with the service's default configuration.
+    AcceptDefault,
+    /// It is left again, and the caller gets 403.
+    Refuse,
 }
 
 /// What SIP users, whose messages are plain text, are shown of what XMPP users can do besides. What is off is not shown at all, but for
@@ -187,12 +247,20 @@ pub struct Limits {
     pub reflection: Duration,
     /// How long a nickname change may wait. Default 20 s.
     pub nickname: Duration,
+    /// How long a client may take to ask for the nickname to enter with. Default 5 s.
+    pub naming: Duration,
+    /// How long an invited SIP user may take to answer. Default 60 s.
+    pub ringing: Duration,
     /// Shortest time between two conference documents to one subscriber after a burst. Default 5 s (RFC 4575 §3.9).
     pub notify: Duration,
     /// How long rooms may take to come back after the link is up again, before a session is given up. Default 60 s.
     pub reentry: Duration,
     /// Sessions in all. Default 10 000.
     pub sessions: usize,
+    /// SIP users who are being called into rooms, in all. Default 500.
+    pub calls: usize,
+    /// Recipients of one INVITE or REFER. Default 50.
+    pub recipients: usize,
     /// Occupants kept of one room. Default 5000.
     pub occupants: usize,
     /// Messages and octets held for one session. Default 256 and 1 MiB.
@@ -208,9 +276,13 @@ impl Default for Limits {
             media: Duration::from_secs(30),
             reflection: Duration::from_secs(20),
             nickname: Duration::from_secs(20),
+            naming: Duration::from_secs(5),
+            ringing: Duration::from_secs(60),
             notify: Duration::from_secs(5),
             reentry: Duration::from_secs(60),
             sessions: 10_000,
+            calls: 500,
+            recipients: 50,
             occupants: 5000,
             session_queue: (256, 1024 * 1024),
             text: 32 * 1024,

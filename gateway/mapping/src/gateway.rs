@@ -21,7 +21,7 @@ use xmpp::{
 
 use crate::{
     Config,
-    muc_room::MucRoom,
+    muc_room::{Call, MucRoom, Removing},
     refusal::RETRY_AFTER,
     session::{SessionKey, Sessions},
     timers::{Timer, Timers},
@@ -38,6 +38,10 @@ pub struct Gateway {
     pub(crate) rooms: BTreeMap<BareJid, MucRoom>,
     /// Whose conference subscription is whose.
     pub(crate) subscriptions: BTreeMap<sip::SubscriptionId, SessionKey>,
+    /// INVITEs of ours that are not answered.
+    pub(crate) calls: BTreeMap<sip::DialogId, Call>,
+    /// REFERs that wait until a room has removed somebody, by the id of our request.
+    pub(crate) removals: BTreeMap<String, Removing>,
     pub(crate) timers: Timers,
     pub(crate) links: Vec<ComponentLink>,
     /// No new session.
@@ -54,6 +58,7 @@ pub struct Gateway {
     rng: ChaCha12Rng,
     started: (Instant, Timestamp),
     next_tag: u64,
+    next_handle: u64,
 }
 
 /// A component link, numbered as [`Config::links`] lists their domains.
@@ -107,6 +112,8 @@ impl Gateway {
             sessions: Sessions::default(),
             rooms: BTreeMap::new(),
             subscriptions: BTreeMap::new(),
+            calls: BTreeMap::new(),
+            removals: BTreeMap::new(),
             timers: Timers::default(),
             reentering: VecDeque::new(),
             pacing: false,
@@ -116,6 +123,7 @@ impl Gateway {
             rng: ChaCha12Rng::from_seed(seed),
             started,
             next_tag: 0,
+            next_handle: 0,
         };
         gateway.sip(sip::Command::SetReadiness(UNAVAILABLE));
         gateway
@@ -145,14 +153,23 @@ impl Gateway {
                 refer_to,
                 due,
             } => {
-                self.referred(dialog, &request, &refer_to, due);
+                self.referred(dialog, &request, &refer_to, due, now);
             }
             Event::Requested { due, .. } => self.refuse(due, &crate::refusal::Refusal::NotMapped),
-            // The gateway calls nobody yet: these answer requests that it never makes.
-            Event::Confirmed { .. }
-            | Event::Progress { .. }
-            | Event::Answered { .. }
-            | Event::Refused { .. }
+            Event::Confirmed { dialog, body } => self.confirmed(dialog, body.as_ref(), now),
+            Event::Answered {
+                dialog,
+                contact,
+                body,
+            } => self.call_answered(dialog, contact.as_ref(), body.as_ref(), now),
+            Event::Refused {
+                dialog,
+                status,
+                phrase,
+                ..
+            } => self.call_refused(dialog, status, &phrase, now),
+            // The gateway subscribes to nothing yet: these answer requests that it never makes.
+            Event::Progress { .. }
             | Event::SubscriptionAccepted { .. }
             | Event::SubscriptionRefused { .. }
             | Event::Notified { .. } => {}
@@ -218,6 +235,8 @@ impl Gateway {
     pub fn handle_shutdown(&mut self, now: Instant) {
         self.stopping = true;
         self.sip(sip::Command::SetReadiness(UNAVAILABLE));
+        self.give_up_calls(now);
+        self.give_up_removals();
         for key in self.sessions.keys() {
             self.end(key, &crate::refusal::Refusal::Stopping, now);
         }
@@ -231,6 +250,9 @@ impl Gateway {
                 Timer::Media(key) => self.media_not_opened(key, now),
                 Timer::Reflection(key, id) => self.not_reflected_in_time(key, &id),
                 Timer::Nickname(key) => self.nickname_not_answered(key),
+                Timer::Naming(key) => self.not_named_in_time(key, now),
+                Timer::Ringing(dialog) => self.call_not_answered(dialog, now),
+                Timer::Removal(id) => self.removal_not_answered(&id),
                 Timer::Held(key) => self.say_held(key),
                 Timer::Reentry(key) => self.reentry_due(key, now),
                 Timer::Notify(room) => self.notify_due(&room, now),
@@ -256,14 +278,14 @@ impl Gateway {
     /// Whether no session is left.
     #[must_use]
     pub fn is_idle(&self) -> bool {
-        self.sessions.len() == 0
+        self.sessions.len() == 0 && self.calls.is_empty()
     }
 
-    /// Sessions, rooms, subscriptions and deadlines held; all zero when everybody has left.
+    /// Sessions and calls, rooms, subscriptions, and deadlines held; all zero when everybody has left.
     #[must_use]
     pub fn census(&self) -> (usize, usize, usize, usize) {
         (
-            self.sessions.len(),
+            self.sessions.len() + self.calls.len(),
             self.rooms.len(),
             self.subscriptions.len(),
             self.timers.len(),
@@ -356,6 +378,12 @@ impl Gateway {
     /// An id that nobody can guess: a reflection is known by it.
     pub(crate) fn fresh_id(&mut self) -> String {
         format!("{:016x}{:016x}", self.rng.next_u64(), self.rng.next_u64())
+    }
+
+    /// A handle for something of ours at the SIP endpoint, whose own are odd.
+    pub(crate) fn next_handle(&mut self) -> u64 {
+        self.next_handle += 2;
+        self.next_handle
     }
 
     pub(crate) fn fresh_number(&mut self) -> u64 {

@@ -8,8 +8,11 @@ pub mod address;
 pub mod nickname;
 pub mod refusal;
 
+mod access;
+mod bodies;
 mod config;
 mod gateway;
+mod identity;
 mod muc_room;
 mod offer;
 mod rendering;
@@ -17,8 +20,9 @@ mod roster;
 mod session;
 mod timers;
 
+pub use access::{Access, AccessList, NoPattern, Pattern};
 pub use config::{
-    AddressForm, AnswerRule, Component, ConferenceDomain, Config, Limits, Occupants, Outage, OutageRule,
-    RoomDomain, Texts,
+    AddressForm, AnswerRule, Component, ConferenceDomain, Config, CreationRule, Limits, NamingRule,
+    Occupants, Outage, OutageRule, RoomDomain, RouteRule, Routes, Texts,
 };
 pub use gateway::{Command, ConnectionId, Gateway, LinkId};

@@ -137,6 +137,7 @@ fn the_deployed_file_names_every_key_and_each_key_left_out_at_its_default() {
             sip: Some(String::new()),
             muc: Some(String::new()),
         }],
+        users: vec![config::settings::UserSettings::default()],
         conferences: vec![config::settings::ConferenceSettings::default()],
         ..Settings::default()
     };
@@ -158,6 +159,11 @@ fn the_deployed_file_names_every_key_and_each_key_left_out_at_its_default() {
         ".sip.register.registrar",
         ".sip.register.address",
         ".msrp.advertise",
+        ".users.domain",
+        ".users.server",
+        ".users.secret",
+        ".users.secret_file",
+        ".routing.numbers",
         ".conferences.muc",
         ".conferences.sip",
         ".conferences.server",
@@ -525,7 +531,7 @@ fn each_conference_domain_is_a_component_with_its_own_link() {
             (
                 link.link.domain.as_str(),
                 link.link.secret.as_str(),
-                link.server.port,
+                link.servers[0].port,
             )
         })
         .collect();

@@ -648,6 +648,30 @@ fn stanzas_are_written_as_drawn() {
             ),
         ),
         (
+            Outgoing::Decline {
+                from: occupant().to_bare(),
+                room: room.to_bare(),
+                id: "5d".into(),
+                inviter: jid("i@x/y"),
+                reason: "busy & gone".into(),
+            },
+            format!(
+                "<message from='{}' to='r@m.test' id='5d'><x xmlns='{MUC_USER}'><decline to='i@x/y'><reason>busy &amp; gone</reason></decline></x></message>",
+                occupant().to_bare()
+            ),
+        ),
+        (
+            Outgoing::Kick {
+                from: occupant(),
+                room: room.to_bare(),
+                id: "5k".into(),
+                nickname: "Ju'liet".into(),
+            },
+            format!(
+                "<iq {from} to='r@m.test' id='5k' type='set'><query xmlns='http://jabber.org/protocol/muc#admin'><item nick=\"Ju'liet\" role='none'/></query></iq>"
+            ),
+        ),
+        (
             Outgoing::Error {
                 name: "message",
                 from: occupant().into(),

@@ -15,6 +15,7 @@ use xmpp::{
 
 use crate::{
     ConnectionId, Gateway, OutageRule,
+    identity::is_anonymous,
     offer::media_type,
     refusal::Refusal,
     rendering,
@@ -74,7 +75,8 @@ impl Gateway {
         let uri = |address: &Address| address.uri.parse::<Uri>().map_err(|_| Status::BAD_REQUEST);
         let from = uri(cpim.from.as_ref().ok_or(Status::FORBIDDEN)?)?;
         let as_occupant = room.address.occupant(&session.nickname);
-        if from.address_of_record() != session.user && from != as_occupant {
+        let hidden = session.who.anonymous && is_anonymous(&from);
+        if from.address_of_record() != session.who.user && from != as_occupant && !hidden {
             return Err(Status::FORBIDDEN);
         }
         let to = match cpim.to.as_slice() {
@@ -88,7 +90,7 @@ impl Gateway {
                 // RFC 7701 §6.2: also by the address of record of another participant.
                 let other = self
                     .sessions
-                    .of_user(&session.room, &to.address_of_record())
+                    .of_known_user(&session.room, &to.address_of_record())
                     .next();
                 let other = other
                     .and_then(|key| self.sessions.get(key))
@@ -147,7 +149,7 @@ impl Gateway {
         if let Some(timer) = session.held_timer.take() {
             self.timers.cancel(timer);
         }
-        let (from, to) = (session.jid.clone(), session.room.clone());
+        let (from, to) = (session.who.jid.clone(), session.room.clone());
         let mut messages = Vec::with_capacity(session.held.len());
         for Held { id, body, waiting } in session.held.drain(..) {
             session.unreflected.insert(id.clone(), waiting);
@@ -197,7 +199,7 @@ impl Gateway {
             session.sent_privately.pop_front();
         }
         let private = Outgoing::Private {
-            from: session.jid.clone(),
+            from: session.who.jid.clone(),
             to,
             id,
             body,
@@ -313,10 +315,15 @@ impl Gateway {
                     self.bounced(key, id, error.condition, now);
                 }
             }
-            (MessageKind::Normal | MessageKind::Chat, Some(key)) if message.from.resource().is_some() => {
-                self.private(key, message, now);
+            (MessageKind::Normal | MessageKind::Chat, key) => {
+                let Some(message) = self.invited_by_xmpp(message, now) else {
+                    return;
+                };
+                match key.filter(|_| message.from.resource().is_some()) {
+                    Some(key) => self.private(key, message, now),
+                    None => self.not_carried(message),
+                }
             }
-            (MessageKind::Normal | MessageKind::Chat, _) => self.not_carried(message),
             (MessageKind::Error | MessageKind::Headline, _) => {}
         }
     }
@@ -440,7 +447,7 @@ impl Gateway {
         };
         let name = nickname.as_str().to_owned();
         let from = room.address.occupant(&name);
-        let cpim = plain_text(Some(name), &from, &session.user, self.wall(now), text);
+        let cpim = plain_text(Some(name), &from, &session.who.user, self.wall(now), text);
         let outgoing = self.outgoing(cpim.to_bytes());
         if let Some(session) = self.sessions.get_mut(key) {
             session.private_in.insert(outgoing.tag, sender);
@@ -448,11 +455,9 @@ impl Gateway {
         self.send_to_user(key, outgoing, now);
     }
 
-    /// A message that is for no session of ours: one-to-one chat and invitations are not carried yet, and its sender is told.
+    /// A message that is for no session of ours: one-to-one chat is not carried yet, and its sender is told.
     fn not_carried(&mut self, message: Message) {
-        let says_something =
-            message.body.is_some() || message.muc.as_ref().is_some_and(|muc| !muc.invites.is_empty());
-        if says_something {
+        if message.body.is_some() {
             self.xmpp(Outgoing::Error {
                 name: "message",
                 from: message.to,
@@ -485,7 +490,9 @@ impl Gateway {
                     condition,
                 });
             }
-            IqKind::Result(_) | IqKind::Error(_) => {}
+            kind @ (IqKind::Result(_) | IqKind::Error(_)) => {
+                self.removal_answered(&from.to_bare(), &id, kind);
+            }
         }
     }
 

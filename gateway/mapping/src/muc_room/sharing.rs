@@ -99,7 +99,7 @@ impl Gateway {
             return;
         }
         session.shares_since = Some(room.sharing.count);
-        let (room, occupant) = (session.room.clone(), session.jid.clone());
+        let (room, occupant) = (session.room.clone(), session.who.jid.clone());
         self.xmpp_command(&occupant.clone(), xmpp::Command::Share { room, occupant });
     }
 
@@ -108,7 +108,7 @@ impl Gateway {
         if let Some(session) = self.sessions.get_mut(key)
             && session.shares_since.take().is_some()
         {
-            let (room, occupant) = (session.room.clone(), session.jid.clone());
+            let (room, occupant) = (session.room.clone(), session.who.jid.clone());
             self.unshare(room, occupant);
         }
     }
@@ -181,7 +181,9 @@ impl Gateway {
     fn sharers(&self, room: &BareJid, with: &FullJid) -> Vec<SessionKey> {
         self.sessions
             .in_room(room)
-            .filter(|(_, session)| session.shares_since.is_some() && session.jid.domain() == with.domain())
+            .filter(|(_, session)| {
+                session.shares_since.is_some() && session.who.jid.domain() == with.domain()
+            })
             .map(|(key, _)| key)
             .collect()
     }
@@ -219,7 +221,7 @@ impl Gateway {
         }
         for key in sharers {
             if let Some(session) = self.sessions.get(*key) {
-                let (room, occupant) = (session.room.clone(), session.jid.clone());
+                let (room, occupant) = (session.room.clone(), session.who.jid.clone());
                 self.unshare(room, occupant);
             }
         }

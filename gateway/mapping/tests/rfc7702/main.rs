@@ -6,11 +6,14 @@
     reason = "a test fails by panicking"
 )]
 
+mod access;
+mod entering;
 mod outage;
 mod section_6_1_enter;
 mod section_6_2_presence;
 mod section_6_3_messages;
 mod section_6_4_nickname;
+mod section_6_5_called;
 mod section_6_5_invite;
 mod section_6_6_exit;
 mod section_6_reentry;

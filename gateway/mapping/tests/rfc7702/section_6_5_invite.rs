@@ -71,7 +71,8 @@ fn what_is_no_invitation_of_a_user_is_refused() {
     stage.enter(romeo, ROOM_URI, "Romeo");
     let sent = stage.to_rooms.len();
     for (refer_to, status) in [
-        ("<sip:juliet@example.com;method=BYE>", 403),
+        ("<sip:juliet@example.com;method=BYE>", 404),
+        ("<sip:juliet@example.com;method=SUBSCRIBE>", 403),
         ("<sip:montague@rooms.example.com>", 482),
         ("<tel:+15551234>", 404),
     ] {

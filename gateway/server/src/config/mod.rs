@@ -1,6 +1,7 @@
 //! The configuration: a TOML file, overridden by environment variables `GATEWAY__SECTION__KEY`, secrets also from files. All faults
 //! are collected, each with its place and a remedy.
 
+mod attached;
 pub mod fault;
 pub mod human;
 pub mod settings;
@@ -70,8 +71,8 @@ pub struct Config {
 /// A component link and where it goes.
 #[derive(Clone)]
 pub struct ComponentLink {
-    /// The XMPP server's component listener.
-    pub server: Host,
+    /// The XMPP server's component listeners, tried in turn.
+    pub servers: Vec<Host>,
     /// What is said there.
     pub link: xmpp::LinkConfig,
 }
@@ -124,12 +125,22 @@ pub struct CoreConfig {
     pub rooms: Vec<mapping::RoomDomain>,
     /// Attached components of SIP conferences.
     pub conferences: Vec<mapping::ConferenceDomain>,
+    /// Which other domains are whose.
+    pub routes: mapping::Routes,
+    /// The SIP domain of telephone numbers.
+    pub numbers: Option<String>,
     /// When an INVITE is answered.
     pub answer: mapping::AnswerRule,
     /// History stanzas asked for.
     pub history: u32,
     /// How our users' occupants behave.
     pub occupants: mapping::Occupants,
+    /// Under which nickname a room is entered.
+    pub naming: mapping::NamingRule,
+    /// What becomes of a room that a call creates.
+    pub creation: mapping::CreationRule,
+    /// Who may use the gateway.
+    pub access: mapping::Access,
     /// What else than plain texts SIP users are shown.
     pub texts: mapping::Texts,
     /// What SIP users see of a room that is out of reach.
@@ -173,6 +184,11 @@ impl Config {
             answer: self.core.answer,
             history: self.core.history,
             occupants: self.core.occupants,
+            routes: self.core.routes.clone(),
+            numbers: self.core.numbers.clone(),
+            naming: self.core.naming,
+            creation: self.core.creation,
+            access: self.core.access.clone(),
             texts: self.core.texts.clone(),
             outage: self.core.outage,
             limits: self.core.limits.clone(),

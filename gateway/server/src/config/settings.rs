@@ -2,8 +2,10 @@
 
 use std::{fmt, path::PathBuf, time::Duration};
 
-use mapping::{AddressForm, AnswerRule, OutageRule};
+use mapping::{AddressForm, AnswerRule, CreationRule, NamingRule, OutageRule, RouteRule};
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
+
+use xmpp::ConflictRule;
 
 use super::human;
 
@@ -25,6 +27,10 @@ pub struct Settings {
     /// How our users' occupants behave in their rooms.
     #[serde(with = "Occupants")]
     pub occupants: mapping::Occupants,
+    /// Who may use the gateway.
+    pub access: AccessSettings,
+    /// Whose other domains are.
+    pub routing: RoutingSettings,
     /// What else than plain texts SIP users are shown.
     #[serde(with = "Texts")]
     pub texts: mapping::Texts,
@@ -37,6 +43,8 @@ pub struct Settings {
     pub log: LogSettings,
     /// Conference domains.
     pub rooms: Vec<RoomSettings>,
+    /// Further domains of SIP users.
+    pub users: Vec<UserSettings>,
     /// SIP conferences for XMPP users.
     pub conferences: Vec<ConferenceSettings>,
     /// Bounds and deadlines.
@@ -47,8 +55,9 @@ pub struct Settings {
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct XmppSettings {
-    /// `host:port` of the server's component listener. Default `127.0.0.1:5347`.
-    pub server: String,
+    /// `host:port` of the server's component listener; several are tried in turn. Default `127.0.0.1:5347`.
+    #[serde(deserialize_with = "one_or_more")]
+    pub server: Vec<String>,
     /// The component's domain. Required.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub domain: Option<String>,
@@ -70,12 +79,18 @@ pub struct XmppSettings {
     /// How long a ping may go unanswered. Default 10 s.
     #[serde(with = "human::duration")]
     pub ping: Duration,
+    /// The longest wait between two attempts while the server is out of reach. Default 2 s.
+    #[serde(with = "human::duration")]
+    pub retry: Duration,
+    /// What to do when another connection takes the domain over. Default retry.
+    #[serde(with = "Conflict")]
+    pub conflict: ConflictRule,
 }
 
 impl Default for XmppSettings {
     fn default() -> Self {
         Self {
-            server: "127.0.0.1:5347".to_owned(),
+            server: vec!["127.0.0.1:5347".to_owned()],
             domain: None,
             form: AddressForm::Native,
             secret: None,
@@ -83,6 +98,8 @@ impl Default for XmppSettings {
             handshake: Duration::from_secs(10),
             idle: Duration::from_secs(30),
             ping: Duration::from_secs(10),
+            retry: Duration::from_secs(2),
+            conflict: ConflictRule::Retry,
         }
     }
 }
@@ -197,6 +214,39 @@ pub struct RoomSettings {
     pub muc: Option<String>,
 }
 
+/// One `[[users]]`.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct UserSettings {
+    /// The component's domain. Required.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub domain: Option<String>,
+    /// Form of the addresses under it. Default native.
+    #[serde(with = "Form")]
+    pub form: AddressForm,
+    /// `host:port` of the server's component listener. Default `xmpp.server`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub server: Option<String>,
+    /// The shared secret; this or `secret_file`. Default that of `[xmpp]`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub secret: Option<Secret>,
+    /// A file with the secret.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub secret_file: Option<PathBuf>,
+}
+
+impl Default for UserSettings {
+    fn default() -> Self {
+        Self {
+            domain: None,
+            form: AddressForm::Native,
+            server: None,
+            secret: None,
+            secret_file: None,
+        }
+    }
+}
+
 /// One `[[conferences]]`.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -228,6 +278,12 @@ pub struct EnteringSettings {
     /// History stanzas asked for. Default 0.
     #[serde(with = "human::count")]
     pub history: u32,
+    /// Under which nickname a room is entered. Default provisional.
+    #[serde(with = "Naming")]
+    pub naming: NamingRule,
+    /// What becomes of a room that a call creates. Default accept-default.
+    #[serde(with = "Creation")]
+    pub create: CreationRule,
 }
 
 impl Default for EnteringSettings {
@@ -235,6 +291,78 @@ impl Default for EnteringSettings {
         Self {
             answer: AnswerRule::WhenAdmitted,
             history: 0,
+            naming: NamingRule::Provisional,
+            create: CreationRule::AcceptDefault,
+        }
+    }
+}
+
+/// `[access]`: patterns of addresses and domains.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct AccessSettings {
+    /// Whether SIP users may hide who they are. Default true.
+    #[serde(with = "human::switch")]
+    pub anonymous: bool,
+    /// If any: only these SIP users may use the gateway.
+    #[serde(with = "list")]
+    pub allow_callers: Vec<String>,
+    /// These SIP users may not.
+    #[serde(with = "list")]
+    pub deny_callers: Vec<String>,
+    /// If any: only these XMPP users may invite and be invited.
+    #[serde(with = "list")]
+    pub allow_xmpp_users: Vec<String>,
+    /// These XMPP users may not.
+    #[serde(with = "list")]
+    pub deny_xmpp_users: Vec<String>,
+    /// If any: only these rooms may be entered.
+    #[serde(with = "list")]
+    pub allow_rooms: Vec<String>,
+    /// These rooms may not.
+    #[serde(with = "list")]
+    pub deny_rooms: Vec<String>,
+}
+
+impl Default for AccessSettings {
+    fn default() -> Self {
+        Self {
+            anonymous: true,
+            allow_callers: Vec::new(),
+            deny_callers: Vec::new(),
+            allow_xmpp_users: Vec::new(),
+            deny_xmpp_users: Vec::new(),
+            allow_rooms: Vec::new(),
+            deny_rooms: Vec::new(),
+        }
+    }
+}
+
+/// `[routing]`: whose domains are that are neither components nor conference domains.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct RoutingSettings {
+    /// Domains of SIP users.
+    #[serde(with = "list")]
+    pub sip: Vec<String>,
+    /// Domains of XMPP users.
+    #[serde(with = "list")]
+    pub xmpp: Vec<String>,
+    /// Whose all others are. Default XMPP.
+    #[serde(with = "Route")]
+    pub otherwise: RouteRule,
+    /// The SIP domain of telephone numbers.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub numbers: Option<String>,
+}
+
+impl Default for RoutingSettings {
+    fn default() -> Self {
+        Self {
+            sip: Vec::new(),
+            xmpp: Vec::new(),
+            otherwise: RouteRule::Xmpp,
+            numbers: None,
         }
     }
 }
@@ -403,6 +531,13 @@ impl<'de> Deserialize<'de> for Secret {
 }
 
 #[derive(Serialize, Deserialize)]
+#[serde(remote = "ConflictRule", rename_all = "lowercase")]
+enum Conflict {
+    Retry,
+    Stop,
+}
+
+#[derive(Serialize, Deserialize)]
 #[serde(remote = "AddressForm", rename_all = "lowercase")]
 enum Form {
     Native,
@@ -421,6 +556,27 @@ enum HeldOrNot {
 enum Answer {
     WhenAdmitted,
     AtOnce,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(remote = "NamingRule", rename_all = "kebab-case")]
+enum Naming {
+    Provisional,
+    Requested,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(remote = "CreationRule", rename_all = "kebab-case")]
+enum Creation {
+    AcceptDefault,
+    Refuse,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(remote = "RouteRule", rename_all = "kebab-case")]
+enum Route {
+    Xmpp,
+    Sip,
 }
 
 /// Lists the keys of a machine's settings: name, type, how it is written. Defaults are the machine's.
@@ -472,9 +628,13 @@ of_a_machine! {
         media: Duration = "human::duration",
         reflection: Duration = "human::duration",
         nickname: Duration = "human::duration",
+        naming: Duration = "human::duration",
+        ringing: Duration = "human::duration",
         notify: Duration = "human::duration",
         reentry: Duration = "human::duration",
         sessions: usize = "human::count",
+        calls: usize = "human::count",
+        recipients: usize = "human::count",
         occupants: usize = "human::count",
         session_queue: (usize, usize) = "human::queue",
         text: usize = "human::octets",

@@ -7,12 +7,13 @@ use std::{
     time::Duration,
 };
 
-use mapping::{Component, ConferenceDomain, RoomDomain};
+use mapping::{Component, RoomDomain};
 use sip::Transport;
 use tracing_subscriber::filter::LevelFilter;
 
 use super::{
-    ComponentLink, Config, CoreConfig, Host, MsrpConfig, SipConfig,
+    Config, CoreConfig, Host, MsrpConfig, SipConfig,
+    attached::Attached,
     fault::Fault,
     settings::{CredentialSettings, Secret, Settings, XmppSettings},
     source::Sources,
@@ -27,7 +28,7 @@ const SECRET_FILE: u64 = 4096;
 /// The configuration, or nothing when a part of it is at fault; every fault is added to `faults`.
 pub(super) fn config(settings: &Settings, sources: &Sources, faults: &mut Vec<Fault>) -> Option<Config> {
     let mut check = Check { sources, faults };
-    let server = check.host(&["xmpp", "server"], &settings.xmpp.server, Some(5347));
+    let xmpp_servers = check.servers(&["xmpp", "server"], &settings.xmpp.server);
     let domain = check.domain(
         &["xmpp", "domain"],
         settings.xmpp.domain.as_deref(),
@@ -35,46 +36,51 @@ pub(super) fn config(settings: &Settings, sources: &Sources, faults: &mut Vec<Fa
     );
     let secret = check.secret(settings);
     let rooms = check.rooms(settings);
-    let conferences = check.conferences(settings, server.as_ref(), secret.as_ref());
+    let usual = (xmpp_servers.as_deref(), secret.as_ref());
+    let mut attached = settings
+        .xmpp
+        .domain
+        .iter()
+        .map(|domain| domain.to_lowercase())
+        .collect();
+    let users = check.users(settings, usual, &mut attached);
+    let conferences = check.conferences(settings, usual, &mut attached);
     let sip = check.sip(settings);
     let msrp = check.msrp(settings);
     let servers = check.name_servers(settings);
     check.log(&settings.log.level);
     check.limits(settings);
-    let (domain, server, secret, conferences) = (domain?, server?, secret?, conferences?);
-    let users = (&domain, &server, &secret);
-    let theirs = conferences
-        .iter()
-        .map(|(conference, server, secret)| (&conference.muc, server, secret));
-    let links = [users].into_iter().chain(theirs);
-    let links = links.map(|(domain, server, secret)| ComponentLink {
-        server: server.clone(),
-        link: xmpp::LinkConfig {
-            domain: domain.clone(),
-            secret: secret.expose().to_owned(),
-            limits: settings.limits.xmpp.clone(),
-            handshake: settings.xmpp.handshake,
-            idle: settings.xmpp.idle,
-            ping: settings.xmpp.ping,
+    let access = check.access(settings);
+    let routes = check.routes(settings);
+    let numbers = check.numbers(settings);
+    let first = Attached {
+        of: Component {
+            domain: domain?,
+            form: settings.xmpp.form,
         },
-    });
+        servers: xmpp_servers?,
+        secret: secret?,
+    };
+    let (users, conferences) = (users?, conferences?);
+    let users: Vec<_> = [first].into_iter().chain(users).collect();
+    let components = users.iter().map(|user| user.link(&user.of.domain, settings));
+    let conference_links = conferences.iter().map(|room| room.link(&room.of.muc, settings));
     Some(Config {
-        links: links.collect(),
+        links: components.chain(conference_links).collect(),
         sip: sip?,
         msrp: msrp?,
         core: CoreConfig {
-            components: vec![Component {
-                domain,
-                form: settings.xmpp.form,
-            }],
+            components: users.iter().map(|user| user.of.clone()).collect(),
             rooms: rooms?,
-            conferences: conferences
-                .into_iter()
-                .map(|(conference, ..)| conference)
-                .collect(),
+            conferences: conferences.iter().map(|room| room.of.clone()).collect(),
+            routes: routes?,
+            numbers: numbers?,
             answer: settings.entering.answer,
             history: settings.entering.history,
             occupants: settings.occupants,
+            naming: settings.entering.naming,
+            creation: settings.entering.create,
+            access: access?,
             texts: settings.texts.clone(),
             outage: settings.outage,
             limits: settings.limits.mapping.clone(),
@@ -89,14 +95,19 @@ pub(super) fn config(settings: &Settings, sources: &Sources, faults: &mut Vec<Fa
     })
 }
 
-struct Check<'a> {
+pub(super) struct Check<'a> {
     sources: &'a Sources,
     faults: &'a mut Vec<Fault>,
 }
 
 impl Check<'_> {
     /// Adds a fault, unless the key has one already.
-    fn fault<T>(&mut self, key: &[&str], problem: impl Into<String>, remedy: impl Into<String>) -> Option<T> {
+    pub(super) fn fault<T>(
+        &mut self,
+        key: &[&str],
+        problem: impl Into<String>,
+        remedy: impl Into<String>,
+    ) -> Option<T> {
         let key: Vec<String> = key.iter().map(|part| (*part).to_owned()).collect();
         if !self.faults.iter().any(|fault| fault.key == key) {
             let place = self.sources.place(&key);
@@ -110,7 +121,7 @@ impl Check<'_> {
         None
     }
 
-    fn host(&mut self, key: &[&str], text: &str, default_port: Option<u16>) -> Option<Host> {
+    pub(super) fn host(&mut self, key: &[&str], text: &str, default_port: Option<u16>) -> Option<Host> {
         match host_and_port(text) {
             Some((name, port)) if port.or(default_port).is_some() => Some(Host {
                 name,
@@ -124,7 +135,7 @@ impl Check<'_> {
         }
     }
 
-    fn domain(&mut self, key: &[&str], text: Option<&str>, example: &str) -> Option<String> {
+    pub(super) fn domain(&mut self, key: &[&str], text: Option<&str>, example: &str) -> Option<String> {
         let Some(text) = text else {
             return self.fault(key, "missing", format!("add it, such as \"{example}\""));
         };
@@ -159,7 +170,7 @@ impl Check<'_> {
     }
 
     /// A secret that stands in the file or in a file of its own, not in both.
-    fn one_secret(
+    pub(super) fn one_secret(
         &mut self,
         [key, file_key]: [&[&str]; 2],
         what: &str,
@@ -335,51 +346,6 @@ impl Check<'_> {
             rooms.extend(sip.zip(muc).map(|(sip, muc)| RoomDomain { sip, muc }));
         }
         (rooms.len() == settings.rooms.len()).then_some(rooms)
-    }
-
-    /// The SIP conferences that XMPP users reach, each under a component domain of its own.
-    fn conferences(
-        &mut self,
-        settings: &Settings,
-        usual_server: Option<&Host>,
-        usual_secret: Option<&Secret>,
-    ) -> Option<Vec<(ConferenceDomain, Host, Secret)>> {
-        let mut seen: BTreeSet<String> = settings
-            .xmpp
-            .domain
-            .iter()
-            .map(|domain| domain.to_lowercase())
-            .collect();
-        let mut conferences = Vec::new();
-        for (number, conference) in settings.conferences.iter().enumerate() {
-            let number = number.to_string();
-            let key = |name: &'static str| ["conferences", number.as_str(), name];
-            let muc = self.domain(&key("muc"), conference.muc.as_deref(), "conference.example.org");
-            let sip = self.domain(&key("sip"), conference.sip.as_deref(), "conference.example.com");
-            let server = match &conference.server {
-                Some(server) => self.host(&key("server"), server, Some(5347)),
-                None => usual_server.cloned(),
-            };
-            let secret = match (&conference.secret, &conference.secret_file) {
-                (None, None) => usual_secret.cloned(),
-                (secret, file) => self.one_secret(
-                    [&key("secret"), &key("secret_file")],
-                    "the server's component_secret",
-                    secret.as_ref(),
-                    file.as_deref(),
-                ),
-            };
-            if let Some(muc) = &muc
-                && !seen.insert(muc.clone())
-            {
-                let problem = format!("`{muc}` is a component already");
-                self.fault::<()>(&key("muc"), problem, "give each component a domain of its own");
-            }
-            if let (Some(muc), Some(sip), Some(server), Some(secret)) = (muc, sip, server, secret) {
-                conferences.push((ConferenceDomain { muc, sip }, server, secret));
-            }
-        }
-        (conferences.len() == settings.conferences.len()).then_some(conferences)
     }
 
     fn sip(&mut self, settings: &Settings) -> Option<SipConfig> {
@@ -581,10 +547,11 @@ impl Check<'_> {
                 self.fault::<()>(key, problem, remedy);
             }
         }
-        let periods: [(&[&str], Duration); 9] = [
+        let periods: [(&[&str], Duration); 10] = [
             (&["xmpp", "handshake"], settings.xmpp.handshake),
             (&["xmpp", "idle"], settings.xmpp.idle),
             (&["xmpp", "ping"], settings.xmpp.ping),
+            (&["xmpp", "retry"], settings.xmpp.retry),
             (&["sip", "t1"], settings.sip.t1),
             (&["sip", "register", "expires"], settings.sip.register.expires),
             (&["dns", "deadline"], settings.dns.deadline),

@@ -1,6 +1,12 @@
 //! The link task: the only owner of the component link and of its connection to the XMPP server.
 
-use std::{future::Future, io, net::SocketAddr, pin::Pin, time::Instant};
+use std::{
+    future::Future,
+    io,
+    net::SocketAddr,
+    pin::Pin,
+    time::{Duration, Instant},
+};
 
 use ::mapping::LinkId;
 use ::xmpp::{Action, Command, Event, Link};
@@ -19,7 +25,7 @@ use super::{BUFFER, Outlet, send_without_delay, sleep_until};
 use crate::{config::Host, lookup::Lookup};
 
 /// How long the last octets of the stream may take to leave.
-const FLUSH: std::time::Duration = std::time::Duration::from_secs(1);
+const FLUSH: Duration = Duration::from_secs(1);
 
 type Connecting = Pin<Box<dyn Future<Output = Result<TcpStream, String>> + Send>>;
 
@@ -27,7 +33,10 @@ type Connecting = Pin<Box<dyn Future<Output = Result<TcpStream, String>> + Send>
 pub(crate) struct LinkTask {
     pub(crate) id: LinkId,
     pub(crate) link: Link,
-    pub(crate) server: Host,
+    /// Tried in turn.
+    pub(crate) servers: Vec<Host>,
+    /// How long an attempt may take in all.
+    pub(crate) deadline: Duration,
     pub(crate) lookup: Lookup,
     pub(crate) commands: mpsc::Receiver<Command>,
     pub(crate) events: mpsc::Sender<(LinkId, Event)>,
@@ -39,7 +48,9 @@ impl LinkTask {
         let mut carrier = Carrier {
             id: self.id,
             link: self.link,
-            server: self.server,
+            servers: self.servers,
+            deadline: self.deadline,
+            attempts: 0,
             lookup: self.lookup,
             outlet: Outlet::new(self.events),
             transport: Transport::None,
@@ -70,7 +81,10 @@ enum Progress {
 struct Carrier {
     id: LinkId,
     link: Link,
-    server: Host,
+    servers: Vec<Host>,
+    deadline: Duration,
+    /// Connections asked for since the link was last up.
+    attempts: usize,
     lookup: Lookup,
     outlet: Outlet<(LinkId, Event)>,
     transport: Transport,
@@ -109,7 +123,13 @@ impl Carrier {
         while let Some(action) = self.link.poll_action() {
             match action {
                 Action::Connect => {
-                    let connecting = connect(self.server.clone(), self.lookup.clone());
+                    let connecting = connect(
+                        self.servers.clone(),
+                        self.lookup.clone(),
+                        self.attempts,
+                        self.deadline,
+                    );
+                    self.attempts = self.attempts.wrapping_add(1);
                     self.transport = Transport::Connecting(Box::pin(connecting));
                 }
                 Action::Close => self.close().await,
@@ -119,6 +139,9 @@ impl Carrier {
             let Some(event) = self.link.poll_event() else {
                 break;
             };
+            if event == Event::Up {
+                self.attempts = 0;
+            }
             self.outlet.put((self.id, event));
         }
         // One write per turn: the rest stays in the link, whose queue is bounded.
@@ -203,19 +226,33 @@ async fn read_at_once(reader: &mut OwnedReadHalf, inbox: &mut BytesMut) -> io::R
     reader.read_buf(inbox).await
 }
 
-/// Opens a connection to the first address of the server that takes one.
-async fn connect(server: Host, lookup: Lookup) -> Result<TcpStream, String> {
-    let addresses = lookup.addresses(&server.name).await?;
-    let mut failures = Vec::new();
-    for address in addresses {
-        let address = SocketAddr::new(address, server.port);
-        match TcpStream::connect(address).await {
-            Ok(stream) => return Ok(stream),
-            Err(error) => failures.push(format!("{address}: {error}")),
+/// Opens a connection to an address that takes one: of all servers in their order, but the first attempt begins with the first, the
+/// second with the second, and so on, for one may take connections and be no use. None keeps the others waiting for longer than its share
+/// of the time.
+async fn connect(
+    servers: Vec<Host>,
+    lookup: Lookup,
+    attempt: usize,
+    deadline: Duration,
+) -> Result<TcpStream, String> {
+    let (mut addresses, mut failures) = (Vec::new(), Vec::new());
+    for server in servers {
+        match lookup.addresses(&server.name).await {
+            Ok(found) if found.is_empty() => failures.push(format!("{} has no address", server.name)),
+            Ok(found) => addresses.extend(found.into_iter().map(|ip| SocketAddr::new(ip, server.port))),
+            Err(cause) => failures.push(cause),
         }
     }
-    if failures.is_empty() {
-        failures.push(format!("{} has no address", server.name));
+    if let Some(first) = attempt.checked_rem(addresses.len()) {
+        addresses.rotate_left(first);
+    }
+    let share = u32::try_from(addresses.len() + 1).map_or(deadline, |shares| deadline / shares);
+    for address in addresses {
+        match timeout(share, TcpStream::connect(address)).await {
+            Ok(Ok(stream)) => return Ok(stream),
+            Ok(Err(error)) => failures.push(format!("{address}: {error}")),
+            Err(_) => failures.push(format!("{address}: no answer within {} ms", share.as_millis())),
+        }
     }
     Err(failures.join("; "))
 }

@@ -61,6 +61,8 @@ pub enum Event {
     Confirmed {
         /// Which.
         dialog: DialogId,
+        /// The answer, if our 200 had the offer (RFC 3264 §5).
+        body: Option<Body>,
     },
     /// The dialog is over; nothing more is sent in it.
     Ended {

@@ -32,7 +32,7 @@ fn a_double_record_route_is_kept_in_order_and_reused_with_lr_on() {
     assert_eq!(ok.headers.list("Via").count(), 2);
     // The successors come on another connection.
     scene.receive_on(tcp(2), &Ask::ack(1, &tag_of(&ok)).over("TCP").text());
-    assert_eq!(scene.event(), Event::Confirmed { dialog });
+    assert_eq!(scene.event(), Event::Confirmed { dialog, body: None });
     scene.command(Command::Bye { dialog, reason: None });
     let transmit = scene.sent.front().unwrap().1.clone();
     assert_eq!(
@@ -352,7 +352,7 @@ fn an_ack_with_the_wrong_number_confirms_all_the_same() {
     let (dialog, due) = scene.invited(&Ask::invite());
     let tag = tag_of(&scene.accept(due));
     scene.ask(&Ask::ack(2, &tag));
-    assert_eq!(scene.event(), Event::Confirmed { dialog });
+    assert_eq!(scene.event(), Event::Confirmed { dialog, body: None });
     scene.ask(&Ask::subscribe(3).to(&tag));
     assert!(matches!(scene.event(), Event::Subscribing { .. }));
 }

@@ -26,7 +26,7 @@ fn called(headers: &[&str]) -> (Scene, DialogId, String, Response) {
     let accepted = scene.accept(due);
     let tag = crate::scene::tag_of(&accepted);
     scene.ask(&Ask::ack(1, &tag));
-    assert_eq!(scene.event(), Event::Confirmed { dialog });
+    assert_eq!(scene.event(), Event::Confirmed { dialog, body: None });
     (scene, dialog, tag, accepted)
 }
 

@@ -9,8 +9,8 @@ use std::{
 
 use bytes::{Bytes, BytesMut};
 use mapping::{
-    AddressForm, AnswerRule, Command, Component, Config, ConnectionId, Gateway, Limits, LinkId, Occupants,
-    Outage, RoomDomain, Texts,
+    Access, AddressForm, AnswerRule, Command, Component, Config, ConnectionId, CreationRule, Gateway, Limits,
+    LinkId, NamingRule, Occupants, Outage, RoomDomain, Routes, Texts,
 };
 use msrp::{
     MessageTag, OutgoingMessage, SessionId, SessionParameters, Status,
@@ -30,6 +30,10 @@ pub(crate) mod muc;
 use muc::Muc;
 
 pub(crate) const GATEWAY: &str = "127.0.0.2:5060";
+/// Where a phone is whose messages a test writes itself.
+pub(crate) const PHONE: &str = "127.0.0.99:5060";
+/// What the focus calls users through: it knows their clients by their names.
+const PROXY: &str = "127.0.0.3:5060";
 
 pub(crate) struct Stage {
     pub(crate) now: Instant,
@@ -46,6 +50,8 @@ pub(crate) struct Stage {
     /// While true, the link does not say that somebody shares no more.
     pub(crate) hold_unshared: bool,
     unshared: Vec<(LinkId, BareJid, FullJid)>,
+    /// What the focus sent to the phone that has no machine.
+    pub(crate) to_phone: Vec<String>,
     switch: BTreeMap<ConnectionId, Wire>,
     /// How many the users have sent.
     messages: u64,
@@ -94,6 +100,11 @@ pub(crate) fn config() -> Config {
         answer: AnswerRule::WhenAdmitted,
         history: 0,
         occupants: Occupants::default(),
+        naming: NamingRule::Provisional,
+        creation: CreationRule::AcceptDefault,
+        access: Access::default(),
+        routes: Routes::default(),
+        numbers: None,
         texts: Texts::default(),
         outage: Outage {
             tell: false,
@@ -122,7 +133,7 @@ impl Stage {
         let mut stage = Self {
             now,
             gateway: Gateway::new(config, [7; 32], (now, wall)),
-            focus: endpoint(GATEWAY.parse().unwrap(), 1, None),
+            focus: endpoint(GATEWAY.parse().unwrap(), 1, Some(PROXY)),
             users: Vec::new(),
             muc: Muc::default(),
             to_rooms: Vec::new(),
@@ -130,6 +141,7 @@ impl Stage {
             sharing: BTreeSet::new(),
             hold_unshared: false,
             unshared: Vec::new(),
+            to_phone: Vec::new(),
             switch: BTreeMap::new(),
             messages: 0,
         };
@@ -211,6 +223,18 @@ impl Stage {
         body: &str,
         kind: &str,
     ) {
+        self.invite_as(user, room, name, (body, kind), Vec::new());
+    }
+
+    /// The same with further headers.
+    pub(crate) fn invite_as(
+        &mut self,
+        user: usize,
+        room: &str,
+        name: Option<&str>,
+        (body, kind): (&str, &str),
+        headers: Vec<sip::Header>,
+    ) {
         let caller = &mut self.users[user];
         let from = NameAddr {
             display_name: name.map(str::to_owned),
@@ -229,7 +253,7 @@ impl Stage {
                 content_type: kind.to_owned(),
                 bytes: Bytes::copy_from_slice(body.as_bytes()),
             },
-            headers: Vec::new(),
+            headers,
         };
         let dialog = DialogId(caller.dialog.0 + 2);
         caller.dialog = dialog;
@@ -240,6 +264,52 @@ impl Stage {
             },
             self.now,
         );
+        self.run();
+    }
+
+    /// The call that the user's client is offered, if there is one.
+    pub(crate) fn rung(&mut self, user: usize) -> Option<(DialogId, sip::Incoming, sip::AnswerDue)> {
+        let events = &mut self.users[user].sip_events;
+        let place = events
+            .iter()
+            .position(|event| matches!(event, sip::Event::Invited { .. }))?;
+        match events.remove(place) {
+            Some(sip::Event::Invited { dialog, request, due }) => Some((dialog, *request, due)),
+            _ => None,
+        }
+    }
+
+    /// The user takes the call that he is offered, and his client opens the MSRP session.
+    pub(crate) fn take_call(&mut self, user: usize) -> sip::Incoming {
+        let (dialog, request, due) = self.rung(user).expect("nobody has called him");
+        let description = request.body.clone().expect("the call had no offer");
+        let body = Body {
+            content_type: "application/sdp".to_owned(),
+            bytes: Bytes::from(self.offer(user)),
+        };
+        let called = &mut self.users[user];
+        called.dialog = dialog;
+        let contact = Contact {
+            user: Some("me".to_owned()),
+            parameters: Vec::new(),
+        };
+        let accept = sip::Command::Accept { due, contact, body };
+        called.endpoint.handle_command(accept, self.now);
+        self.run();
+        self.connect_to(user, &description);
+        request
+    }
+
+    /// The user does not take it.
+    pub(crate) fn refuse_call(&mut self, user: usize, status: u16) {
+        let (_, _, due) = self.rung(user).expect("nobody has called him");
+        let refuse = sip::Command::Refuse {
+            due,
+            status: sip::StatusCode(status),
+            phrase: None,
+            headers: Vec::new(),
+        };
+        self.users[user].endpoint.handle_command(refuse, self.now);
         self.run();
     }
 
@@ -261,6 +331,23 @@ impl Stage {
                 _ => None,
             });
         let body = answered.expect("the INVITE was not answered");
+        self.connect_to(user, &body);
+    }
+
+    /// The phone without a machine says something.
+    pub(crate) fn phone_says(&mut self, lines: &[&str], body: &str) {
+        let message = format!(
+            "{}\r\nContent-Length: {}\r\n\r\n{body}",
+            lines.join("\r\n"),
+            body.len()
+        );
+        let from = flow(PHONE.parse().unwrap(), 99);
+        self.focus.handle_message(from, Bytes::from(message), self.now);
+        self.run();
+    }
+
+    /// Opens the user's MSRP session towards the path in a description of the switch.
+    pub(crate) fn connect_to(&mut self, user: usize, body: &Body) {
         let session = sip::sdp::Session::parse(&body.bytes).unwrap();
         let path: msrp::Path = session.media()[0].attribute("path").unwrap().parse().unwrap();
         let connection = ConnectionId(1000 + u64::try_from(self.switch.len()).unwrap());
@@ -577,10 +664,16 @@ impl Stage {
         let gateway: SocketAddr = GATEWAY.parse().unwrap();
         while let Some(transmit) = self.focus.poll_transmit() {
             moved = true;
-            let to = self
-                .users
-                .iter_mut()
-                .find(|user| user.address == transmit.target.peer);
+            let by_proxy = transmit.target.peer == PROXY.parse().unwrap();
+            let head = String::from_utf8_lossy(&transmit.bytes).into_owned();
+            let to = self.users.iter_mut().find(|user| {
+                let called = format!(" {} ", user.aor);
+                user.address == transmit.target.peer
+                    || by_proxy && head.lines().next().is_some_and(|line| line.contains(&called))
+            });
+            if transmit.target.peer == PHONE.parse().unwrap() {
+                self.to_phone.push(head.clone());
+            }
             if let Some(user) = to.filter(|user| !user.silent) {
                 user.endpoint
                     .handle_message(flow(gateway, 1), transmit.bytes, self.now);

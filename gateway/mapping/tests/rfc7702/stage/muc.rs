@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use xmpp::{
     BareJid, FullJid, Jid,
     stanza::{
-        Condition, Extras, Message, MessageKind, MucItem, MucUser, Outgoing, Presence, PresenceKind, Stanza,
-        StanzaError,
+        Condition, Extras, Iq, IqKind, Message, MessageKind, MucItem, MucUser, Outgoing, Presence,
+        PresenceKind, Stanza, StanzaError,
     },
 };
 
@@ -17,6 +17,8 @@ pub(crate) struct Muc {
     pub(crate) mute: bool,
     /// What entering gets instead of being admitted.
     pub(crate) refuse: Option<Condition>,
+    /// Nobody of ours may remove anybody.
+    pub(crate) moderated: bool,
     /// Who is told to try again later, by his nickname.
     pub(crate) turned_away: Option<String>,
 }
@@ -135,6 +137,12 @@ impl Muc {
                 state.tell_ours(|occupant| message(&to, &nickname, occupant, &id, &body))
             }
             Outgoing::Private { from, to, id, body } => self.private(&from, &to, &id, &body),
+            Outgoing::Kick {
+                from,
+                room,
+                id,
+                nickname,
+            } => self.kick(&from, &room, id, &nickname),
             _ => Vec::new(),
         }
     }
@@ -242,6 +250,26 @@ impl Muc {
         told
     }
 
+    fn kick(&mut self, from: &FullJid, room: &BareJid, id: String, nickname: &str) -> Vec<Stanza> {
+        let kind = if self.moderated {
+            IqKind::Error(StanzaError::new(Condition::NotAllowed))
+        } else {
+            IqKind::Result(None)
+        };
+        let mut told = if self.moderated {
+            Vec::new()
+        } else {
+            self.leaves(room.as_str(), nickname, &[307], None)
+        };
+        told.push(Stanza::Iq(Iq {
+            from: room.clone().into(),
+            to: from.clone().into(),
+            id,
+            kind,
+        }));
+        told
+    }
+
     fn private(&self, from: &FullJid, to: &FullJid, id: &str, body: &str) -> Vec<Stanza> {
         let room = to.to_bare();
         let Some(state) = self.rooms.get(&room) else {
@@ -296,6 +324,7 @@ pub(crate) fn presence(
         to: to.clone().into(),
         id: None,
         kind,
+        join: None,
         muc: Some(MucUser {
             statuses: statuses.to_vec(),
             items: vec![MucItem {
@@ -320,6 +349,7 @@ fn error(room: &BareJid, nickname: &str, to: &FullJid, id: &str, condition: Cond
             text: None,
             new_address: None,
         }),
+        join: None,
         muc: None,
         nick: None,
         status: None,
