@@ -23,14 +23,14 @@ pub struct Config {
     pub answer: AnswerRule,
     /// History stanzas asked for when entering. Default 0.
     pub history: u32,
-    /// How our users' occupants behave in their rooms.
-    pub occupants: Occupants,
     /// When a room is entered. Default at once.
     pub naming: NamingRule,
     /// What becomes of a room that a call brings into being. Default: it is opened with the service's default configuration.
     pub creation: CreationRule,
     /// Who may use the gateway.
     pub access: Access,
+    /// How our users' occupants behave in their rooms.
+    pub occupants: Occupants,
     /// What else than plain texts is shown to SIP users.
     pub texts: Texts,
     /// What SIP users see of a room that is out of reach.
@@ -139,20 +139,6 @@ pub enum AnswerRule {
     AtOnce,
 }
 
-/// How our users' occupants behave in their rooms.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Occupants {
-    /// Whether one copy of a message counts for all our users in its room: the others, if equal, are dropped before they are parsed.
-    /// Default true.
-    pub share_copies: bool,
-}
-
-impl Default for Occupants {
-    fn default() -> Self {
-        Self { share_copies: true }
-    }
-}
-
 /// When a SIP user's room is entered (RFC 7702 §6.1 allows both).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum NamingRule {
@@ -169,6 +155,20 @@ pub enum CreationRule {
     AcceptDefault,
     /// It is left again, and the caller gets 403.
     Refuse,
+}
+
+/// How our users' occupants behave in their rooms.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Occupants {
+    /// Whether one copy of a message counts for all our users in its room: the others, if equal, are dropped before they are parsed.
+    /// Default true.
+    pub share_copies: bool,
+}
+
+impl Default for Occupants {
+    fn default() -> Self {
+        Self { share_copies: true }
+    }
 }
 
 /// What SIP users, whose messages are plain text, are shown of what XMPP users can do besides. What is off is not shown at all, but for

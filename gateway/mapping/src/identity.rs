@@ -1,6 +1,6 @@
 //! Who a SIP user is to a room: his JID for the stay, his names, and what of it he hides.
 
-use sip::{Headers, Incoming, NameAddr, Uri};
+use sip::{Incoming, NameAddr, Uri};
 use xmpp::{BareJid, FullJid};
 
 use crate::{Gateway, address::user_jid, nickname::Nickname, refusal::Refusal};
@@ -29,8 +29,8 @@ pub(crate) struct Identity {
 impl Gateway {
     /// Of somebody who calls.
     pub(crate) fn caller_identity(&mut self, request: &Incoming) -> Result<Identity, Refusal> {
-        let anonymous = wants_privacy(&request.headers) || is_anonymous(&request.from.uri);
-        self.identity(&request.from, request.contact.as_ref(), anonymous)
+        let anonymous = request.anonymous || is_anonymous(&request.from.uri);
+        self.identity(request.identity(), request.contact.as_ref(), anonymous)
     }
 
     /// Of somebody who answers our call.
@@ -107,7 +107,7 @@ impl Gateway {
 impl Identity {
     /// Whether a request is from this very user. All who give no address share one: then their clients' Contacts tell them apart.
     pub(crate) fn has_sent(&self, request: &Incoming) -> bool {
-        if self.user != request.from.uri.address_of_record() {
+        if self.user != request.identity().uri.address_of_record() {
             return false;
         }
         !is_anonymous(&self.user)
@@ -120,19 +120,6 @@ fn instance(contact: &NameAddr) -> Option<String> {
     let inside = contact.uri.parameter_decoded("gr");
     let instance = inside.or_else(|| contact.parameter("gr").map(str::to_owned));
     instance.filter(|instance| !instance.is_empty())
-}
-
-/// RFC 3323 §4.2 and RFC 3325 §9.3: what asks that others do not learn who sends it.
-fn wants_privacy(headers: &Headers) -> bool {
-    headers
-        .list("Privacy")
-        .flat_map(|value| value.split(';'))
-        .any(|value| {
-            matches!(
-                value.trim().to_ascii_lowercase().as_str(),
-                "id" | "user" | "header"
-            )
-        })
 }
 
 /// Whether an address says of nobody who he is.

@@ -361,7 +361,7 @@ fn folded_and_spaced_values_are_read() {
         .iter()
         .map(|via| {
             (
-                via.transport.as_str(),
+                via.transport.as_ref(),
                 via.host.as_str(),
                 via.branch.as_deref().unwrap(),
             )

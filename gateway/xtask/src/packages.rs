@@ -35,11 +35,18 @@ pub(crate) const SERVERS: &[Package] = &[
 ];
 
 /// What the tests need besides.
-pub(crate) const TESTS: &[Package] = &[Package {
-    name: "ejabberd",
-    program: "ejabberdctl",
-    services: &["ejabberd", "epmd"],
-}];
+pub(crate) const TESTS: &[Package] = &[
+    Package {
+        name: "ejabberd",
+        program: "ejabberdctl",
+        services: &["ejabberd", "epmd"],
+    },
+    Package {
+        name: "sip-tester",
+        program: "sipp",
+        services: &[],
+    },
+];
 
 /// What the compose test needs besides.
 pub(crate) const COMPOSE: &[Package] = &[

@@ -90,12 +90,12 @@ impl Host {
                 AnswerRule::WhenAdmitted
             },
             history: setting.history,
-            occupants: mapping::Occupants::default(),
             naming: mapping::NamingRule::Provisional,
             creation: mapping::CreationRule::AcceptDefault,
             access: mapping::Access::default(),
             routes: mapping::Routes::default(),
             numbers: None,
+            occupants: mapping::Occupants::default(),
             texts: mapping::Texts::default(),
             // The model knows what people say, not what the gateway tells them.
             outage: mapping::Outage {

@@ -19,11 +19,12 @@ mod sharing; // one copy for all
 
 pub(crate) use call::{Call, Invitation};
 pub(crate) use remove::Removing;
-pub(crate) use sharing::Sharing;
 
 use std::{collections::BTreeMap, time::Instant};
 
 use sip::SubscriptionId;
+
+pub(crate) use sharing::Sharing;
 
 use crate::{address::RoomAddress, roster::Roster, timers::TimerId};
 

@@ -19,7 +19,7 @@ pub use self::{
     fault::{Fault, Place},
     settings::{ConnectionLimits, LogFormat, LogSettings, Settings},
 };
-use crate::lookup::LookupConfig;
+use crate::{lookup::LookupConfig, tls::Tls};
 
 /// Where the file is unless the command line or `GATEWAY_CONFIG` says otherwise.
 pub const DEFAULT_PATH: &str = "/etc/sip-xmpp-gateway/gateway.toml";
@@ -56,6 +56,10 @@ pub struct Config {
     pub links: Vec<ComponentLink>,
     /// SIP.
     pub sip: SipConfig,
+    /// Certificates.
+    pub tls: Option<Tls>,
+    /// How often their files are looked at; zero: never.
+    pub tls_check: Duration,
     /// MSRP.
     pub msrp: MsrpConfig,
     /// The mapping core, but for the MSRP address, which is known once it is bound.
@@ -101,6 +105,10 @@ pub struct SipConfig {
     pub register: Option<sip::RegisterParameters>,
     /// RFC 3261 T1.
     pub t1: Duration,
+    /// How often peers we have connected to are asked whether they are there; zero: never.
+    pub keep_alive: Duration,
+    /// Who is believed.
+    pub trust: sip::Trust,
     /// Bounds.
     pub limits: sip::Limits,
 }
@@ -133,14 +141,14 @@ pub struct CoreConfig {
     pub answer: mapping::AnswerRule,
     /// History stanzas asked for.
     pub history: u32,
-    /// How our users' occupants behave.
-    pub occupants: mapping::Occupants,
     /// Under which nickname a room is entered.
     pub naming: mapping::NamingRule,
     /// What becomes of a room that a call creates.
     pub creation: mapping::CreationRule,
     /// Who may use the gateway.
     pub access: mapping::Access,
+    /// How our users' occupants behave.
+    pub occupants: mapping::Occupants,
     /// What else than plain texts SIP users are shown.
     pub texts: mapping::Texts,
     /// What SIP users see of a room that is out of reach.
@@ -156,7 +164,11 @@ impl Config {
         let local = bound
             .iter()
             .map(|(transport, address)| {
-                let (host, port) = advertised(self.sip.advertise.as_ref(), *address);
+                let (host, port) = match (transport, &self.sip.advertise) {
+                    // The port advertised is that of UDP and TCP; TLS never shares it.
+                    (Transport::Tls, Some((host, _))) => (host.clone(), address.port()),
+                    (_, advertise) => advertised(advertise.as_ref(), *address),
+                };
                 LocalAddress {
                     transport: *transport,
                     host,
@@ -183,12 +195,12 @@ impl Config {
             msrp: advertised(self.msrp.advertise.as_ref(), msrp),
             answer: self.core.answer,
             history: self.core.history,
-            occupants: self.core.occupants,
             routes: self.core.routes.clone(),
             numbers: self.core.numbers.clone(),
             naming: self.core.naming,
             creation: self.core.creation,
             access: self.core.access.clone(),
+            occupants: self.core.occupants,
             texts: self.core.texts.clone(),
             outage: self.core.outage,
             limits: self.core.limits.clone(),

@@ -9,6 +9,10 @@ use xmpp::ConflictRule;
 
 use super::human;
 
+mod security;
+
+pub use self::security::{TlsSettings, TrustSettings};
+
 /// What a secret is shown as.
 pub const REDACTED: &str = "<redacted>";
 
@@ -20,17 +24,19 @@ pub struct Settings {
     pub xmpp: XmppSettings,
     /// SIP sockets.
     pub sip: SipSettings,
+    /// Certificates.
+    pub tls: TlsSettings,
     /// MSRP sockets.
     pub msrp: MsrpSettings,
     /// How SIP users enter rooms.
     pub entering: EnteringSettings,
-    /// How our users' occupants behave in their rooms.
-    #[serde(with = "Occupants")]
-    pub occupants: mapping::Occupants,
     /// Who may use the gateway.
     pub access: AccessSettings,
     /// Whose other domains are.
     pub routing: RoutingSettings,
+    /// How our users' occupants behave in their rooms.
+    #[serde(with = "Occupants")]
+    pub occupants: mapping::Occupants,
     /// What else than plain texts SIP users are shown.
     #[serde(with = "Texts")]
     pub texts: mapping::Texts,
@@ -120,6 +126,11 @@ pub struct SipSettings {
     /// RFC 3261 T1. Default 500 ms.
     #[serde(with = "human::duration")]
     pub t1: Duration,
+    /// How often peers we have connected to are asked whether they are there (RFC 5626); zero: never. Default 2 min.
+    #[serde(with = "human::duration")]
+    pub keep_alive: Duration,
+    /// Who is believed.
+    pub trust: TrustSettings,
     /// What challenges are answered with.
     pub credentials: CredentialSettings,
     /// Where the gateway registers itself.
@@ -133,6 +144,8 @@ impl Default for SipSettings {
             advertise: None,
             outbound_proxy: None,
             t1: Duration::from_millis(500),
+            keep_alive: Duration::from_secs(120),
+            trust: TrustSettings::default(),
             credentials: CredentialSettings::default(),
             register: RegisterSettings::default(),
         }
@@ -466,6 +479,12 @@ pub struct ConnectionLimits {
     /// How long a SIP stream may be idle. Default 65 min, longer than a proxy keeps it.
     #[serde(with = "human::duration")]
     pub sip_idle: Duration,
+    /// How long a TLS handshake may take. Default 5 s.
+    #[serde(with = "human::duration")]
+    pub tls_handshake: Duration,
+    /// How long the answer to a keep-alive may take. Default 10 s.
+    #[serde(with = "human::duration")]
+    pub sip_pong: Duration,
     /// How long an MSRP connection may be without a session. Default 30 s.
     #[serde(with = "human::duration")]
     pub msrp_unbound: Duration,
@@ -490,6 +509,8 @@ impl Default for ConnectionLimits {
             sip_first: Duration::from_secs(10),
             sip_message: Duration::from_secs(10),
             sip_idle: Duration::from_secs(65 * 60),
+            tls_handshake: Duration::from_secs(5),
+            sip_pong: Duration::from_secs(10),
             msrp_unbound: Duration::from_secs(30),
             write_stall: Duration::from_secs(30),
             connect: Duration::from_secs(5),

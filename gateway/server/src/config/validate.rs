@@ -1,5 +1,7 @@
 //! From [`Settings`] to [`Config`]: what types cannot say.
 
+mod security;
+
 use std::{
     collections::BTreeSet,
     net::{IpAddr, SocketAddr},
@@ -46,6 +48,12 @@ pub(super) fn config(settings: &Settings, sources: &Sources, faults: &mut Vec<Fa
     let users = check.users(settings, usual, &mut attached);
     let conferences = check.conferences(settings, usual, &mut attached);
     let sip = check.sip(settings);
+    let secured = sip.as_ref().is_some_and(|sip| {
+        sip.listen
+            .iter()
+            .any(|(transport, _)| *transport == Transport::Tls)
+    });
+    let tls = check.tls(settings, secured);
     let msrp = check.msrp(settings);
     let servers = check.name_servers(settings);
     check.log(&settings.log.level);
@@ -68,6 +76,8 @@ pub(super) fn config(settings: &Settings, sources: &Sources, faults: &mut Vec<Fa
     Some(Config {
         links: components.chain(conference_links).collect(),
         sip: sip?,
+        tls,
+        tls_check: settings.tls.check,
         msrp: msrp?,
         core: CoreConfig {
             components: users.iter().map(|user| user.of.clone()).collect(),
@@ -77,10 +87,10 @@ pub(super) fn config(settings: &Settings, sources: &Sources, faults: &mut Vec<Fa
             numbers: numbers?,
             answer: settings.entering.answer,
             history: settings.entering.history,
-            occupants: settings.occupants,
             naming: settings.entering.naming,
             creation: settings.entering.create,
             access: access?,
+            occupants: settings.occupants,
             texts: settings.texts.clone(),
             outage: settings.outage,
             limits: settings.limits.mapping.clone(),
@@ -370,7 +380,7 @@ impl Check<'_> {
                     self.fault::<()>(
                         &key,
                         problem,
-                        "write it as \"udp:192.0.2.1:5060\" or \"tcp:[2001:db8::1]:5060\"",
+                        "write it as \"udp:192.0.2.1:5060\", \"tcp:[2001:db8::1]:5060\" or \"tls:192.0.2.1:5061\"",
                     );
                 }
             }
@@ -402,6 +412,8 @@ impl Check<'_> {
             register,
             outbound_proxy: proxy,
             t1: settings.sip.t1,
+            keep_alive: settings.sip.keep_alive,
+            trust: self.trust(settings),
             limits: settings.limits.sip.clone(),
         })
     }
@@ -547,7 +559,7 @@ impl Check<'_> {
                 self.fault::<()>(key, problem, remedy);
             }
         }
-        let periods: [(&[&str], Duration); 10] = [
+        let periods: [(&[&str], Duration); 12] = [
             (&["xmpp", "handshake"], settings.xmpp.handshake),
             (&["xmpp", "idle"], settings.xmpp.idle),
             (&["xmpp", "ping"], settings.xmpp.ping),
@@ -557,6 +569,14 @@ impl Check<'_> {
             (&["dns", "deadline"], settings.dns.deadline),
             (&["limits", "mapping", "admission"], limits.mapping.admission),
             (&["limits", "connections", "connect"], limits.connections.connect),
+            (
+                &["limits", "connections", "tls_handshake"],
+                limits.connections.tls_handshake,
+            ),
+            (
+                &["limits", "connections", "sip_pong"],
+                limits.connections.sip_pong,
+            ),
             (
                 &["limits", "connections", "write_stall"],
                 limits.connections.write_stall,
@@ -607,10 +627,10 @@ fn listen_address(text: &str) -> Result<(Transport, SocketAddr), String> {
     let transport = match transport.to_ascii_lowercase().as_str() {
         "udp" => Transport::Udp,
         "tcp" => Transport::Tcp,
-        "tls" => return Err("TLS is not offered by this release".to_owned()),
+        "tls" => Transport::Tls,
         _ => return Err(format!("`{text}` names no transport")),
     };
-    let address = socket_address(address, Some(5060))
+    let address = socket_address(address, Some(transport.default_port()))
         .ok_or_else(|| format!("`{text}` has no address after its transport"))?;
     Ok((transport, address))
 }

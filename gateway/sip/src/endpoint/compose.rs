@@ -72,18 +72,19 @@ pub(super) fn contact(contact: &Contact, local: &LocalAddress) -> String {
 }
 
 pub(super) fn via(local: &LocalAddress, transport: Transport, branch: &str) -> String {
-    let (protocol, rport) = match transport {
+    let (protocol, parameter) = match transport {
         // RFC 3581 §3: the response finds its way back through an address translator.
         Transport::Udp => ("UDP", ";rport"),
         Transport::Tcp => ("TCP", ""),
-        Transport::Tls => ("TLS", ""),
+        // RFC 5923 §4: the peer may send its requests on our connection; our certificate says who we are.
+        Transport::Tls => ("TLS", ";alias"),
     };
     let host = &local.host;
     let port = local.port;
     if host.contains(':') && !host.starts_with('[') {
-        format!("SIP/2.0/{protocol} [{host}]:{port};branch={branch}{rport}")
+        format!("SIP/2.0/{protocol} [{host}]:{port};branch={branch}{parameter}")
     } else {
-        format!("SIP/2.0/{protocol} {host}:{port};branch={branch}{rport}")
+        format!("SIP/2.0/{protocol} {host}:{port};branch={branch}{parameter}")
     }
 }
 

@@ -401,7 +401,7 @@ impl Endpoint {
         }
         waiting.interval = Timing::doubled(waiting.interval);
         let next = waiting.give_up.min(now + waiting.interval);
-        let (target, bytes) = (waiting.target, waiting.bytes.clone());
+        let (target, bytes) = (waiting.target.clone(), waiting.bytes.clone());
         self.timers.set(Timer::Unacknowledged(id, cseq), Some(next));
         self.transmit(target, bytes, None);
     }

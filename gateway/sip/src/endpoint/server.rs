@@ -193,7 +193,7 @@ impl Servers {
     /// The last response and where it went.
     pub(super) fn last_response(&self, id: ServerId) -> Option<(Target, Bytes)> {
         let server = self.table.get(&id)?;
-        Some((server.target, server.last.clone()?))
+        Some((server.target.clone(), server.last.clone()?))
     }
 }
 
@@ -282,7 +282,7 @@ impl Endpoint {
             }
             Machine::Other(machine) => machine.respond(status, now),
         };
-        let (target, last) = (server.target, server.transmit);
+        let (target, last) = (server.target.clone(), server.transmit);
         let transmit = self.transmit(target, bytes, Some((Sender::Server(id), last)));
         if let Some(server) = self.servers.table.get_mut(&id) {
             server.transmit = Some(transmit);

@@ -351,7 +351,8 @@ fn host_names_are_looked_up_and_the_next_address_is_tried_on_failure() {
         Target {
             transport: Transport::Tcp,
             flow: None,
-            peer: "192.0.2.21:5060".parse().unwrap()
+            peer: "192.0.2.21:5060".parse().unwrap(),
+            host: None,
         }
     );
     scene.fail(&first);
@@ -432,7 +433,7 @@ fn the_outbound_proxy_is_a_preloaded_route() {
     let mut scene = Scene::with(proxied);
     scene.command(invite_to("sip:room@focus.example.com"));
     assert!(scene.resolves.is_empty());
-    let target = scene.sent.front().unwrap().1.target;
+    let target = scene.sent.front().unwrap().1.target.clone();
     assert_eq!(
         (target.transport, target.peer),
         (Transport::Tcp, "192.0.2.5:5066".parse().unwrap())

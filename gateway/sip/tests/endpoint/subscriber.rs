@@ -26,7 +26,7 @@ fn room_uri() -> Uri {
     "sip:room@192.0.2.10".parse().unwrap()
 }
 
-fn subscribe(expires: u64) -> Command {
+pub(crate) fn subscribe(expires: u64) -> Command {
     Command::Subscribe {
         subscription: OURS,
         parameters: Box::new(SubscribeParameters {
@@ -55,7 +55,7 @@ fn refer() -> Command {
 }
 
 /// A NOTIFY in the dialog that `opening` asked for.
-fn notify(opening: &Request, cseq: u32, from_tag: &str, event: &str, state: &str) -> Ask {
+pub(crate) fn notify(opening: &Request, cseq: u32, from_tag: &str, event: &str, state: &str) -> Ask {
     let tag = opening
         .headers
         .get("From")

@@ -1,8 +1,5 @@
 //! What the guard costs, beside a full XML parser in the same run: `cargo xtask bench xmpp` runs this and sets the measurements beside
 //! their targets.
-//!
-//! Without arguments criterion measures the processor's time. `count NAME RUNS` only runs one workload, so that an instruction counter
-//! can watch [`measured`].
 
 #![expect(
     clippy::expect_used,
@@ -10,64 +7,51 @@
     reason = "a workload that does not work must stop the measurement"
 )]
 
-#[path = "../../../msrp/benches/msrp/cpu_time.rs"]
-mod cpu_time;
 mod stream;
 
-use std::{cell::RefCell, hint::black_box, process::ExitCode, time::Duration};
+use std::{hint::black_box, process::ExitCode, rc::Rc};
 
-use cpu_time::CpuTime;
-use criterion::{BatchSize, Criterion, SamplingMode, Throughput};
+use criterion::Throughput;
+use measure::{Task, Workload};
 use minidom::Element;
 use quick_xml::events::Event;
 use stream::{COPIES, Stream};
 use xmpp::guard::{Frame, Guard};
 
-/// One line of the table.
-struct Workload {
-    /// Its name there.
-    name: &'static str,
-    /// What one run amounts to.
-    amount: Throughput,
-    /// It checks its own result, so that nothing is measured that does not work.
-    run: fn(&Stream),
+/// What is done with the stream.
+struct Reading {
+    stream: Rc<Stream>,
+    read: fn(&Stream),
 }
 
-/// The only place where measured work happens: an instruction counter can be told its name.
-#[inline(never)]
-fn measured(workload: &Workload, stream: &Stream) {
-    (workload.run)(stream);
+impl Task for Reading {
+    fn run(&mut self) {
+        (self.read)(&self.stream);
+    }
 }
 
-fn workloads(stream: &Stream) -> [Workload; 5] {
+fn workloads() -> Vec<Workload> {
+    let stream = Rc::new(Stream::new());
     let octets = Throughput::Bytes(stream.octets.len() as u64);
     let copies = Throughput::Elements(COPIES as u64);
-    [
-        Workload {
-            name: "guard, messages of a room",
-            amount: octets.clone(),
-            run: guard,
-        },
-        Workload {
-            name: "quick-xml, the same",
-            amount: octets.clone(),
-            run: quick_xml,
-        },
-        Workload {
-            name: "minidom, the same",
-            amount: octets,
-            run: minidom,
-        },
-        Workload {
-            name: "guard, drop a copy",
-            amount: copies.clone(),
-            run: |stream| drop_copies(stream, 16 * 1024),
-        },
-        Workload {
-            name: "guard, drop a copy, reads of 1 KiB",
-            amount: copies,
-            run: |stream| drop_copies(stream, 1024),
-        },
+    let workload = |name, amount: &Throughput, read| Workload {
+        name,
+        amount: amount.clone(),
+        task: Box::new(Reading {
+            stream: Rc::clone(&stream),
+            read,
+        }),
+    };
+    vec![
+        workload("guard, messages of a room", &octets, guard),
+        workload("quick-xml, the same", &octets, quick_xml),
+        workload("minidom, the same", &octets, minidom),
+        workload("guard, drop a copy", &copies, |stream| {
+            drop_copies(stream, 16 * 1024)
+        }),
+        workload("guard, drop a copy, reads of 1 KiB", &copies, |stream| {
+            drop_copies(stream, 1024)
+        }),
     ]
 }
 
@@ -140,47 +124,5 @@ fn minidom(stream: &Stream) {
 }
 
 fn main() -> ExitCode {
-    let stream = Stream::new();
-    let arguments: Vec<String> = std::env::args().skip(1).collect();
-    if let [command, name, runs] = arguments.as_slice()
-        && command == "count"
-    {
-        let workload = workloads(&stream).into_iter().find(|known| known.name == name);
-        let (Some(workload), Ok(runs)) = (workload, runs.parse::<u32>()) else {
-            return ExitCode::FAILURE;
-        };
-        for _ in 0..runs {
-            measured(&workload, &stream);
-        }
-        return ExitCode::SUCCESS;
-    }
-    let mut criterion = Criterion::default()
-        .with_measurement(CpuTime)
-        .without_plots()
-        .warm_up_time(Duration::from_secs(1))
-        .measurement_time(Duration::from_secs(3))
-        .sample_size(50)
-        .configure_from_args();
-    for workload in workloads(&stream) {
-        time(&mut criterion, &workload, &stream);
-    }
-    criterion.final_summary();
-    ExitCode::SUCCESS
-}
-
-fn time(criterion: &mut Criterion<CpuTime>, workload: &Workload, stream: &Stream) {
-    let nothing = RefCell::new(());
-    let mut group = criterion.benchmark_group("xmpp");
-    // A run takes long enough to be measured alone.
-    group.sampling_mode(SamplingMode::Flat);
-    group
-        .throughput(workload.amount.clone())
-        .bench_function(workload.name, |bencher| {
-            bencher.iter_batched(
-                || *nothing.borrow(),
-                |()| measured(workload, stream),
-                BatchSize::PerIteration,
-            );
-        });
-    group.finish();
+    measure::main("xmpp", workloads)
 }

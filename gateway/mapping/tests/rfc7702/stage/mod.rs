@@ -45,13 +45,13 @@ pub(crate) struct Stage {
     pub(crate) to_rooms: Vec<Outgoing>,
     /// While false, the link is down: what is sent comes back unsent.
     links_up: BTreeSet<LinkId>,
+    /// What the focus sent to the phone that has no machine.
+    pub(crate) to_phone: Vec<String>,
     /// Who is sent one copy for all: room and occupant.
     pub(crate) sharing: BTreeSet<(BareJid, FullJid)>,
     /// While true, the link does not say that somebody shares no more.
     pub(crate) hold_unshared: bool,
     unshared: Vec<(LinkId, BareJid, FullJid)>,
-    /// What the focus sent to the phone that has no machine.
-    pub(crate) to_phone: Vec<String>,
     switch: BTreeMap<ConnectionId, Wire>,
     /// How many the users have sent.
     messages: u64,
@@ -99,12 +99,12 @@ pub(crate) fn config() -> Config {
         msrp: ("127.0.0.2".to_owned(), 2855),
         answer: AnswerRule::WhenAdmitted,
         history: 0,
-        occupants: Occupants::default(),
         naming: NamingRule::Provisional,
         creation: CreationRule::AcceptDefault,
         access: Access::default(),
         routes: Routes::default(),
         numbers: None,
+        occupants: Occupants::default(),
         texts: Texts::default(),
         outage: Outage {
             tell: false,
@@ -138,10 +138,10 @@ impl Stage {
             muc: Muc::default(),
             to_rooms: Vec::new(),
             links_up: BTreeSet::new(),
+            to_phone: Vec::new(),
             sharing: BTreeSet::new(),
             hold_unshared: false,
             unshared: Vec::new(),
-            to_phone: Vec::new(),
             switch: BTreeMap::new(),
             messages: 0,
         };
@@ -778,5 +778,11 @@ fn endpoint(address: SocketAddr, seed: u8, proxy: Option<&str>) -> Endpoint {
         limits: sip::Limits::default(),
         t1: Duration::from_millis(500),
     };
-    Endpoint::new(config, [seed; 32])
+    let mut endpoint = Endpoint::new(config, [seed; 32]);
+    // Everybody here is behind a proxy that asserts who he is.
+    endpoint.set_trust(sip::Trust {
+        networks: vec!["127.0.0.0/8".parse().unwrap()],
+        ..sip::Trust::default()
+    });
+    endpoint
 }
