@@ -163,11 +163,16 @@ pub struct Occupants {
     /// Whether one copy of a message counts for all our users in its room: the others, if equal, are dropped before they are parsed.
     /// Default true.
     pub share_copies: bool,
+    /// How often a room is asked whether it still knows each of them (XEP-0410); zero: only on suspicion. Default 15 min.
+    pub self_ping: Duration,
 }
 
 impl Default for Occupants {
     fn default() -> Self {
-        Self { share_copies: true }
+        Self {
+            share_copies: true,
+            self_ping: Duration::from_secs(15 * 60),
+        }
     }
 }
 

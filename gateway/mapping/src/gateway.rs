@@ -221,7 +221,7 @@ impl Gateway {
             xmpp::Event::Down(_) => self.link_down(link, now),
             xmpp::Event::Stanza(Stanza::Presence(presence)) => self.presence(presence, now),
             xmpp::Event::Stanza(Stanza::Message(message)) => self.message(*message, now),
-            xmpp::Event::Stanza(Stanza::Iq(iq)) => self.iq(iq),
+            xmpp::Event::Stanza(Stanza::Iq(iq)) => self.iq(iq, now),
             // The link has answered it where an answer was due.
             xmpp::Event::Skipped { rule, from } => {
                 tracing::warn!(rule, from = %from.escape_debug(), "stanza skipped");
@@ -255,6 +255,7 @@ impl Gateway {
                 Timer::Removal(id) => self.removal_not_answered(&id),
                 Timer::Held(key) => self.say_held(key),
                 Timer::Reentry(key) => self.reentry_due(key, now),
+                Timer::SelfPing(key) => self.self_ping_due(key, now),
                 Timer::Notify(room) => self.notify_due(&room, now),
                 Timer::ReentryPace => {
                     self.pacing = false;

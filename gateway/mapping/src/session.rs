@@ -62,6 +62,21 @@ pub(crate) struct Session {
     pub(crate) history: bool,
     /// Set while one copy of what the room is told is for all who share: since which of [`crate::muc_room::Sharing`]'s.
     pub(crate) shares_since: Option<u64>,
+    /// Set while he is out because the link broke, and hears with those who are back.
+    pub(crate) follows: bool,
+    /// Set while he listens to the history for all who were out.
+    pub(crate) catches_up: bool,
+    /// Whether the room still knows him.
+    pub(crate) self_ping: SelfPing,
+}
+
+/// Questions after an occupant (XEP-0410).
+#[derive(Debug, Default)]
+pub(crate) struct SelfPing {
+    /// When he is asked after next.
+    pub(crate) timer: Option<TimerId>,
+    /// Id of the question that has no answer yet.
+    pub(crate) asked: Option<String>,
 }
 
 /// Where a user stands in his room.

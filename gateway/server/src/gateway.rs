@@ -186,7 +186,7 @@ impl Bound {
         let (stop_msrp, msrp_stopped) = oneshot::channel();
         let mut links = JoinSet::new();
         let mut link_handles = Vec::new();
-        for (number, ComponentLink { servers, link }) in self.config.links.iter().cloned().enumerate() {
+        for (number, ComponentLink { servers, tls, link }) in self.config.links.iter().cloned().enumerate() {
             let (commands, commands_out) = mpsc::channel(COMMANDS);
             link_handles.push(LinkHandle {
                 domain: link.domain.clone(),
@@ -198,6 +198,7 @@ impl Bound {
                 id: LinkId(number),
                 link: Link::new(link, self.seeds.seed(Purpose::Link(number as u64))),
                 servers,
+                tls,
                 lookup: lookup.clone(),
                 commands: commands_out,
                 events: xmpp_events_in.clone(),

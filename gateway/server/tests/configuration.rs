@@ -150,6 +150,8 @@ fn the_deployed_file_names_every_key_and_each_key_left_out_at_its_default() {
         ".xmpp.domain",
         ".xmpp.secret",
         ".xmpp.secret_file",
+        ".xmpp.tls_name",
+        ".xmpp.tls_anchors",
         ".sip.advertise",
         ".sip.outbound_proxy",
         ".sip.credentials.realm",
@@ -218,7 +220,7 @@ fn each_fault_names_its_place_and_remedy() {
         ),
         (
             "[xmpp]\nserver = 5",
-            "gateway.toml:3:1: xmpp.server: found the number 5, expected a text; write it in quotation marks",
+            "gateway.toml:3:1: xmpp.server: found the number 5, expected a list of texts",
         ),
         (
             "[xmpp]\nserver = \"a:b\"",

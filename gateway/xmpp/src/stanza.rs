@@ -426,6 +426,15 @@ pub enum Outgoing {
         /// Id.
         id: String,
     },
+    /// Asks a room whether it still knows our occupant (XEP-0410).
+    Ping {
+        /// Our occupant.
+        from: FullJid,
+        /// The same in the room.
+        to: FullJid,
+        /// Id; the answer carries it back.
+        id: String,
+    },
     /// An error in answer to a message or presence (never to a groupchat or error stanza).
     Error {
         /// Which stanza name: `message` or `presence`.
@@ -479,6 +488,7 @@ impl Outgoing {
             | Self::Private { from, .. }
             | Self::Invite { from, .. }
             | Self::Kick { from, .. }
+            | Self::Ping { from, .. }
             | Self::AcceptDefaultConfiguration { from, .. } => from,
             Self::Decline { from, .. } => from,
             Self::Error { from, .. } | Self::IqResult { from, .. } | Self::IqError { from, .. } => from,

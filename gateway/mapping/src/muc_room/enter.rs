@@ -17,7 +17,7 @@ use crate::{
     identity::Identity,
     offer::{LocalMedia, MsrpOffer, PeerMedia},
     refusal::Refusal,
-    session::{Media, PendingInvite, Phase, Session, SessionKey},
+    session::{Media, PendingInvite, Phase, SelfPing, Session, SessionKey},
     timers::Timer,
 };
 
@@ -211,6 +211,9 @@ impl Gateway {
             subscriptions: Vec::new(),
             history: true,
             shares_since: None,
+            follows: false,
+            catches_up: false,
+            self_ping: SelfPing::default(),
         };
         self.sessions.insert(key, session);
         key
@@ -268,7 +271,16 @@ impl Gateway {
 
     /// The presence that asks, under the nickname that the session has by now.
     pub(super) fn send_entrance(&mut self, key: SessionKey, id: String) {
-        let history = self.config.history;
+        let entering = self
+            .sessions
+            .get(key)
+            .is_some_and(|session| matches!(session.phase, Phase::Entering { .. }));
+        // Someone who comes back has heard the rest.
+        let history = if entering {
+            self.config.history
+        } else {
+            self.history_missed(key)
+        };
         let Some(session) = self.sessions.get_mut(key) else {
             return;
         };
@@ -280,12 +292,7 @@ impl Gateway {
             from: session.who.jid.clone(),
             to,
             id,
-            // Someone who comes back has seen it.
-            history: if matches!(session.phase, Phase::Entering { .. }) {
-                history
-            } else {
-                0
-            },
+            history,
             display_name: session.who.display_name.clone(),
             password: session.password.clone(),
         };
@@ -319,6 +326,7 @@ impl Gateway {
         }
         // He asked for this nickname before he was in.
         self.settle_renaming(key, msrp::Status::OK);
+        self.watch_occupant(key, now);
         self.end_listing(&room, now);
         for subscription in subscriptions {
             self.notify_full(subscription);

@@ -232,6 +232,7 @@ impl Gateway {
             session.unreflected.insert(held.id, held.waiting);
         }
         self.settle_message(key, id, Refusal::RoomSilent.msrp());
+        self.ping_self(key);
     }
 
     fn bounced(&mut self, key: SessionKey, id: &str, condition: Condition, now: Instant) {
@@ -342,18 +343,17 @@ impl Gateway {
             });
         let for_all = message.from.resource().is_some() && (shares || self.is_leaving(room, to));
         match key {
-            Some(key) if ends_history => self.begin_sharing(key),
+            Some(key) if ends_history => self.begin_sharing(key, now),
             None if !for_all => return self.dismiss_ghost(&message.from, &message.to),
             _ => {}
         }
         match &message.subject {
             Some(subject) if is_subject(message) => self.subject(room, subject.clone(), now),
             _ if for_all => self.said_to_all(key.filter(|_| shares), room, to, message, now),
-            _ => {
-                if let Some(key) = key {
-                    self.said_to(key, message, now);
-                }
-            }
+            _ => match key {
+                Some(key) if !self.caught_up_on(key, to, message, now) => self.said_to(key, message, now),
+                _ => {}
+            },
         }
     }
 
@@ -470,7 +470,7 @@ impl Gateway {
     }
 
     /// An IQ to one of our users, as rooms pass them on: a ping is answered for him, the rest has no SIP counterpart.
-    pub(crate) fn iq(&mut self, iq: Iq) {
+    pub(crate) fn iq(&mut self, iq: Iq, now: Instant) {
         let Iq { from, to, id, kind } = iq;
         match kind {
             IqKind::Get(payload) if payload.0.is("ping", "urn:xmpp:ping") && self.is_user(&to) => {
@@ -491,6 +491,9 @@ impl Gateway {
                 });
             }
             kind @ (IqKind::Result(_) | IqKind::Error(_)) => {
+                if self.self_ping_answered(&from, &to, &id, &kind, now) {
+                    return;
+                }
                 self.removal_answered(&from.to_bare(), &id, kind);
             }
         }

@@ -5,6 +5,7 @@
 //! authority over roster, nicknames and order.
 
 mod call; // §6.5 the other way round: the room calls a SIP user
+mod catch_up; // what was said while the link was away
 mod enter; // §6.1
 mod exit; // §6.6
 mod invite; // §6.5
@@ -15,6 +16,7 @@ mod notifier; // §6.1 SUBSCRIBE, §6.2 NOTIFY
 mod presence; // §6.2
 mod reentry; // after the link or the room was away
 mod remove; // a moderator removes somebody
+mod self_ping; // whether the room still knows an occupant
 mod sharing; // one copy for all
 
 pub(crate) use call::{Call, Invitation};
@@ -40,6 +42,8 @@ pub(crate) struct MucRoom {
     /// Set while gathered changes wait.
     pub(crate) notify_timer: Option<TimerId>,
     pub(crate) sharing: Sharing,
+    /// Whose users have missed something.
+    behind: Vec<catch_up::Behind>,
 }
 
 impl MucRoom {
@@ -51,6 +55,7 @@ impl MucRoom {
             quiet_until: None,
             notify_timer: None,
             sharing: Sharing::default(),
+            behind: Vec::new(),
         }
     }
 }

@@ -17,6 +17,7 @@ mod section_6_5_called;
 mod section_6_5_invite;
 mod section_6_6_exit;
 mod section_6_reentry;
+mod self_ping;
 mod sharing;
 mod stage;
 mod trust;

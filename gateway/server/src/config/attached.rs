@@ -9,6 +9,7 @@ use super::{
     settings::{Secret, Settings},
     validate::Check,
 };
+use crate::tls::ComponentTls;
 
 /// A component of the XMPP server and where it attaches.
 pub(super) struct Attached<T> {
@@ -20,9 +21,15 @@ pub(super) struct Attached<T> {
 
 impl<T> Attached<T> {
     /// The link of it.
-    pub(super) fn link(&self, domain: &str, settings: &Settings) -> ComponentLink {
+    pub(super) fn link(
+        &self,
+        domain: &str,
+        settings: &Settings,
+        tls: Option<&ComponentTls>,
+    ) -> ComponentLink {
         ComponentLink {
             servers: self.servers.clone(),
+            tls: tls.cloned(),
             link: xmpp::LinkConfig {
                 domain: domain.to_owned(),
                 secret: self.secret.expose().to_owned(),

@@ -19,7 +19,10 @@ pub use self::{
     fault::{Fault, Place},
     settings::{ConnectionLimits, LogFormat, LogSettings, Settings},
 };
-use crate::{lookup::LookupConfig, tls::Tls};
+use crate::{
+    lookup::LookupConfig,
+    tls::{ComponentTls, Tls},
+};
 
 /// Where the file is unless the command line or `GATEWAY_CONFIG` says otherwise.
 pub const DEFAULT_PATH: &str = "/etc/sip-xmpp-gateway/gateway.toml";
@@ -77,6 +80,8 @@ pub struct Config {
 pub struct ComponentLink {
     /// The XMPP server's component listeners, tried in turn.
     pub servers: Vec<Host>,
+    /// Set if they speak TLS from the first octet.
+    pub tls: Option<ComponentTls>,
     /// What is said there.
     pub link: xmpp::LinkConfig,
 }

@@ -64,6 +64,15 @@ pub struct XmppSettings {
     /// `host:port` of the server's component listener; several are tried in turn. Default `127.0.0.1:5347`.
     #[serde(deserialize_with = "one_or_more")]
     pub server: Vec<String>,
+    /// Whether it speaks TLS from the first octet. Default false.
+    #[serde(with = "human::switch")]
+    pub tls: bool,
+    /// Whom its certificate must name. Default: the host of `server`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tls_name: Option<String>,
+    /// A file with the certificates that it must lead to. Default: the system's.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tls_anchors: Option<PathBuf>,
     /// The component's domain. Required.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub domain: Option<String>,
@@ -97,6 +106,9 @@ impl Default for XmppSettings {
     fn default() -> Self {
         Self {
             server: vec!["127.0.0.1:5347".to_owned()],
+            tls: false,
+            tls_name: None,
+            tls_anchors: None,
             domain: None,
             form: AddressForm::Native,
             secret: None,
@@ -633,6 +645,7 @@ of_a_machine! {
 of_a_machine! {
     "mapping::Occupants" as Occupants: mapping::Occupants {
         share_copies: bool = "human::switch",
+        self_ping: Duration = "human::duration",
     }
 }
 

@@ -54,6 +54,7 @@ pub(super) fn config(settings: &Settings, sources: &Sources, faults: &mut Vec<Fa
             .any(|(transport, _)| *transport == Transport::Tls)
     });
     let tls = check.tls(settings, secured);
+    let xmpp_tls = check.component_tls(settings);
     let msrp = check.msrp(settings);
     let servers = check.name_servers(settings);
     check.log(&settings.log.level);
@@ -69,10 +70,14 @@ pub(super) fn config(settings: &Settings, sources: &Sources, faults: &mut Vec<Fa
         servers: xmpp_servers?,
         secret: secret?,
     };
-    let (users, conferences) = (users?, conferences?);
+    let (users, conferences, xmpp_tls) = (users?, conferences?, xmpp_tls?);
     let users: Vec<_> = [first].into_iter().chain(users).collect();
-    let components = users.iter().map(|user| user.link(&user.of.domain, settings));
-    let conference_links = conferences.iter().map(|room| room.link(&room.of.muc, settings));
+    let components = users
+        .iter()
+        .map(|user| user.link(&user.of.domain, settings, xmpp_tls.as_ref()));
+    let conference_links = conferences
+        .iter()
+        .map(|room| room.link(&room.of.muc, settings, xmpp_tls.as_ref()));
     Some(Config {
         links: components.chain(conference_links).collect(),
         sip: sip?,

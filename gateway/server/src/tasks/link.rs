@@ -1,10 +1,11 @@
 //! The link task: the only owner of the component link and of its connection to the XMPP server.
 
 use std::{
-    future::Future,
+    future::{Future, poll_fn},
     io,
     net::SocketAddr,
-    pin::Pin,
+    pin::{Pin, pin},
+    task::Poll,
     time::{Duration, Instant},
 };
 
@@ -12,22 +13,22 @@ use ::mapping::LinkId;
 use ::xmpp::{Action, Command, Event, Link};
 use bytes::BytesMut;
 use tokio::{
-    io::{AsyncReadExt, AsyncWriteExt},
-    net::{
-        TcpStream,
-        tcp::{OwnedReadHalf, OwnedWriteHalf},
-    },
+    io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt},
+    net::TcpStream,
     sync::mpsc,
     time::timeout,
 };
+use tokio_rustls::client::TlsStream;
 
 use super::{BUFFER, Outlet, send_without_delay, sleep_until};
-use crate::{config::Host, lookup::Lookup};
+use crate::{config::Host, lookup::Lookup, tls::ComponentTls};
 
 /// How long the last octets of the stream may take to leave.
 const FLUSH: Duration = Duration::from_secs(1);
 
-type Connecting = Pin<Box<dyn Future<Output = Result<TcpStream, String>> + Send>>;
+type Connecting = Pin<Box<dyn Future<Output = Result<Stream, String>> + Send>>;
+/// A connection to the server, secured or not.
+type Stream = Box<dyn Socket>;
 
 /// The link task before it runs.
 pub(crate) struct LinkTask {
@@ -35,6 +36,7 @@ pub(crate) struct LinkTask {
     pub(crate) link: Link,
     /// Tried in turn.
     pub(crate) servers: Vec<Host>,
+    pub(crate) tls: Option<ComponentTls>,
     /// How long an attempt may take in all.
     pub(crate) deadline: Duration,
     pub(crate) lookup: Lookup,
@@ -49,6 +51,7 @@ impl LinkTask {
             id: self.id,
             link: self.link,
             servers: self.servers,
+            tls: self.tls,
             deadline: self.deadline,
             attempts: 0,
             lookup: self.lookup,
@@ -63,16 +66,37 @@ impl LinkTask {
     }
 }
 
+/// What is read from and written to, and the socket under it.
+trait Socket: AsyncRead + AsyncWrite + Unpin + Send {
+    fn tcp(&self) -> &TcpStream;
+}
+
+impl Socket for TcpStream {
+    fn tcp(&self) -> &TcpStream {
+        self
+    }
+}
+
+impl Socket for TlsStream<TcpStream> {
+    fn tcp(&self) -> &TcpStream {
+        self.get_ref().0
+    }
+}
+
 /// The connection to the server.
 enum Transport {
     None,
     Connecting(Connecting),
-    Open(OwnedReadHalf, OwnedWriteHalf),
+    Open {
+        stream: Stream,
+        /// Whether TLS may hold something back.
+        unflushed: bool,
+    },
 }
 
 /// What the connection brought.
 enum Progress {
-    Connected(Result<TcpStream, String>),
+    Connected(Result<Stream, String>),
     Read(io::Result<usize>),
     Written(io::Result<usize>),
 }
@@ -82,6 +106,7 @@ struct Carrier {
     id: LinkId,
     link: Link,
     servers: Vec<Host>,
+    tls: Option<ComponentTls>,
     deadline: Duration,
     /// Connections asked for since the link was last up.
     attempts: usize,
@@ -125,6 +150,7 @@ impl Carrier {
                 Action::Connect => {
                     let connecting = connect(
                         self.servers.clone(),
+                        self.tls.clone(),
                         self.lookup.clone(),
                         self.attempts,
                         self.deadline,
@@ -154,11 +180,12 @@ impl Carrier {
         let now = Instant::now();
         match progress {
             Progress::Connected(Ok(stream)) => {
-                send_without_delay(&stream);
-                let (reader, writer) = stream.into_split();
                 self.inbox.clear();
                 self.outbox.clear();
-                self.transport = Transport::Open(reader, writer);
+                self.transport = Transport::Open {
+                    stream,
+                    unflushed: false,
+                };
                 self.link.handle_connected(now);
             }
             Progress::Connected(Err(cause)) => {
@@ -181,10 +208,10 @@ impl Carrier {
     /// Writes what is left, within a moment, and closes.
     async fn close(&mut self) {
         while self.link.poll_transmit(&mut self.outbox) {}
-        if let Transport::Open(_, writer) = &mut self.transport {
+        if let Transport::Open { stream, .. } = &mut self.transport {
             let flush = async {
-                writer.write_all_buf(&mut self.outbox).await?;
-                writer.shutdown().await
+                stream.write_all_buf(&mut self.outbox).await?;
+                stream.shutdown().await
             };
             if !matches!(timeout(FLUSH, flush).await, Ok(Ok(()))) {
                 tracing::debug!("the component stream was closed without its end");
@@ -205,25 +232,40 @@ async fn progress(
     match transport {
         Transport::None => std::future::pending().await,
         Transport::Connecting(connecting) => Progress::Connected(connecting.await),
-        Transport::Open(reader, writer) => {
-            let writing = !outbox.is_empty();
-            tokio::select! {
-                read = read_at_once(reader, inbox), if reading => Progress::Read(read),
-                written = writer.write_buf(outbox), if writing => Progress::Written(written),
-                else => std::future::pending().await,
+        Transport::Open { stream, unflushed } => {
+            if reading {
+                acknowledge_at_once(stream.tcp());
             }
+            poll_fn(|context| {
+                if reading && let Poll::Ready(read) = pin!(stream.read_buf(inbox)).poll(context) {
+                    return Poll::Ready(Progress::Read(read));
+                }
+                if !outbox.is_empty() {
+                    *unflushed = true;
+                    let written = pin!(stream.write_buf(outbox)).poll(context);
+                    return written.map(Progress::Written);
+                }
+                if *unflushed {
+                    match pin!(stream.flush()).poll(context) {
+                        Poll::Ready(Ok(())) => *unflushed = false,
+                        Poll::Ready(Err(error)) => return Poll::Ready(Progress::Written(Err(error))),
+                        Poll::Pending => {}
+                    }
+                }
+                Poll::Pending
+            })
+            .await
         }
     }
 }
 
-/// Reads with delayed acknowledgements off: a server with Nagle's algorithm would pause for 40 ms after each small stanza. The kernel
-/// forgets the option, hence before every read.
-async fn read_at_once(reader: &mut OwnedReadHalf, inbox: &mut BytesMut) -> io::Result<usize> {
+/// Turns delayed acknowledgements off: a server with Nagle's algorithm would pause for 40 ms after each small stanza. The kernel forgets
+/// the option, hence before every read.
+fn acknowledge_at_once(stream: &TcpStream) {
     #[cfg(any(target_os = "linux", target_os = "android"))]
-    if let Err(error) = socket2::SockRef::from(reader.as_ref()).set_tcp_quickack(true) {
+    if let Err(error) = socket2::SockRef::from(stream).set_tcp_quickack(true) {
         tracing::trace!(%error, "TCP_QUICKACK not set");
     }
-    reader.read_buf(inbox).await
 }
 
 /// Opens a connection to an address that takes one: of all servers in their order, but the first attempt begins with the first, the
@@ -231,15 +273,20 @@ async fn read_at_once(reader: &mut OwnedReadHalf, inbox: &mut BytesMut) -> io::R
 /// of the time.
 async fn connect(
     servers: Vec<Host>,
+    tls: Option<ComponentTls>,
     lookup: Lookup,
     attempt: usize,
     deadline: Duration,
-) -> Result<TcpStream, String> {
+) -> Result<Stream, String> {
     let (mut addresses, mut failures) = (Vec::new(), Vec::new());
     for server in servers {
         match lookup.addresses(&server.name).await {
             Ok(found) if found.is_empty() => failures.push(format!("{} has no address", server.name)),
-            Ok(found) => addresses.extend(found.into_iter().map(|ip| SocketAddr::new(ip, server.port))),
+            Ok(found) => addresses.extend(
+                found
+                    .into_iter()
+                    .map(|ip| (SocketAddr::new(ip, server.port), server.name.clone())),
+            ),
             Err(cause) => failures.push(cause),
         }
     }
@@ -247,12 +294,21 @@ async fn connect(
         addresses.rotate_left(first);
     }
     let share = u32::try_from(addresses.len() + 1).map_or(deadline, |shares| deadline / shares);
-    for address in addresses {
-        match timeout(share, TcpStream::connect(address)).await {
+    for (address, host) in addresses {
+        match timeout(share, open(address, &host, tls.as_ref())).await {
             Ok(Ok(stream)) => return Ok(stream),
             Ok(Err(error)) => failures.push(format!("{address}: {error}")),
             Err(_) => failures.push(format!("{address}: no answer within {} ms", share.as_millis())),
         }
     }
     Err(failures.join("; "))
+}
+
+async fn open(address: SocketAddr, host: &str, tls: Option<&ComponentTls>) -> io::Result<Stream> {
+    let stream = TcpStream::connect(address).await?;
+    send_without_delay(&stream);
+    Ok(match tls {
+        Some(tls) => Box::new(tls.secure(stream, host).await?),
+        None => Box::new(stream),
+    })
 }

@@ -90,6 +90,12 @@ pub(crate) fn write(stanza: &Outgoing, out: &mut BytesMut, limit: usize) -> Resu
             head(&mut xml, name, from, to, id.as_deref(), Some("error"));
             error(&mut xml, name, *condition, text.as_deref());
         }
+        Outgoing::Ping { from, to, id } => {
+            head(&mut xml, "iq", from, to, Some(id), Some("get"));
+            xml.raw("><ping");
+            xml.attribute("xmlns", ns::PING);
+            xml.raw("/></iq>");
+        }
         Outgoing::IqResult {
             from,
             to,
