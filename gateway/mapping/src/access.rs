@@ -1,5 +1,7 @@
 //! Who may use the gateway: lists of domains and addresses.
 
+use crate::address::sip_domain;
+
 /// A list of addresses and domains that are let in, and one of those that are not.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct AccessList {
@@ -50,7 +52,7 @@ impl AccessList {
     /// Whether an address, user part and domain, is let in.
     #[must_use]
     pub fn admits(&self, user: &str, domain: &str) -> bool {
-        let (user, domain) = (user.to_lowercase(), domain.to_lowercase());
+        let (user, domain) = (user.to_lowercase(), sip_domain(&domain.to_lowercase()));
         let matches = |patterns: &[Pattern]| patterns.iter().any(|pattern| pattern.matches(&user, &domain));
         !matches(&self.deny) && (self.allow.is_empty() || matches(&self.allow))
     }
@@ -75,7 +77,9 @@ impl std::str::FromStr for Pattern {
     fn from_str(text: &str) -> Result<Self, NoPattern> {
         let text = text.trim().to_lowercase();
         let (user, domain) = match text.rsplit_once('@') {
-            Some((user, domain)) if !user.is_empty() => (Some(user.to_owned()), domain),
+            Some((user, domain)) if !user.is_empty() && !user.contains([' ', ':']) => {
+                (Some(user.to_owned()), domain)
+            }
             Some(_) => return Err(NoPattern),
             None => (None, text.as_str()),
         };
@@ -89,7 +93,7 @@ impl std::str::FromStr for Pattern {
         if plausible {
             Ok(Self {
                 user,
-                domain: domain.trim_end_matches('.').to_owned(),
+                domain: sip_domain(domain.trim_end_matches('.')),
                 under,
             })
         } else {
@@ -136,6 +140,13 @@ mod tests {
         assert!(!list.admits("romeo", "badexample.net"));
         assert!(!list.admits("tybalt", "example.org"));
         assert!(!list.admits("romeo", "example.com"));
+    }
+
+    #[test]
+    fn internationalized_domains_are_the_same_however_they_are_written() {
+        let list = list(&["bücher.example"], &[]);
+        assert!(list.admits("romeo", "xn--bcher-kva.example"));
+        assert!(list.admits("romeo", "BÜCHER.example"));
     }
 
     #[test]

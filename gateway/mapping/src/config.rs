@@ -19,6 +19,8 @@ pub struct Config {
     pub numbers: Option<String>,
     /// Host and port that MSRP peers reach us by, for `a=path`, `c=` and `m=`.
     pub msrp: (String, u16),
+    /// Whether MSRP connections are opened to clients that want that: to wherever their descriptions say. Default true.
+    pub connect: bool,
     /// When the INVITE is answered (DESIGN decision 7).
     pub answer: AnswerRule,
     /// History stanzas asked for when entering. Default 0.
@@ -35,6 +37,8 @@ pub struct Config {
     pub texts: Texts,
     /// What SIP users see of a room that is out of reach.
     pub outage: Outage,
+    /// What becomes of an XMPP user whose nickname is taken in a SIP conference.
+    pub conflict: ConflictRule,
     /// Deadlines and bounds.
     pub limits: Limits,
 }
@@ -144,7 +148,7 @@ pub enum AnswerRule {
 pub enum NamingRule {
     /// At once, under a nickname made of his display name or address.
     Provisional,
-    /// When his client asks for a nickname, if it can; after [`Limits::naming`] at the latest. His INVITE is then answered at once.
+    /// When his client asks for a nickname, if it can; after [`Limits::first_nickname`] at the latest. His INVITE is then answered at once.
     Requested,
 }
 
@@ -174,6 +178,15 @@ impl Default for Occupants {
             self_ping: Duration::from_secs(15 * 60),
         }
     }
+}
+
+/// What becomes of an XMPP user who enters a SIP conference where his nickname is taken (RFC 7702 §5.6).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ConflictRule {
+    /// He is told, and may choose another.
+    Refuse,
+    /// He is given a variant of it, `Juliet (2)`, and told so.
+    Vary,
 }
 
 /// What SIP users, whose messages are plain text, are shown of what XMPP users can do besides. What is off is not shown at all, but for
@@ -253,14 +266,20 @@ pub struct Limits {
     /// How long a nickname change may wait. Default 20 s.
     pub nickname: Duration,
     /// How long a client may take to ask for the nickname to enter with. Default 5 s.
-    pub naming: Duration,
+    pub first_nickname: Duration,
     /// How long an invited SIP user may take to answer. Default 60 s.
     pub ringing: Duration,
     /// Shortest time between two conference documents to one subscriber after a burst. Default 5 s (RFC 4575 §3.9).
     pub notify: Duration,
     /// How long rooms may take to come back after the link is up again, before a session is given up. Default 60 s.
     pub reentry: Duration,
-    /// Sessions in all. Default 10 000.
+    /// How long a SIP conference may take to let an XMPP user in: INVITE, MSRP session and nickname together. Default 30 s.
+    pub entrance: Duration,
+    /// How long it may then take to say who is in, before he is told of himself alone. Default 5 s.
+    pub listing: Duration,
+    /// How long a participant whom it lists without a name is waited for to get one, before he is shown under his address. Default 2 s.
+    pub unnamed: Duration,
+    /// Sessions in all, in both directions. Default 10 000.
     pub sessions: usize,
     /// SIP users who are being called into rooms, in all. Default 500.
     pub calls: usize,
@@ -281,10 +300,13 @@ impl Default for Limits {
             media: Duration::from_secs(30),
             reflection: Duration::from_secs(20),
             nickname: Duration::from_secs(20),
-            naming: Duration::from_secs(5),
+            first_nickname: Duration::from_secs(5),
             ringing: Duration::from_secs(60),
             notify: Duration::from_secs(5),
             reentry: Duration::from_secs(60),
+            entrance: Duration::from_secs(30),
+            listing: Duration::from_secs(5),
+            unnamed: Duration::from_secs(2),
             sessions: 10_000,
             calls: 500,
             recipients: 50,

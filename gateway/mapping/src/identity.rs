@@ -3,7 +3,12 @@
 use sip::{Incoming, NameAddr, Uri};
 use xmpp::{BareJid, FullJid};
 
-use crate::{Gateway, address::user_jid, nickname::Nickname, refusal::Refusal};
+use crate::{
+    Gateway,
+    address::{normalized, user_jid},
+    nickname::Nickname,
+    refusal::Refusal,
+};
 
 /// RFC 3323 §4.1.1.3: the host of those who give no address.
 const ANONYMOUS_HOST: &str = "anonymous.invalid";
@@ -14,6 +19,8 @@ const ANONYMOUS_NAME: &str = "Anonymous";
 pub(crate) struct Identity {
     /// His address of record, which an anonymous user's room never hears.
     pub(crate) user: Uri,
+    /// What he calls himself, which may be another address than the one he is known by (RFC 3325).
+    pub(crate) from: Uri,
     /// His client's Contact, if it gave one.
     pub(crate) contact: Option<Uri>,
     /// His occupant's address.
@@ -30,7 +37,12 @@ impl Gateway {
     /// Of somebody who calls.
     pub(crate) fn caller_identity(&mut self, request: &Incoming) -> Result<Identity, Refusal> {
         let anonymous = request.anonymous || is_anonymous(&request.from.uri);
-        self.identity(request.identity(), request.contact.as_ref(), anonymous)
+        let address = self.named(request.identity())?;
+        let who = self.identity(&address, request.contact.as_ref(), anonymous)?;
+        Ok(Identity {
+            from: request.from.uri.address_of_record(),
+            ..who
+        })
     }
 
     /// Of somebody who answers our call.
@@ -56,12 +68,22 @@ impl Gateway {
             provisional: Nickname::provisional(display_name.as_deref(), &name),
             contact: contact.map(|contact| contact.uri.clone()),
             display_name,
+            from: user.clone(),
             user,
             anonymous,
         })
     }
 
-    fn admit_caller(&self, user: &Uri, anonymous: bool) -> Result<(), Refusal> {
+    /// A telephone number is a user of the domain of numbers.
+    pub(crate) fn named(&self, address: &NameAddr) -> Result<NameAddr, Refusal> {
+        Ok(NameAddr {
+            uri: normalized(&address.uri, &self.config)?,
+            ..address.clone()
+        })
+    }
+
+    /// Whether a SIP user may use the gateway.
+    pub(crate) fn admit_caller(&self, user: &Uri, anonymous: bool) -> Result<(), Refusal> {
         let access = &self.config.access;
         if anonymous && !access.anonymous {
             return Err(Refusal::Anonymous);
@@ -105,13 +127,17 @@ impl Gateway {
 }
 
 impl Identity {
-    /// Whether a request is from this very user. All who give no address share one: then their clients' Contacts tell them apart.
-    pub(crate) fn has_sent(&self, request: &Incoming) -> bool {
-        if self.user != request.identity().uri.address_of_record() {
-            return false;
-        }
-        !is_anonymous(&self.user)
-            || self.contact == request.contact.as_ref().map(|contact| contact.uri.clone())
+    /// Whether a request from this address and client is from this very user. All who give no address share one: then their clients'
+    /// Contacts tell them apart.
+    pub(crate) fn is(&self, user: &Uri, contact: Option<&NameAddr>) -> bool {
+        let same_client = || self.contact.as_ref() == contact.map(|contact| &contact.uri);
+        self.user == user.address_of_record() && (!is_anonymous(&self.user) || same_client())
+    }
+
+    /// Whether this is how he calls himself in a message (RFC 7701 §6.1).
+    pub(crate) fn calls_himself(&self, from: &Uri) -> bool {
+        let from = from.address_of_record();
+        from == self.user || from == self.from || self.anonymous && is_anonymous(&from)
     }
 }
 
@@ -123,6 +149,6 @@ fn instance(contact: &NameAddr) -> Option<String> {
 }
 
 /// Whether an address says of nobody who he is.
-pub(crate) fn is_anonymous(uri: &Uri) -> bool {
+fn is_anonymous(uri: &Uri) -> bool {
     uri.host().eq_ignore_ascii_case(ANONYMOUS_HOST)
 }

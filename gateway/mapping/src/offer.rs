@@ -2,7 +2,7 @@
 
 use msrp::{
     Path, SessionId,
-    sdp::{AcceptTypes, Chatroom, Setup},
+    sdp::{AcceptTypes, Chatroom, MaxSize, Opener, Setup, answer_setup, opener},
 };
 use sip::{
     Body,
@@ -11,13 +11,28 @@ use sip::{
 
 use crate::refusal::Refusal;
 
+/// Whether it is us who open MSRP connections.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Opening {
+    /// Peers cannot be reached.
+    Never,
+    /// If the peer cannot, as is usual with clients.
+    IfNeeded,
+    /// If the peer lets us, as is usual with conferences.
+    Preferred,
+}
+
 /// What a peer's description says of its MSRP media.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct PeerMedia {
     /// Its path.
     pub(crate) path: Path,
-    /// What its client can do.
+    /// What its client, or switch, can do.
     pub(crate) chatroom: Chatroom,
+    /// Whether it is us who open the connection.
+    pub(crate) we_open: bool,
+    /// The longest message that it takes.
+    pub(crate) max_size: Option<MaxSize>,
 }
 
 /// A usable offer.
@@ -25,6 +40,7 @@ pub(crate) struct PeerMedia {
 pub(crate) struct MsrpOffer {
     session: Session,
     index: usize,
+    setup: Setup,
     /// The caller's side.
     pub(crate) peer: PeerMedia,
 }
@@ -41,33 +57,40 @@ pub(crate) struct LocalMedia {
 }
 
 impl MsrpOffer {
-    pub(crate) fn read(description: &[u8]) -> Result<Self, Refusal> {
+    pub(crate) fn read(description: &[u8], opening: Opening) -> Result<Self, Refusal> {
         let (session, index, line) = msrp_line(description)?;
-        if line.attribute("setup").and_then(Setup::parse) == Some(Setup::Passive) {
+        let offered = line.attribute("setup").and_then(Setup::parse);
+        let setup = answer_setup(offered, opening != Opening::Preferred);
+        let we_open = opener(offered, Some(setup)) == Opener::Answerer;
+        if we_open && opening == Opening::Never {
             return Err(Refusal::Offer("The Caller Must Open The MSRP Connection"));
         }
         Ok(Self {
-            peer: PeerMedia::read(&line)?,
+            peer: PeerMedia::read(&line, we_open)?,
             index,
             session,
+            setup,
         })
     }
 
-    /// The answer: only message/cpim (RFC 7701 §5.2), plain text inside, and the caller opens the connection.
+    /// The answer: only message/cpim (RFC 7701 §5.2), plain text inside, and the caller opens the connection if he can.
     pub(crate) fn answer(&self, ours: &LocalMedia) -> Body {
         let (id, version) = ours.origin;
-        description(self.session.answer(self.index, &ours.line(), id, version))
+        let line = ours.line(self.setup);
+        description(self.session.answer(self.index, &line, id, version))
     }
 }
 
 impl PeerMedia {
     /// Of an answer to an offer of ours.
-    pub(crate) fn of_answer(description: &[u8]) -> Result<Self, Refusal> {
+    pub(crate) fn of_answer(description: &[u8], opening: Opening) -> Result<Self, Refusal> {
         let (_, _, line) = msrp_line(description)?;
-        Self::read(&line)
+        let answered = line.attribute("setup").and_then(Setup::parse);
+        let we_open = opener(Some(offered_setup(opening)), answered) == Opener::Offerer;
+        Self::read(&line, we_open)
     }
 
-    fn read(line: &Media) -> Result<Self, Refusal> {
+    fn read(line: &Media, we_open: bool) -> Result<Self, Refusal> {
         let types = |name| line.attribute(name).map(AcceptTypes::parse);
         if !types("accept-types").is_some_and(|types| types.accepts("message/cpim")) {
             return Err(Refusal::Offer("message/cpim Must Be Accepted"));
@@ -83,7 +106,12 @@ impl PeerMedia {
             .attribute("chatroom")
             .map(Chatroom::parse)
             .unwrap_or_default();
-        Ok(Self { path, chatroom })
+        Ok(Self {
+            path,
+            chatroom,
+            we_open,
+            max_size: line.attribute("max-size").and_then(|size| size.parse().ok()),
+        })
     }
 }
 
@@ -97,13 +125,13 @@ impl LocalMedia {
         }
     }
 
-    /// An offer of ours; the peer opens the connection, as its client does when it calls.
-    pub(crate) fn offer(&self) -> Body {
+    /// An offer of ours; who opens the connection is left to the peer, unless we may not.
+    pub(crate) fn offer(&self, opening: Opening) -> Body {
         let (id, version) = self.origin;
-        description(Session::offer(&self.line(), id, version))
+        description(Session::offer(&self.line(offered_setup(opening)), id, version))
     }
 
-    fn line(&self) -> Line {
+    fn line(&self, setup: Setup) -> Line {
         let chatroom = Chatroom {
             nickname: true,
             private_messages: true,
@@ -116,10 +144,17 @@ impl LocalMedia {
                 ("accept-types", Some("message/cpim".to_owned())),
                 ("accept-wrapped-types", Some("text/plain".to_owned())),
                 ("path", Some(self.path.to_string())),
-                ("setup", Some("passive".to_owned())),
+                ("setup", Some(setup.to_string())),
                 ("chatroom", Some(chatroom.to_string())),
             ],
         }
+    }
+}
+
+fn offered_setup(opening: Opening) -> Setup {
+    match opening {
+        Opening::Never => Setup::Passive,
+        Opening::IfNeeded | Opening::Preferred => Setup::ActPass,
     }
 }
 

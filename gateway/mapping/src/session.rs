@@ -44,6 +44,8 @@ pub(crate) struct Session {
     pub(crate) msrp: SessionId,
     /// His MSRP path; `None` until he has answered an offer of ours.
     pub(crate) remote: Option<msrp::Path>,
+    /// Whether it is us who open the connection to it.
+    pub(crate) we_open: bool,
     /// Messages of his that the room has not reflected yet, by stanza id.
     pub(crate) unreflected: BTreeMap<String, Unreflected>,
     /// What he said to the room while it was out of reach, oldest first, to be sent when it is back.

@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, time::Instant};
 use sip::DialogId;
 use xmpp::BareJid;
 
-use crate::session::SessionKey;
+use crate::{LinkId, msrp_room::StayKey, session::SessionKey};
 
 /// What is due.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -34,6 +34,14 @@ pub(crate) enum Timer {
     SelfPing(SessionKey),
     /// The next sessions may re-enter after the link came back.
     ReentryPace,
+    /// A conference has not let the user in in time, or not said who is in.
+    Entrance(StayKey),
+    /// A conference is to be watched again.
+    Subscribe(StayKey),
+    /// The link of a conference domain was down for too long.
+    ServiceAway(LinkId),
+    /// Somebody is listed in a conference and has no name still.
+    Names(StayKey),
 }
 
 /// Names a deadline, to take it back.

@@ -182,6 +182,7 @@ impl Bound {
         let (sip_events_in, sip_events) = mpsc::channel(EVENTS);
         let (xmpp_events_in, xmpp_events) = mpsc::channel(EVENTS);
         let (msrp_notices_in, msrp_notices) = mpsc::channel(EVENTS);
+        let (openings, openings_out) = mpsc::channel(COMMANDS);
         let (stop_mapping, mapping_stopped) = oneshot::channel();
         let (stop_msrp, msrp_stopped) = oneshot::channel();
         let mut links = JoinSet::new();
@@ -217,6 +218,7 @@ impl Bound {
             sip_commands,
             links: link_handles,
             stop: mapping_stopped,
+            openings,
             connections: BTreeMap::new(),
         };
         let mut endpoint = Endpoint::new(
@@ -235,7 +237,7 @@ impl Bound {
             tls_listeners: self.tls,
             tls: self.config.tls,
             keep_alive: self.config.sip.keep_alive,
-            lookup,
+            lookup: lookup.clone(),
             commands: sip_commands_out,
             events: sip_events_in,
         };
@@ -245,6 +247,8 @@ impl Bound {
             connections: self.config.connections,
             seeds: self.seeds,
             notices: msrp_notices_in,
+            openings: openings_out,
+            lookup,
             stop: msrp_stopped,
         };
         Tasks {

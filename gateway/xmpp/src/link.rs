@@ -331,18 +331,21 @@ impl Link {
 
     fn handle_stanza(&mut self, stanza: Stanza) {
         match stanza {
-            Stanza::Iq(iq) if iq.to.node().is_none() => self.handle_own_iq(&iq),
+            Stanza::Iq(iq) if iq.to.node().is_none() => self.handle_own_iq(iq),
             stanza => self.events.push_back(Event::Stanza(stanza)),
         }
     }
 
     /// An IQ for the domain itself.
-    fn handle_own_iq(&mut self, iq: &Iq) {
+    fn handle_own_iq(&mut self, iq: Iq) {
         // Our pings come back as they are (from ourselves) or answered.
-        if iq.id.starts_with(&self.ping_ids.0) && (iq.from == iq.to || is_answer(iq)) {
+        if iq.id.starts_with(&self.ping_ids.0) && (iq.from == iq.to || is_answer(&iq)) {
             return;
         }
-        match service::answer(iq) {
+        if !self.config.answers {
+            return self.events.push_back(Event::Stanza(Stanza::Iq(iq)));
+        }
+        match service::answer(&iq) {
             Some(answer) => self.send(answer),
             None => {
                 let from = cut(iq.from.to_string(), 256);

@@ -74,6 +74,7 @@ fn it_starts_at_the_first_timeout() {
     assert!(!link.is_up());
 }
 
+// Rows: CXMPP-29
 #[test]
 fn it_opens_the_stream_and_shakes_hands() {
     // The example of XEP-0114 §3, and a recorded one.
@@ -230,6 +231,24 @@ fn what_is_no_component_stream_is_malformed() {
     }
 }
 
+// Rows: E-01, E-02
+#[test]
+fn the_malformed_examples_of_the_drafts_are_not_read() {
+    for example in [
+        "<presence from='juliet@example.com/balcony' to='verona@gw.xmpp.test/Ju'><x xmlns='http='http://jabber.org/protocol/muc'/></presence>",
+        "<message from='juliet@example.com/balcony' to='verona@gw.xmpp.test/Romeo' type='chat' id='1'/><body>I take thee at thy word!</body></message>",
+    ] {
+        let mut link = up();
+        let events = receive(&mut link, example);
+        assert!(matches!(events.last(), Some(Event::Down(_))), "{events:?}");
+        assert!(
+            !events.iter().any(
+                |event| matches!(event, Event::Stanza(Stanza::Message(message)) if message.body.is_some())
+            )
+        );
+    }
+}
+
 #[test]
 fn the_prefix_of_the_stream_namespace_is_free() {
     let now = origin();
@@ -374,6 +393,7 @@ fn delays(seed: u8, condition: Option<&str>, count: usize) -> Vec<Duration> {
         .collect()
 }
 
+// Rows: CXMPP-30
 #[test]
 fn attempts_back_off_within_bounds() {
     let eager = [(250, 500), (500, 1000), (1000, 2000), (1000, 2000), (1000, 2000)];
@@ -453,6 +473,7 @@ fn back_off_begins_anew_once_the_link_has_held() {
     }
 }
 
+// Rows: CXMPP-30
 #[test]
 fn silence_is_met_with_a_ping_and_any_answer_will_do() {
     let mut now = origin();
@@ -548,6 +569,7 @@ fn what_was_queued_when_the_connection_ended_comes_back() {
     assert_eq!(sent(&mut link), "");
 }
 
+// Rows: CXMPP-29, E-27
 #[test]
 fn a_foreign_from_stays_here() {
     for from in ["u@other.test/sip", "u@xmpp.test/sip", "u@a.gw.xmpp.test/sip"] {
@@ -715,6 +737,7 @@ fn a_connection_lost_during_shutdown_gives_back_what_was_not_taken() {
 }
 
 /// Requests to the domain itself and the condition of the answer, if it is a refusal.
+// Rows: CXMPP-17, CXMPP-30
 #[test]
 fn requests_to_the_domain_are_answered() {
     let table = [
@@ -806,6 +829,7 @@ fn the_domain_says_that_it_is_a_gateway() {
     );
 }
 
+// Rows: CXMPP-31
 #[test]
 fn answers_that_nobody_asked_for_are_skipped() {
     for kind in ["result", "error"] {

@@ -2,6 +2,7 @@
 
 mod bench;
 mod compose;
+mod conformance;
 mod demo;
 mod packages;
 mod screen;
@@ -53,6 +54,12 @@ enum Chore {
         #[command(subcommand)]
         subject: BenchSubject,
     },
+    /// Joins the rows of docs/conformance with the tests that cite them and writes its page
+    Conformance {
+        /// Fail while a row is neither proven nor waived
+        #[arg(long)]
+        strict: bool,
+    },
     /// Licences, sources and known vulnerabilities of the dependencies (needs cargo-deny and the network)
     Deny,
     /// The servers from Debian that demo and tests talk to
@@ -95,6 +102,7 @@ fn main() -> ExitCode {
         Chore::Bench {
             subject: BenchSubject::Msrp,
         } => bench::msrp(),
+        Chore::Conformance { strict } => conformance::run(strict),
         Chore::Bench {
             subject: BenchSubject::Xmpp,
         } => bench::xmpp(),

@@ -89,6 +89,7 @@ impl Host {
             } else {
                 AnswerRule::WhenAdmitted
             },
+            conflict: mapping::ConflictRule::Refuse,
             history: setting.history,
             naming: mapping::NamingRule::Provisional,
             creation: mapping::CreationRule::AcceptDefault,
@@ -96,6 +97,7 @@ impl Host {
             routes: mapping::Routes::default(),
             numbers: None,
             occupants: mapping::Occupants::default(),
+            connect: true,
             texts: mapping::Texts::default(),
             // The model knows what people say, not what the gateway tells them.
             outage: mapping::Outage {
@@ -125,6 +127,7 @@ impl Host {
             ping: Duration::from_secs(10),
             retry: Duration::from_secs(2),
             conflict: xmpp::ConflictRule::Retry,
+            answers: true,
         };
         let wall = jiff::Timestamp::UNIX_EPOCH;
         Self {

@@ -38,9 +38,20 @@ impl Kamailio {
     /// # Errors
     /// It is not installed, or does not start.
     pub fn start(gateway: SocketAddr) -> Result<Self> {
-        let config = fs::read_to_string(deployed("kamailio.cfg")).context("deploy/kamailio.cfg")?;
-        let define = format!("GATEWAY_URI=\"sip:{gateway};transport=tcp\"");
-        on_free_ports(|| Self::start_on(free_address()?, &config, &["-A".to_owned(), define.clone()]))
+        let config = deployed_config()?;
+        on_free_ports(|| Self::start_on(free_address()?, &config, &definition("GATEWAY_URI", gateway)))
+    }
+
+    /// Starts it on this address, also to send `conference.example.org` to a conference server and `example.com` to the gateway.
+    ///
+    /// # Errors
+    /// It is not installed, or does not start there.
+    pub fn start_at(address: SocketAddr, gateway: SocketAddr, conference: SocketAddr) -> Result<Self> {
+        let definitions = [
+            definition("GATEWAY_URI", gateway),
+            definition("CONFERENCE_URI", conference),
+        ];
+        Self::start_on(address, &deployed_config()?, &definitions.concat())
     }
 
     /// Starts it as an MSRP relay with digest authentication and without TLS.
@@ -143,6 +154,15 @@ impl Kamailio {
         }
         bail!("Kamailio does not answer OPTIONS\n{}", self.process.log_tail())
     }
+}
+
+fn deployed_config() -> Result<String> {
+    fs::read_to_string(deployed("kamailio.cfg")).context("deploy/kamailio.cfg")
+}
+
+/// Tells where a server is.
+fn definition(name: &str, server: SocketAddr) -> [String; 2] {
+    ["-A".to_owned(), format!("{name}=\"sip:{server};transport=tcp\"")]
 }
 
 fn free_address() -> Result<SocketAddr> {

@@ -118,7 +118,7 @@ impl Gateway {
             return Err(Refusal::NoSuchUser);
         }
         let user = sip_user(invited, &self.config.components).ok_or(Refusal::NoSuchUser)?;
-        self.call(
+        self.call_in(
             Invitation {
                 room,
                 invited: NameAddr::new(user),
@@ -131,7 +131,7 @@ impl Gateway {
     }
 
     /// Calls a SIP user into a room: once, as long as he is neither there nor being called.
-    pub(super) fn call(&mut self, invitation: Invitation, now: Instant) -> Result<(), Refusal> {
+    pub(super) fn call_in(&mut self, invitation: Invitation, now: Instant) -> Result<(), Refusal> {
         let Invitation { room, invited, .. } = &invitation;
         self.admit_room(room)?;
         if self
@@ -143,6 +143,7 @@ impl Gateway {
             return Err(Refusal::Loop);
         }
         let user = invited.uri.address_of_record();
+        self.admit_caller(&user, false)?;
         let component = self.config.component(user.host()).ok_or(Refusal::ForeignUser)?;
         let jid = user_jid(&user, component, "invited")?;
         self.ready_for(jid.domain())?;
@@ -163,7 +164,7 @@ impl Gateway {
         let dialog = DialogId(self.next_handle());
         let msrp = self.fresh_session_id();
         let description = (self.fresh_number() >> 2, 1);
-        let offer = LocalMedia::new(&self.config.msrp, &msrp, description).offer();
+        let offer = LocalMedia::new(&self.config.msrp, &msrp, description).offer(self.opening());
         let timer = self
             .timers
             .start(now + self.config.limits.ringing, Timer::Ringing(dialog));
@@ -198,7 +199,7 @@ impl Gateway {
         match self.arrival(dialog, &call, contact, body) {
             Ok(arrival) => {
                 let key = self.arrive(arrival, now);
-                self.await_media(key, now);
+                self.begin_media(key, now);
                 self.ask_to_enter(key, now);
             }
             Err(why) => {
@@ -221,7 +222,7 @@ impl Gateway {
         let description = Bodies::read(body)?
             .description
             .ok_or(Refusal::Offer("An Answer With MSRP Is Needed"))?;
-        let peer = PeerMedia::of_answer(&description)?;
+        let peer = PeerMedia::of_answer(&description, self.opening())?;
         let who = self.identity(&call.invitation.invited, contact, false)?;
         self.ready_for(who.jid.domain())?;
         Ok(Arrival {

@@ -72,7 +72,9 @@ impl Gateway {
         if recipients.len() > self.config.limits.recipients {
             return Err(Refusal::Recipients("Too Many Recipients"));
         }
-        let offer = description.map(|sdp| MsrpOffer::read(&sdp)).transpose()?;
+        let offer = description
+            .map(|sdp| MsrpOffer::read(&sdp, self.opening()))
+            .transpose()?;
         let who = self.caller_identity(request)?;
         self.ready_for(who.jid.domain())?;
         Ok(Caller {
@@ -122,7 +124,7 @@ impl Gateway {
         let ours = LocalMedia::new(&self.config.msrp, &msrp, description);
         let body = match &offer {
             Some(offer) => offer.answer(&ours),
-            None => ours.offer(),
+            None => ours.offer(self.opening()),
         };
         let naming = self.config.naming == NamingRule::Requested
             && offer.as_ref().is_some_and(|offer| offer.peer.chatroom.nickname);
@@ -151,7 +153,7 @@ impl Gateway {
             now,
         );
         if answered {
-            self.await_media(key, now);
+            self.begin_media(key, now);
         }
         if naming {
             self.await_name(key, now);
@@ -175,9 +177,9 @@ impl Gateway {
         let timer = self
             .timers
             .start(now + self.config.limits.admission, Timer::Admission(key));
-        let (remote, chatroom) = match arrival.peer {
-            Some(PeerMedia { path, chatroom }) => (Some(path), chatroom),
-            None => (None, msrp::sdp::Chatroom::default()),
+        let (remote, chatroom, we_open) = match arrival.peer {
+            Some(peer) => (Some(peer.path), peer.chatroom, peer.we_open),
+            None => (None, msrp::sdp::Chatroom::default(), false),
         };
         let session = Session {
             dialog: arrival.dialog,
@@ -202,6 +204,7 @@ impl Gateway {
             description: arrival.description,
             msrp: arrival.msrp,
             remote,
+            we_open,
             unreflected: std::collections::BTreeMap::new(),
             held: std::collections::VecDeque::new(),
             held_timer: None,
@@ -322,7 +325,7 @@ impl Gateway {
                 contact,
                 body: pending.body,
             });
-            self.await_media(key, now);
+            self.begin_media(key, now);
         }
         // He asked for this nickname before he was in.
         self.settle_renaming(key, msrp::Status::OK);

@@ -134,7 +134,7 @@ impl Gateway {
                     password: session.password.clone(),
                     reason: None,
                 };
-                self.call(invitation, now)
+                self.call_in(invitation, now)
             }
         }
     }
@@ -165,10 +165,11 @@ impl Gateway {
         // The Request-URI may be the Contact that we gave, whose host is not the room's; then To has the room.
         let room = RoomAddress::from_sip(&request.uri, &self.config.rooms)
             .or_else(|_| RoomAddress::from_sip(&request.to.uri, &self.config.rooms))?;
+        let sender = self.named(request.identity())?;
         let sessions = || {
             self.sessions
                 .in_room(&room.muc)
-                .filter(|(_, session)| session.who.has_sent(request))
+                .filter(|(_, session)| session.who.is(&sender.uri, request.contact.as_ref()))
         };
         sessions()
             .find(|(_, session)| session.subscriptions.is_empty())

@@ -7,17 +7,37 @@ use sip::{AnswerDue, Body, DialogId, Incoming};
 use xmpp::stanza::Outgoing;
 
 use crate::{
-    ConnectionId, Gateway,
+    Command, ConnectionId, Gateway,
     bodies::Bodies,
-    offer::{LocalMedia, MsrpOffer, PeerMedia, local_path},
+    offer::{LocalMedia, MsrpOffer, Opening, PeerMedia, local_path},
     refusal::{Refusal, private_message_condition},
     session::{Media, PrivateSender, SessionKey},
     timers::Timer,
 };
 
 impl Gateway {
-    /// The INVITE is answered: from now on the client may open the MSRP session, and must in time.
-    pub(super) fn await_media(&mut self, key: SessionKey, now: Instant) {
+    /// The INVITE is answered: from now on the client may open the MSRP session, and must in time; unless it wants us to do that.
+    pub(super) fn begin_media(&mut self, key: SessionKey, now: Instant) {
+        let path = self
+            .sessions
+            .get(key)
+            .filter(|session| session.we_open)
+            .and_then(|session| session.remote.clone());
+        let Some(path) = path else {
+            return self.await_media(key, now);
+        };
+        let connection = ConnectionId(self.next_handle());
+        let first = path.first();
+        let to = Command::Connect {
+            connection,
+            host: first.host().to_owned(),
+            port: first.port().unwrap_or(msrp::uri::RECOMMENDED_PORT),
+        };
+        self.command(to);
+        self.bound(connection, key, msrp::Command::Open);
+    }
+
+    fn await_media(&mut self, key: SessionKey, now: Instant) {
         let timer = self
             .timers
             .start(now + self.config.limits.media, Timer::Media(key));
@@ -52,12 +72,18 @@ impl Gateway {
             _ => Status::NO_SESSION,
         };
         match (known, status.is_success()) {
-            (Some(key), true) => self.bound(connection, key),
+            (Some(key), true) => self.bound(connection, key, msrp::Command::Bind),
             _ => self.msrp(connection, msrp::Command::RefuseBind { session: id, status }),
         }
     }
 
-    fn bound(&mut self, connection: ConnectionId, key: SessionKey) {
+    /// The session is on this connection from now on, by the command that makes it so.
+    fn bound(
+        &mut self,
+        connection: ConnectionId,
+        key: SessionKey,
+        command: fn(SessionParameters) -> msrp::Command,
+    ) {
         let (host, port) = self.config.msrp.clone();
         let Some(session) = self.sessions.get_mut(key) else {
             return;
@@ -72,7 +98,7 @@ impl Gateway {
         };
         let awaited = std::mem::replace(&mut session.media, Media::Bound(connection));
         self.sessions.bind(connection, key);
-        self.msrp(connection, msrp::Command::Bind(parameters));
+        self.msrp(connection, command(parameters));
         if let Media::Awaited { backlog, timer, .. } = awaited {
             if let Some(timer) = timer {
                 self.timers.cancel(timer);
@@ -111,14 +137,28 @@ impl Gateway {
         }
     }
 
+    /// Whether we open the MSRP connections of SIP users.
+    pub(super) fn opening(&self) -> Opening {
+        if self.config.connect {
+            Opening::IfNeeded
+        } else {
+            Opening::Never
+        }
+    }
+
     /// A new offer within the call: a new path means a new MSRP session (RFC 4975 §8.2); the stay goes on. Without an offer we make one,
     /// the same as ever, and the ACK has the answer (RFC 3261 §14.2).
     pub(crate) fn reinvited(&mut self, dialog: DialogId, request: &Incoming, due: AnswerDue, now: Instant) {
         let Some(key) = self.sessions.of_dialog(dialog) else {
             return self.refuse(due, &Refusal::NotInRoom);
         };
-        let offer = Bodies::read(request.body.as_ref())
-            .and_then(|bodies| bodies.description.map(|sdp| MsrpOffer::read(&sdp)).transpose());
+        let opening = self.opening();
+        let offer = Bodies::read(request.body.as_ref()).and_then(|bodies| {
+            bodies
+                .description
+                .map(|sdp| MsrpOffer::read(&sdp, opening))
+                .transpose()
+        });
         let offer = match offer {
             Ok(offer) => offer,
             Err(refusal) => return self.refuse(due, &refusal),
@@ -134,7 +174,7 @@ impl Gateway {
         let ours = LocalMedia::new(&self.config.msrp, &session.msrp, session.description);
         let body = match &offer {
             Some(offer) => offer.answer(&ours),
-            None => ours.offer(),
+            None => ours.offer(opening),
         };
         let room = session.room.clone();
         let contact = self.contact(&room);
@@ -146,10 +186,11 @@ impl Gateway {
         let Some(key) = self.sessions.of_dialog(dialog) else {
             return;
         };
+        let opening = self.opening();
         let peer = Bodies::read(body).and_then(|bodies| {
             bodies
                 .description
-                .map(|sdp| PeerMedia::of_answer(&sdp))
+                .map(|sdp| PeerMedia::of_answer(&sdp, opening))
                 .transpose()
         });
         let known = self
@@ -170,8 +211,12 @@ impl Gateway {
             return;
         };
         session.chatroom = peer.chatroom;
+        session.we_open = peer.we_open;
         if session.remote.is_none() {
             session.remote = Some(peer.path);
+            if peer.we_open {
+                self.begin_media(key, now);
+            }
         } else if session.remote.as_ref() != Some(&peer.path) {
             let id = fresh.unwrap_or_else(|| session.msrp.clone());
             self.renew_media(key, id, peer.path, now);
@@ -207,7 +252,7 @@ impl Gateway {
             }
         }
         self.sessions.redirect(key, id, remote);
-        self.await_media(key, now);
+        self.begin_media(key, now);
     }
 
     /// Takes a session off its connection, and closes that when it was the last.

@@ -4,7 +4,7 @@ use std::time::Instant;
 
 use jiff::Timestamp;
 use msrp::{
-    AnswerDue, FailureReport, IncomingMessage, SessionId, Status,
+    AnswerDue, FailureReport, IncomingMessage, Lane, SessionId, Status,
     cpim::{Address, Cpim},
 };
 use sip::Uri;
@@ -15,7 +15,7 @@ use xmpp::{
 
 use crate::{
     ConnectionId, Gateway, OutageRule,
-    identity::is_anonymous,
+    address::normalized,
     offer::media_type,
     refusal::Refusal,
     rendering,
@@ -75,8 +75,8 @@ impl Gateway {
         let uri = |address: &Address| address.uri.parse::<Uri>().map_err(|_| Status::BAD_REQUEST);
         let from = uri(cpim.from.as_ref().ok_or(Status::FORBIDDEN)?)?;
         let as_occupant = room.address.occupant(&session.nickname);
-        let hidden = session.who.anonymous && is_anonymous(&from);
-        if from.address_of_record() != session.who.user && from != as_occupant && !hidden {
+        let written = normalized(&from, &self.config).map_err(|_| Status::FORBIDDEN)?;
+        if !session.who.calls_himself(&written) && from != as_occupant {
             return Err(Status::FORBIDDEN);
         }
         let to = match cpim.to.as_slice() {
@@ -401,14 +401,14 @@ impl Gateway {
         let Some(room) = session.and_then(|session| self.rooms.get(&session.room)) else {
             return;
         };
-        let from = match &nickname {
-            Some(nickname) => room.address.occupant(nickname),
-            None => room.address.sip.clone(),
+        let (from, lane) = match &nickname {
+            Some(nickname) => (room.address.occupant(nickname), room.roster.lane(nickname)),
+            None => (room.address.sip.clone(), Lane::default()),
         };
         let cpim = plain_text(nickname, &from, &room.address.sip, stamp, text);
         let body = cpim.to_bytes();
         for key in keys {
-            let outgoing = self.outgoing(body.clone());
+            let outgoing = self.outgoing(body.clone(), lane);
             self.send_to_user(*key, outgoing, now);
         }
     }
@@ -447,8 +447,9 @@ impl Gateway {
         };
         let name = nickname.as_str().to_owned();
         let from = room.address.occupant(&name);
+        let lane = room.roster.lane(&name);
         let cpim = plain_text(Some(name), &from, &session.who.user, self.wall(now), text);
-        let outgoing = self.outgoing(cpim.to_bytes());
+        let outgoing = self.outgoing(cpim.to_bytes(), lane);
         if let Some(session) = self.sessions.get_mut(key) {
             session.private_in.insert(outgoing.tag, sender);
         }

@@ -85,7 +85,7 @@ impl Gateway {
     pub(super) fn await_name(&mut self, key: SessionKey, now: Instant) {
         let timer = self
             .timers
-            .start(now + self.config.limits.naming, Timer::Naming(key));
+            .start(now + self.config.limits.first_nickname, Timer::Naming(key));
         let Some(session) = self.sessions.get_mut(key) else {
             return self.timers.cancel(timer);
         };

@@ -21,6 +21,7 @@ fn with(access: Access) -> Stage {
     Stage::new(Config { access, ..config() })
 }
 
+// Rows: C757X-18
 #[test]
 fn callers_and_rooms_are_let_in_by_the_lists() {
     let mut stage = with(Access {
@@ -70,6 +71,7 @@ fn entered(stage: &Stage) -> (String, String, Option<String>) {
         .unwrap()
 }
 
+// Rows: C7701-10, C4575-25, CSIP-14, G-13
 #[test]
 fn c7701_10_who_asks_for_privacy_is_known_to_nobody_in_the_room() {
     for value in ["id", "user;id", "header", "critical; ID"] {

@@ -49,6 +49,7 @@ fn enter_with(stage: &mut Stage, user: usize, recipients: &[&str]) {
     stage.invite_as(user, ROOM_URI, Some("Romeo"), (&body, kind), require);
 }
 
+// Rows: CSIP-22
 #[test]
 fn rfc5366_each_recipient_is_invited_once_the_caller_is_in() {
     let mut stage = Stage::new(config());
@@ -180,6 +181,7 @@ fn refer(stage: &mut Stage, user: usize, refer_to: &str) -> Option<u16> {
     })
 }
 
+// Rows: B7702-30
 #[test]
 fn b7702_30_refer_with_method_bye_removes_an_occupant_if_the_room_lets_him() {
     for (allowed, status) in [(true, 200), (false, 403)] {
@@ -237,6 +239,7 @@ fn requested() -> Config {
     }
 }
 
+// Rows: B7702-03
 #[test]
 fn b7702_03_the_room_is_entered_under_the_nickname_that_is_asked_for_first() {
     let mut stage = Stage::new(requested());
@@ -378,6 +381,7 @@ fn call_without_offer(stage: &mut Stage, answer: &str) -> Body {
     }
 }
 
+// Rows: CSIP-07
 #[test]
 fn rfc3264_section_5_without_an_offer_the_offer_is_ours_and_the_ack_has_the_answer() {
     for answer in [AnswerRule::WhenAdmitted, AnswerRule::AtOnce] {
@@ -400,5 +404,69 @@ fn rfc3264_section_5_an_ack_without_a_usable_answer_ends_the_call() {
         let bye = stage.to_phone.last().unwrap();
         assert!(bye.starts_with("BYE ") && bye.contains("cause=488"), "{bye}");
         assert_eq!(stage.gateway.census(), (0, 0, 0, 0));
+    }
+}
+
+#[test]
+fn rfc6135_section_4_2_a_client_that_waits_is_connected_to() {
+    let mut stage = Stage::new(config());
+    stage.muc.native_enters(ROOM, "Juliet");
+    let romeo = stage.user("romeo");
+    let offer = stage.offer(romeo).replace("setup:active", "setup:passive");
+    stage.invite_with(romeo, ROOM_URI, Some("Romeo"), &offer, "application/sdp");
+    let answers = stage.users[romeo].sip_events.iter();
+    let answer = answers
+        .filter_map(|event| match event {
+            sip::Event::Answered { body: Some(body), .. } => Some(body.bytes.clone()),
+            _ => None,
+        })
+        .next()
+        .unwrap();
+    assert!(String::from_utf8_lossy(&answer).contains("a=setup:active"));
+    let told = stage.muc.native_says(ROOM, "Juliet", "welcome");
+    stage.stanzas(told);
+    assert_eq!(stage.heard(romeo).len(), 1);
+    let tag = stage.say(romeo, "hello");
+    assert_eq!(stage.outcome(romeo, tag), Some(Ok(())));
+}
+
+#[test]
+fn a_client_that_cannot_be_connected_to_is_let_go() {
+    let mut stage = Stage::new(config());
+    let romeo = stage.user("romeo");
+    let offer = stage
+        .offer(romeo)
+        .replace("setup:active", "setup:passive")
+        .replace("msrp://127.0.0.10", "msrp://127.0.0.77");
+    stage.invite_with(romeo, ROOM_URI, Some("Romeo"), &offer, "application/sdp");
+    assert_eq!(stage.bye(romeo), Some((480, "MSRP Connection Lost".to_owned())));
+    assert_eq!(stage.gateway.census(), (0, 0, 0, 0));
+}
+
+#[test]
+fn a_client_that_waits_is_refused_where_connections_are_not_opened() {
+    let mut stage = Stage::new(Config {
+        connect: false,
+        ..config()
+    });
+    let romeo = stage.user("romeo");
+    let offer = stage.offer(romeo).replace("setup:active", "setup:passive");
+    stage.invite_with(romeo, ROOM_URI, Some("Romeo"), &offer, "application/sdp");
+    assert_eq!(stage.refusal(romeo).map(|(code, _)| code), Some(488));
+}
+
+#[test]
+fn rfc6135_section_4_2_an_answer_that_waits_is_connected_to_and_one_that_connects_is_awaited() {
+    for (setup, by_us) in [("a=setup:passive", true), ("a=setup:active", false)] {
+        let mut stage = Stage::new(config());
+        let romeo = stage.user("romeo");
+        let sdp = stage.offer(romeo).replace("a=setup:active", setup);
+        let offer = call_without_offer(&mut stage, &sdp);
+        assert!(String::from_utf8_lossy(&offer.bytes).contains("a=setup:actpass"));
+        if !by_us {
+            stage.connect_to(romeo, &offer);
+        }
+        let tag = stage.say(romeo, "hello");
+        assert_eq!(stage.outcome(romeo, tag), Some(Ok(())), "{setup}");
     }
 }

@@ -76,6 +76,7 @@ fn declined(stage: &Stage) -> Option<(String, String)> {
     })
 }
 
+// Rows: B7702-32
 #[test]
 fn rfc4579_section_5_5_a_mediated_invitation_is_a_call_from_the_room_as_a_focus() {
     let mut stage = Stage::new(config());
@@ -114,6 +115,7 @@ fn rfc4579_section_5_5_a_mediated_invitation_is_a_call_from_the_room_as_a_focus(
     assert_eq!(declined(&stage), None);
 }
 
+// Rows: B7702-32, CXMPP-28
 #[test]
 fn xep_0249_a_direct_invitation_is_a_call_from_the_room_too() {
     let mut stage = Stage::new(config());

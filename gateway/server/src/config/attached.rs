@@ -1,6 +1,6 @@
 //! What is attached to the XMPP server, and who may use it: `[[users]]`, `[[conferences]]`, `[access]`, `[routing]`.
 
-use std::{collections::BTreeSet, path::PathBuf};
+use std::{collections::BTreeSet, path::PathBuf, time::Duration};
 
 use mapping::{Access, AccessList, Component, ConferenceDomain, Pattern, Routes};
 
@@ -20,10 +20,12 @@ pub(super) struct Attached<T> {
 }
 
 impl<T> Attached<T> {
-    /// The link of it.
+    /// The link of it, which answers by itself what is asked of it, or leaves that to the core: a conference domain is a service with
+    /// more to say.
     pub(super) fn link(
         &self,
         domain: &str,
+        answers: bool,
         settings: &Settings,
         tls: Option<&ComponentTls>,
     ) -> ComponentLink {
@@ -39,6 +41,7 @@ impl<T> Attached<T> {
                 ping: settings.xmpp.ping,
                 retry: settings.xmpp.retry,
                 conflict: settings.xmpp.conflict,
+                answers,
             },
         }
     }

@@ -33,6 +33,15 @@ pub struct Loaded {
     pub settings: Settings,
     /// As the gateway uses it.
     pub config: Config,
+    sources: Sources,
+}
+
+impl Loaded {
+    /// Where a key, or the nearest of its parents, was set.
+    #[must_use]
+    pub fn place(&self, key: &[String]) -> Place {
+        self.sources.place(key)
+    }
 }
 
 /// Reads and validates the whole configuration. Nothing is looked up and no address is bound; files with secrets are read.
@@ -47,7 +56,11 @@ pub fn load(
     let (settings, mut faults) = read::settings(&sources);
     let config = validate::config(&settings, &sources, &mut faults);
     match config {
-        Some(config) if faults.is_empty() => Ok(Loaded { settings, config }),
+        Some(config) if faults.is_empty() => Ok(Loaded {
+            settings,
+            config,
+            sources,
+        }),
         _ => Err(faults),
     }
 }
@@ -142,8 +155,12 @@ pub struct CoreConfig {
     pub routes: mapping::Routes,
     /// The SIP domain of telephone numbers.
     pub numbers: Option<String>,
+    /// Whether MSRP connections are opened to clients that want that.
+    pub connect: bool,
     /// When an INVITE is answered.
     pub answer: mapping::AnswerRule,
+    /// What becomes of a nickname that is taken in a conference.
+    pub conflict: mapping::ConflictRule,
     /// History stanzas asked for.
     pub history: u32,
     /// Under which nickname a room is entered.
@@ -199,9 +216,11 @@ impl Config {
             conferences: self.core.conferences.clone(),
             msrp: advertised(self.msrp.advertise.as_ref(), msrp),
             answer: self.core.answer,
+            conflict: self.core.conflict,
             history: self.core.history,
             routes: self.core.routes.clone(),
             numbers: self.core.numbers.clone(),
+            connect: self.core.connect,
             naming: self.core.naming,
             creation: self.core.creation,
             access: self.core.access.clone(),

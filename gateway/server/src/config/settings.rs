@@ -2,7 +2,7 @@
 
 use std::{fmt, path::PathBuf, time::Duration};
 
-use mapping::{AddressForm, AnswerRule, CreationRule, NamingRule, OutageRule, RouteRule};
+use mapping::{AddressForm, AnswerRule, ConflictRule, CreationRule, NamingRule, OutageRule, RouteRule};
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
 use xmpp::ConflictRule;
@@ -213,6 +213,9 @@ impl Default for RegisterSettings {
 pub struct MsrpSettings {
     /// Address listened on. Default 127.0.0.1:2855.
     pub listen: String,
+    /// Whether connections are opened to clients that want that. Default true.
+    #[serde(with = "human::switch")]
+    pub connect: bool,
     /// `host[:port]` that peers reach us by. Default: the listen address.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub advertise: Option<String>,
@@ -222,6 +225,7 @@ impl Default for MsrpSettings {
     fn default() -> Self {
         Self {
             listen: "127.0.0.1:2855".to_owned(),
+            connect: true,
             advertise: None,
         }
     }
@@ -309,6 +313,9 @@ pub struct EnteringSettings {
     /// What becomes of a room that a call creates. Default accept-default.
     #[serde(with = "Creation")]
     pub create: CreationRule,
+    /// What becomes of an XMPP user whose nickname is taken in a SIP conference. Default refused.
+    #[serde(with = "Conflict")]
+    pub conflict: ConflictRule,
 }
 
 impl Default for EnteringSettings {
@@ -318,6 +325,7 @@ impl Default for EnteringSettings {
             history: 0,
             naming: NamingRule::Provisional,
             create: CreationRule::AcceptDefault,
+            conflict: ConflictRule::Refuse,
         }
     }
 }
@@ -585,6 +593,13 @@ enum HeldOrNot {
 }
 
 #[derive(Serialize, Deserialize)]
+#[serde(remote = "ConflictRule", rename_all = "kebab-case")]
+enum Conflict {
+    Refuse,
+    Vary,
+}
+
+#[derive(Serialize, Deserialize)]
 #[serde(remote = "AnswerRule", rename_all = "kebab-case")]
 enum Answer {
     WhenAdmitted,
@@ -662,10 +677,13 @@ of_a_machine! {
         media: Duration = "human::duration",
         reflection: Duration = "human::duration",
         nickname: Duration = "human::duration",
-        naming: Duration = "human::duration",
+        first_nickname: Duration = "human::duration",
         ringing: Duration = "human::duration",
         notify: Duration = "human::duration",
         reentry: Duration = "human::duration",
+        entrance: Duration = "human::duration",
+        listing: Duration = "human::duration",
+        unnamed: Duration = "human::duration",
         sessions: usize = "human::count",
         calls: usize = "human::count",
         recipients: usize = "human::count",

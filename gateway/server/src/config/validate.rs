@@ -74,10 +74,11 @@ pub(super) fn config(settings: &Settings, sources: &Sources, faults: &mut Vec<Fa
     let users: Vec<_> = [first].into_iter().chain(users).collect();
     let components = users
         .iter()
-        .map(|user| user.link(&user.of.domain, settings, xmpp_tls.as_ref()));
+        .map(|user| user.link(&user.of.domain, true, settings, xmpp_tls.as_ref()));
+    // The core has more to say for a service of rooms.
     let conference_links = conferences
         .iter()
-        .map(|room| room.link(&room.of.muc, settings, xmpp_tls.as_ref()));
+        .map(|room| room.link(&room.of.muc, false, settings, xmpp_tls.as_ref()));
     Some(Config {
         links: components.chain(conference_links).collect(),
         sip: sip?,
@@ -90,7 +91,9 @@ pub(super) fn config(settings: &Settings, sources: &Sources, faults: &mut Vec<Fa
             conferences: conferences.iter().map(|room| room.of.clone()).collect(),
             routes: routes?,
             numbers: numbers?,
+            connect: settings.msrp.connect,
             answer: settings.entering.answer,
+            conflict: settings.entering.conflict,
             history: settings.entering.history,
             naming: settings.entering.naming,
             creation: settings.entering.create,
@@ -573,6 +576,7 @@ impl Check<'_> {
             (&["sip", "register", "expires"], settings.sip.register.expires),
             (&["dns", "deadline"], settings.dns.deadline),
             (&["limits", "mapping", "admission"], limits.mapping.admission),
+            (&["limits", "mapping", "entrance"], limits.mapping.entrance),
             (&["limits", "connections", "connect"], limits.connections.connect),
             (
                 &["limits", "connections", "tls_handshake"],

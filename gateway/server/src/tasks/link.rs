@@ -148,7 +148,7 @@ impl Carrier {
         while let Some(action) = self.link.poll_action() {
             match action {
                 Action::Connect => {
-                    let connecting = connect(
+                    let connecting = connect_in_turn(
                         self.servers.clone(),
                         self.tls.clone(),
                         self.lookup.clone(),
@@ -271,7 +271,7 @@ fn acknowledge_at_once(stream: &TcpStream) {
 /// Opens a connection to an address that takes one: of all servers in their order, but the first attempt begins with the first, the
 /// second with the second, and so on, for one may take connections and be no use. None keeps the others waiting for longer than its share
 /// of the time.
-async fn connect(
+async fn connect_in_turn(
     servers: Vec<Host>,
     tls: Option<ComponentTls>,
     lookup: Lookup,
@@ -311,4 +311,21 @@ async fn open(address: SocketAddr, host: &str, tls: Option<&ComponentTls>) -> io
         Some(tls) => Box::new(tls.secure(stream, host).await?),
         None => Box::new(stream),
     })
+}
+
+/// Opens a connection to the first address of a host that takes one.
+pub(super) async fn connect(server: Host, lookup: Lookup) -> Result<TcpStream, String> {
+    let addresses = lookup.addresses(&server.name).await?;
+    let mut failures = Vec::new();
+    for address in addresses {
+        let address = SocketAddr::new(address, server.port);
+        match TcpStream::connect(address).await {
+            Ok(stream) => return Ok(stream),
+            Err(error) => failures.push(format!("{address}: {error}")),
+        }
+    }
+    if failures.is_empty() {
+        failures.push(format!("{} has no address", server.name));
+    }
+    Err(failures.join("; "))
 }

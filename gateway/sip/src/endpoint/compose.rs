@@ -62,10 +62,14 @@ pub(super) fn contact(contact: &Contact, local: &LocalAddress) -> String {
         Transport::Tcp => uri = uri.with_parameter("transport", Some("tcp")),
         Transport::Tls => uri = uri.with_parameter("transport", Some("tls")),
     }
+    let (of_uri, of_header): (Vec<_>, Vec<_>) =
+        contact.parameters.iter().partition(|(name, _)| *name == "gr");
+    for (name, value) in of_uri {
+        uri = uri.with_parameter(name, value.as_deref());
+    }
     let mut address = NameAddr::new(uri);
-    address.parameters = contact
-        .parameters
-        .iter()
+    address.parameters = of_header
+        .into_iter()
         .map(|(name, value)| ((*name).to_owned(), value.clone()))
         .collect();
     address.to_string()

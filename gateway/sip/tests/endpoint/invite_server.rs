@@ -49,6 +49,7 @@ fn invite_is_answered_100_at_once_and_200_confirmed_by_ack() {
     scene.assert_empty();
 }
 
+// Rows: CSIP-02
 #[test]
 fn a_2xx_is_retransmitted_on_every_transport_until_64_t1_then_bye() {
     for transport in ["UDP", "TCP"] {
@@ -118,7 +119,7 @@ fn rfc3261_section_21_3_a_redirection_says_where_to_go_and_no_other_refusal_does
             due,
             status: StatusCode(status),
             phrase: None,
-            headers: vec![sip::Header {
+            headers: vec![Header {
                 name: "Contact".into(),
                 value: "<sip:elsewhere@example.com>".to_owned(),
             }],
@@ -174,6 +175,7 @@ fn timers_g_h_and_i_guard_a_refusal() {
     scene.assert_empty();
 }
 
+// Rows: CSIP-04
 #[test]
 fn cancel_before_the_answer_is_200_and_487_and_voids_the_answer() {
     let mut scene = Scene::new();

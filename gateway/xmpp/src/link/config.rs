@@ -18,6 +18,8 @@ pub struct LinkConfig {
     pub idle: Duration,
     /// How long a ping may go unanswered. Default 10 s.
     pub ping: Duration,
+    /// Whether requests to the domain itself are answered by the link; else they are events, for an owner who has more to say.
+    pub answers: bool,
     /// The longest wait between two attempts while the server is out of reach. Default 2 s.
     pub retry: Duration,
     /// What to do when another connection takes the domain over.

@@ -55,6 +55,17 @@ pub enum RoomStanza {
         /// Body.
         body: String,
     },
+    /// Somebody does not follow an invitation (XEP-0045 §7.8.2).
+    Declined {
+        /// Room.
+        from: BareJid,
+        /// Who invited him.
+        to: FullJid,
+        /// Who was invited.
+        invitee: BareJid,
+        /// Why not.
+        reason: String,
+    },
     /// An error in answer to a stanza to the room or an occupant.
     Refused {
         /// Which stanza name: `presence`, `message` or `iq`.
@@ -102,7 +113,7 @@ impl RoomStanza {
         match self {
             Self::Presence(presence) => &presence.from,
             Self::Groupchat { from, .. } | Self::Refused { from, .. } => from,
-            Self::Subject { from, .. } => from,
+            Self::Subject { from, .. } | Self::Declined { from, .. } => from,
             Self::Private { from, .. } => from,
         }
     }
@@ -180,6 +191,21 @@ pub(super) fn write(stanza: &RoomStanza, xml: &mut XmlWriter<'_>) {
         RoomStanza::Private { from, to, id, body } => {
             super::write::head(xml, "message", from, to, Some(id), Some("chat"));
             super::write::private(xml, body);
+        }
+        RoomStanza::Declined {
+            from,
+            to,
+            invitee,
+            reason,
+        } => {
+            super::write::head(xml, "message", from, to, None, None);
+            xml.raw("><x");
+            xml.attribute("xmlns", ns::MUC_USER);
+            xml.raw("><decline");
+            xml.attribute("from", invitee.as_str());
+            xml.raw(">");
+            xml.text_element("reason", Some(reason));
+            xml.raw("</decline></x></message>");
         }
         RoomStanza::Refused {
             name,

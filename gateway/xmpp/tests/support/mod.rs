@@ -20,6 +20,7 @@ pub(crate) fn config() -> LinkConfig {
         ping: Duration::from_secs(10),
         retry: Duration::from_secs(2),
         conflict: ConflictRule::Retry,
+        answers: true,
     }
 }
 

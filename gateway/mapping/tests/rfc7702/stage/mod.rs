@@ -62,6 +62,23 @@ struct Wire {
     machine: msrp::Connection,
     user: usize,
     open: bool,
+    /// Judges every octet that the switch writes.
+    judge: msrp_checker::Judge,
+}
+
+impl Wire {
+    fn hear(&mut self, octets: &[u8], now: Instant) {
+        self.judge.heard(octets);
+        self.machine.handle_bytes(octets, now);
+    }
+
+    fn write(&mut self, now: Instant) -> BytesMut {
+        let mut octets = BytesMut::new();
+        while self.machine.poll_transmit(&mut octets, 65_536, now) {}
+        self.judge.written(&octets);
+        assert_eq!(self.judge.complaint(), None, "the switch writes unsound MSRP");
+        octets
+    }
 }
 
 pub(crate) struct User {
@@ -98,6 +115,7 @@ pub(crate) fn config() -> Config {
         conferences: Vec::new(),
         msrp: ("127.0.0.2".to_owned(), 2855),
         answer: AnswerRule::WhenAdmitted,
+        conflict: mapping::ConflictRule::Refuse,
         history: 0,
         naming: NamingRule::Provisional,
         creation: CreationRule::AcceptDefault,
@@ -105,6 +123,7 @@ pub(crate) fn config() -> Config {
         routes: Routes::default(),
         numbers: None,
         occupants: Occupants::default(),
+        connect: true,
         texts: Texts::default(),
         outage: Outage {
             tell: false,
@@ -358,6 +377,7 @@ impl Stage {
                 machine,
                 user,
                 open: true,
+                judge: msrp_checker::Judge::default(),
             },
         );
         let caller = &mut self.users[user];
@@ -371,6 +391,30 @@ impl Stage {
             .msrp
             .handle_command(msrp::Command::Open(parameters), self.now);
         self.run();
+    }
+
+    /// The switch opens a connection to the client at this host; if there is none, it hears that it is closed.
+    fn connect_from_switch(&mut self, connection: ConnectionId, host: &str) {
+        let user = self
+            .users
+            .iter()
+            .position(|user| user.address.ip().to_string() == host && !user.silent);
+        let Some(user) = user else {
+            return self
+                .gateway
+                .handle_msrp(connection, msrp::Event::Closed, self.now);
+        };
+        self.users[user].connection = Some(connection);
+        let machine = msrp::Connection::new(msrp::Limits::default(), [9; 32]);
+        self.switch.insert(
+            connection,
+            Wire {
+                machine,
+                user,
+                open: true,
+                judge: msrp_checker::Judge::default(),
+            },
+        );
     }
 
     /// The user's MSRP connection breaks.
@@ -437,6 +481,7 @@ impl Stage {
             body,
             success_report: false,
             failure_report: msrp::FailureReport::Yes,
+            lane: msrp::Lane::default(),
         };
         sender
             .msrp
@@ -617,6 +662,7 @@ impl Stage {
         while let Some(command) = self.gateway.poll_command() {
             moved = true;
             match command {
+                Command::Connect { connection, host, .. } => self.connect_from_switch(connection, &host),
                 Command::Sip(command) => self.focus.handle_command(command, self.now),
                 Command::Msrp(connection, command) => {
                     if let Some(wire) = self.switch.get_mut(&connection).filter(|wire| wire.open) {
@@ -708,10 +754,9 @@ impl Stage {
                 while user.msrp.poll_transmit(&mut octets, 65_536, self.now) {}
                 if !octets.is_empty() && !user.silent {
                     moved = true;
-                    wire.machine.handle_bytes(&octets, self.now);
+                    wire.hear(&octets, self.now);
                 }
-                let mut octets = BytesMut::new();
-                while wire.machine.poll_transmit(&mut octets, 65_536, self.now) {}
+                let octets = wire.write(self.now);
                 if !octets.is_empty() && !user.silent {
                     moved = true;
                     user.msrp.handle_bytes(&octets, self.now);
@@ -734,6 +779,15 @@ impl Stage {
 fn take_events(user: &mut User, now: Instant, moved: &mut bool) {
     while let Some(event) = user.msrp.poll_event() {
         *moved = true;
+        if let msrp::Event::BindRequested { session, from } = &event {
+            assert_eq!(*session, session_id(&user.path));
+            user.switch = Some(from.clone());
+            let parameters = SessionParameters {
+                local: user.path.clone(),
+                remote: from.clone(),
+            };
+            user.msrp.handle_command(msrp::Command::Bind(parameters), now);
+        }
         if let msrp::Event::Received {
             session,
             message,
@@ -758,7 +812,7 @@ pub(crate) fn session_id(path: &msrp::Path) -> SessionId {
     path.last().session().unwrap().clone()
 }
 
-fn flow(peer: SocketAddr, id: u64) -> Flow {
+pub(crate) fn flow(peer: SocketAddr, id: u64) -> Flow {
     Flow {
         transport: Transport::Tcp,
         peer,
@@ -766,7 +820,7 @@ fn flow(peer: SocketAddr, id: u64) -> Flow {
     }
 }
 
-fn endpoint(address: SocketAddr, seed: u8, proxy: Option<&str>) -> Endpoint {
+pub(crate) fn endpoint(address: SocketAddr, seed: u8, proxy: Option<&str>) -> Endpoint {
     let config = sip::Config {
         local: vec![LocalAddress {
             transport: Transport::Tcp,

@@ -17,6 +17,8 @@ pub(crate) struct Muc {
     pub(crate) mute: bool,
     /// What entering gets instead of being admitted.
     pub(crate) refuse: Option<Condition>,
+    /// The address that comes with `refuse`.
+    pub(crate) new_address: Option<String>,
     /// Nobody of ours may remove anybody.
     pub(crate) moderated: bool,
     /// Who is told to try again later, by his nickname.
@@ -158,7 +160,18 @@ impl Muc {
     fn enter(&mut self, from: FullJid, to: &FullJid, id: &str, history: u32) -> Vec<Stanza> {
         let room = to.to_bare();
         let nickname = to.resource().as_str().to_owned();
-        let refused = |condition| vec![error(&room, &nickname, &from, id, condition)];
+        let new_address = self.new_address.clone();
+        let refused = |condition| {
+            let mut error = error(&room, &nickname, &from, id, condition);
+            if let Stanza::Presence(Presence {
+                kind: PresenceKind::Error(error),
+                ..
+            }) = &mut error
+            {
+                error.new_address.clone_from(&new_address);
+            }
+            vec![error]
+        };
         if let Some(condition) = self.refuse {
             return refused(condition);
         }
