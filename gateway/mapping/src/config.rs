@@ -169,6 +169,8 @@ pub struct Occupants {
     pub share_copies: bool,
     /// How often a room is asked whether it still knows each of them (XEP-0410); zero: only on suspicion. Default 15 min.
     pub self_ping: Duration,
+    /// Whether users are told on either side who is writing (XEP-0085, RFC 3994). Default true.
+    pub typing: bool,
 }
 
 impl Default for Occupants {
@@ -176,6 +178,7 @@ impl Default for Occupants {
         Self {
             share_copies: true,
             self_ping: Duration::from_secs(15 * 60),
+            typing: true,
         }
     }
 }

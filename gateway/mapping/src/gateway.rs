@@ -324,6 +324,7 @@ impl Gateway {
                 Timer::Removal(id) => self.removal_not_answered(&id),
                 Timer::Held(key) => self.say_held(key),
                 Timer::Reentry(key) => self.reentry_due(key, now),
+                Timer::Typing(key) => self.typing_over(key, true),
                 Timer::SelfPing(key) => self.self_ping_due(key, now),
                 Timer::Notify(room) => self.notify_due(&room, now),
                 Timer::ReentryPace => {

@@ -29,6 +29,8 @@ pub(crate) struct PeerMedia {
     pub(crate) path: Path,
     /// What its client, or switch, can do.
     pub(crate) chatroom: Chatroom,
+    /// Whether it takes wrapped [`msrp::iscomposing`] documents.
+    pub(crate) typing: bool,
     /// Whether it is us who open the connection.
     pub(crate) we_open: bool,
     /// The longest message that it takes.
@@ -54,6 +56,8 @@ pub(crate) struct LocalMedia {
     port: u16,
     /// Id and version of the `o=` line.
     origin: (u64, u64),
+    /// What may be wrapped.
+    wrapped: &'static str,
 }
 
 impl MsrpOffer {
@@ -95,9 +99,11 @@ impl PeerMedia {
         if !types("accept-types").is_some_and(|types| types.accepts("message/cpim")) {
             return Err(Refusal::Offer("message/cpim Must Be Accepted"));
         }
-        if types("accept-wrapped-types").is_some_and(|types| !types.accepts("text/plain")) {
+        let wrapped = types("accept-wrapped-types");
+        if wrapped.as_ref().is_some_and(|types| !types.accepts("text/plain")) {
             return Err(Refusal::Offer("Wrapped text/plain Must Be Accepted"));
         }
+        let typing = wrapped.is_some_and(|types| types.accepts(msrp::iscomposing::CONTENT_TYPE));
         let path = line
             .attribute("path")
             .and_then(|path| path.parse().ok())
@@ -109,6 +115,7 @@ impl PeerMedia {
         Ok(Self {
             path,
             chatroom,
+            typing,
             we_open,
             max_size: line.attribute("max-size").and_then(|size| size.parse().ok()),
         })
@@ -122,7 +129,16 @@ impl LocalMedia {
             host: host.clone(),
             port: *port,
             origin,
+            wrapped: "text/plain",
         }
+    }
+
+    /// Also for those who want to say that they are writing.
+    pub(crate) fn with_typing(mut self, typing: bool) -> Self {
+        if typing {
+            self.wrapped = "text/plain application/im-iscomposing+xml";
+        }
+        self
     }
 
     /// An offer of ours; who opens the connection is left to the peer, unless we may not.
@@ -142,7 +158,7 @@ impl LocalMedia {
             protocol: "TCP/MSRP",
             attributes: vec![
                 ("accept-types", Some("message/cpim".to_owned())),
-                ("accept-wrapped-types", Some("text/plain".to_owned())),
+                ("accept-wrapped-types", Some(self.wrapped.to_owned())),
                 ("path", Some(self.path.to_string())),
                 ("setup", Some(setup.to_string())),
                 ("chatroom", Some(chatroom.to_string())),

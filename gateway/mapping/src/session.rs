@@ -9,7 +9,12 @@ use msrp::{MessageTag, OutgoingMessage, SessionId, sdp::Chatroom};
 use sip::{DialogId, SubscriptionId, Uri, resource_lists::Entry};
 use xmpp::{BareJid, FullJid, Jid};
 
-use crate::{ConnectionId, identity::Identity, muc_room::Invitation, timers::TimerId};
+use crate::{
+    ConnectionId,
+    identity::Identity,
+    muc_room::{Invitation, Typing},
+    timers::TimerId,
+};
 
 /// Names a session within one gateway.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -70,6 +75,10 @@ pub(crate) struct Session {
     pub(crate) catches_up: bool,
     /// Whether the room still knows him.
     pub(crate) self_ping: SelfPing,
+    /// Whether his client shows who is writing.
+    pub(crate) hears_typing: bool,
+    /// What the room was told of his own writing.
+    pub(crate) typing: Option<Typing>,
 }
 
 /// Questions after an occupant (XEP-0410).

@@ -8,7 +8,7 @@ mod write;
 
 use jid::{BareJid, FullJid, Jid};
 
-pub use extras::{DirectInvitation, Encryption, Extras, Fallback, Link, Retraction};
+pub use extras::{ChatState, DirectInvitation, Encryption, Extras, Fallback, Link, Retraction};
 pub(crate) use read::{Fault, read};
 pub(crate) use write::{Bounce, write, write_bounce};
 
@@ -426,6 +426,15 @@ pub enum Outgoing {
         /// Id.
         id: String,
     },
+    /// What our occupant does (XEP-0085): to the room, or to one in it.
+    ChatState {
+        /// Our occupant.
+        from: FullJid,
+        /// Room, or room with nickname.
+        to: Jid,
+        /// What.
+        state: ChatState,
+    },
     /// Asks a room whether it still knows our occupant (XEP-0410).
     Ping {
         /// Our occupant.
@@ -489,6 +498,7 @@ impl Outgoing {
             | Self::Invite { from, .. }
             | Self::Kick { from, .. }
             | Self::Ping { from, .. }
+            | Self::ChatState { from, .. }
             | Self::AcceptDefaultConfiguration { from, .. } => from,
             Self::Decline { from, .. } => from,
             Self::Error { from, .. } | Self::IqResult { from, .. } | Self::IqError { from, .. } => from,

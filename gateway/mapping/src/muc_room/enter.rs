@@ -121,7 +121,8 @@ impl Gateway {
         } = caller;
         let msrp = self.fresh_session_id();
         let description = (self.fresh_number() >> 2, 1);
-        let ours = LocalMedia::new(&self.config.msrp, &msrp, description);
+        let ours =
+            LocalMedia::new(&self.config.msrp, &msrp, description).with_typing(self.config.occupants.typing);
         let body = match &offer {
             Some(offer) => offer.answer(&ours),
             None => ours.offer(self.opening()),
@@ -177,6 +178,7 @@ impl Gateway {
         let timer = self
             .timers
             .start(now + self.config.limits.admission, Timer::Admission(key));
+        let hears_typing = arrival.peer.as_ref().is_some_and(|peer| peer.typing);
         let (remote, chatroom, we_open) = match arrival.peer {
             Some(peer) => (Some(peer.path), peer.chatroom, peer.we_open),
             None => (None, msrp::sdp::Chatroom::default(), false),
@@ -217,6 +219,8 @@ impl Gateway {
             follows: false,
             catches_up: false,
             self_ping: SelfPing::default(),
+            hears_typing,
+            typing: None,
         };
         self.sessions.insert(key, session);
         key

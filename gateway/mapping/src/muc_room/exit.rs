@@ -133,7 +133,14 @@ impl Gateway {
             } => self.timers.cancel(timer),
             Phase::Joined | Phase::Out { timer: None, .. } => {}
         }
-        for timer in session.held_timer.into_iter().chain(session.self_ping.timer) {
+        for timer in [
+            session.held_timer,
+            session.self_ping.timer,
+            session.typing.and_then(|typing| typing.timer()),
+        ]
+        .into_iter()
+        .flatten()
+        {
             self.timers.cancel(timer);
         }
         for sender in session.private_in.into_values() {

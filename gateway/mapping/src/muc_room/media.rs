@@ -171,7 +171,8 @@ impl Gateway {
             return;
         };
         session.description.1 += 1;
-        let ours = LocalMedia::new(&self.config.msrp, &session.msrp, session.description);
+        let ours = LocalMedia::new(&self.config.msrp, &session.msrp, session.description)
+            .with_typing(self.config.occupants.typing);
         let body = match &offer {
             Some(offer) => offer.answer(&ours),
             None => ours.offer(opening),
@@ -211,6 +212,7 @@ impl Gateway {
             return;
         };
         session.chatroom = peer.chatroom;
+        session.hears_typing = peer.typing;
         session.we_open = peer.we_open;
         if session.remote.is_none() {
             session.remote = Some(peer.path);

@@ -6,6 +6,7 @@ use jiff::Timestamp;
 use msrp::{
     AnswerDue, FailureReport, IncomingMessage, Lane, SessionId, Status,
     cpim::{Address, Cpim},
+    iscomposing::{self, IsComposing},
 };
 use sip::Uri;
 use xmpp::{
@@ -32,6 +33,13 @@ enum Addressee {
     Occupant(String),
 }
 
+/// What he says to them.
+enum Content {
+    Text(String),
+    /// That he is writing, or not.
+    Typing(IsComposing),
+}
+
 // From the SIP user to the room.
 impl Gateway {
     /// F44, F48: a SEND of the user.
@@ -47,12 +55,22 @@ impl Gateway {
             return self.answer(connection, due, Status::NO_SESSION);
         };
         match self.read_message(key, message) {
-            Ok((_, text)) if text.is_empty() => {
+            Ok((addressee, Content::Typing(status))) => {
+                if let Some(to) = self.addressee_jid(key, &addressee) {
+                    self.typing_by_user(key, to, &status, now);
+                }
+                self.answer(connection, due, Status::OK);
+            }
+            Ok((_, Content::Text(text))) if text.is_empty() => {
                 // Nothing was said, so nothing can be lost.
                 self.answer(connection, due, Status::OK);
             }
-            Ok((Addressee::Room, text)) => self.say(key, text, due, now),
-            Ok((Addressee::Occupant(nickname), text)) => {
+            Ok((Addressee::Room, Content::Text(text))) => {
+                self.typing_over(key, false);
+                self.say(key, text, due, now);
+            }
+            Ok((Addressee::Occupant(nickname), Content::Text(text))) => {
+                self.typing_over(key, false);
                 let status = self.whisper(key, &nickname, text, message);
                 self.answer(connection, due, status);
             }
@@ -65,7 +83,7 @@ impl Gateway {
         &self,
         key: SessionKey,
         message: &IncomingMessage,
-    ) -> Result<(Addressee, String), Status> {
+    ) -> Result<(Addressee, Content), Status> {
         let session = self.sessions.get(key).ok_or(Status::NO_SESSION)?;
         let room = self.rooms.get(&session.room).ok_or(Status::NO_SESSION)?;
         if !media_type(&message.content_type).eq_ignore_ascii_case(msrp::cpim::CONTENT_TYPE) {
@@ -98,7 +116,12 @@ impl Gateway {
                 Addressee::Occupant(other.nickname.clone())
             }
         };
-        if !media_type(&cpim.content_type).eq_ignore_ascii_case("text/plain") {
+        let kind = media_type(&cpim.content_type);
+        if self.config.occupants.typing && kind.eq_ignore_ascii_case(iscomposing::CONTENT_TYPE) {
+            let status = IsComposing::parse(&cpim.content).map_err(|_| Status::BAD_REQUEST)?;
+            return Ok((addressee, Content::Typing(status)));
+        }
+        if !kind.eq_ignore_ascii_case("text/plain") {
             return Err(Status::UNSUPPORTED_MEDIA);
         }
         let text = cpim.text().ok_or(Status::UNSUPPORTED_MEDIA)?;
@@ -116,7 +139,18 @@ impl Gateway {
         {
             return Err(Refusal::Limit("session_queue").msrp());
         }
-        Ok((addressee, text.to_owned()))
+        Ok((addressee, Content::Text(text.to_owned())))
+    }
+
+    fn addressee_jid(&self, key: SessionKey, addressee: &Addressee) -> Option<Jid> {
+        let room = &self.sessions.get(key)?.room;
+        match addressee {
+            Addressee::Room => Some(room.clone().into()),
+            Addressee::Occupant(nickname) => {
+                let known = self.rooms.get(room)?.roster.has(nickname);
+                known.then(|| room.with_resource_str(nickname).ok().map(Into::into))?
+            }
+        }
     }
 
     /// F45. The MSRP answer waits for the reflection. A room that is out of reach has to be back first.
@@ -376,6 +410,9 @@ impl Gateway {
             return;
         }
         let Some(text) = rendering::text(message, &self.config.texts) else {
+            if !history {
+                self.writes(&message.from.to_bare(), message, None, now);
+            }
             return;
         };
         let stamp = delay.and_then(|delay| delay.stamp.parse().ok());
@@ -432,7 +469,7 @@ impl Gateway {
             rendering::text(&message, &self.config.texts),
             message.from.resource(),
         ) else {
-            return;
+            return self.writes(&message.from.to_bare(), &message, Some(key), now);
         };
         let sender = PrivateSender {
             from: message.from.clone(),

@@ -18,6 +18,7 @@ mod reentry; // after the link or the room was away
 mod remove; // a moderator removes somebody
 mod self_ping; // whether the room still knows an occupant
 mod sharing; // one copy for all
+mod typing; // who is writing
 
 pub(crate) use call::{Call, Invitation};
 pub(crate) use remove::Removing;
@@ -27,6 +28,7 @@ use std::{collections::BTreeMap, time::Instant};
 use sip::SubscriptionId;
 
 pub(crate) use sharing::Sharing;
+pub(crate) use typing::Typing;
 
 use crate::{address::RoomAddress, roster::Roster, timers::TimerId};
 
@@ -44,6 +46,8 @@ pub(crate) struct MucRoom {
     pub(crate) sharing: Sharing,
     /// Whose users have missed something.
     behind: Vec<catch_up::Behind>,
+    /// Who writes.
+    writers: BTreeMap<typing::WriterKey, typing::Writer>,
 }
 
 impl MucRoom {
@@ -56,6 +60,7 @@ impl MucRoom {
             notify_timer: None,
             sharing: Sharing::default(),
             behind: Vec::new(),
+            writers: BTreeMap::new(),
         }
     }
 }

@@ -173,6 +173,9 @@ impl Gateway {
             return;
         };
         let text = rendering::text(message, &self.config.texts);
+        if text.is_none() && message.extras.chat_state.is_some() {
+            return self.writes(room, message, None, now);
+        }
         let copy = Told {
             number: 0,
             to: to.clone(),
@@ -190,6 +193,7 @@ impl Gateway {
             Verdict::First | Verdict::Different if sharing.differs => {}
             Verdict::First | Verdict::Different => {
                 sharing.remember(copy);
+                self.has_written(room, nickname.as_str());
                 let hearers = self.sharers(room, to);
                 let stamp = self.wall(now);
                 self.hear(

@@ -1,6 +1,6 @@
 //! What is attached to the XMPP server, and who may use it: `[[users]]`, `[[conferences]]`, `[access]`, `[routing]`.
 
-use std::{collections::BTreeSet, path::PathBuf, time::Duration};
+use std::{collections::BTreeSet, path::PathBuf};
 
 use mapping::{Access, AccessList, Component, ConferenceDomain, Pattern, Routes};
 

@@ -5,8 +5,6 @@ use std::{fmt, path::PathBuf, time::Duration};
 use mapping::{AddressForm, AnswerRule, ConflictRule, CreationRule, NamingRule, OutageRule, RouteRule};
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
-use xmpp::ConflictRule;
-
 use super::human;
 
 mod security;
@@ -98,8 +96,8 @@ pub struct XmppSettings {
     #[serde(with = "human::duration")]
     pub retry: Duration,
     /// What to do when another connection takes the domain over. Default retry.
-    #[serde(with = "Conflict")]
-    pub conflict: ConflictRule,
+    #[serde(with = "Takeover")]
+    pub conflict: xmpp::ConflictRule,
 }
 
 impl Default for XmppSettings {
@@ -117,7 +115,7 @@ impl Default for XmppSettings {
             idle: Duration::from_secs(30),
             ping: Duration::from_secs(10),
             retry: Duration::from_secs(2),
-            conflict: ConflictRule::Retry,
+            conflict: xmpp::ConflictRule::Retry,
         }
     }
 }
@@ -572,8 +570,8 @@ impl<'de> Deserialize<'de> for Secret {
 }
 
 #[derive(Serialize, Deserialize)]
-#[serde(remote = "ConflictRule", rename_all = "lowercase")]
-enum Conflict {
+#[serde(remote = "xmpp::ConflictRule", rename_all = "lowercase")]
+enum Takeover {
     Retry,
     Stop,
 }
@@ -661,6 +659,7 @@ of_a_machine! {
     "mapping::Occupants" as Occupants: mapping::Occupants {
         share_copies: bool = "human::switch",
         self_ping: Duration = "human::duration",
+        typing: bool = "human::switch",
     }
 }
 

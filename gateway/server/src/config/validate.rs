@@ -567,7 +567,7 @@ impl Check<'_> {
                 self.fault::<()>(key, problem, remedy);
             }
         }
-        let periods: [(&[&str], Duration); 12] = [
+        let periods: [(&[&str], Duration); 13] = [
             (&["xmpp", "handshake"], settings.xmpp.handshake),
             (&["xmpp", "idle"], settings.xmpp.idle),
             (&["xmpp", "ping"], settings.xmpp.ping),
