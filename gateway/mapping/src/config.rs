@@ -1,6 +1,8 @@
 //! Settings of the core.
 
-use std::time::Duration;
+use std::{collections::BTreeSet, time::Duration};
+
+use xmpp::BareJid;
 
 use crate::access::{Access, Pattern};
 
@@ -39,6 +41,8 @@ pub struct Config {
     pub outage: Outage,
     /// What becomes of an XMPP user whose nickname is taken in a SIP conference.
     pub conflict: ConflictRule,
+    /// Who may give ad-hoc commands (XEP-0050) to the domains of our users.
+    pub admins: BTreeSet<BareJid>,
     /// Deadlines and bounds.
     pub limits: Limits,
 }

@@ -49,6 +49,8 @@ pub struct Gateway {
     pub(crate) links: Vec<ComponentLink>,
     /// No new session.
     pub(crate) stopping: bool,
+    /// An administrator wants no new session.
+    pub(crate) draining: bool,
     /// Sessions that re-enter their rooms after the link came back, a few at a time.
     pub(crate) reentering: VecDeque<SessionKey>,
     /// Whether the next few are due by a timer.
@@ -112,6 +114,8 @@ pub enum Command {
     Msrp(ConnectionId, msrp::Command),
     /// To a component link.
     Xmpp(LinkId, xmpp::Command),
+    /// Certificates are to be read again, as at SIGHUP.
+    Reload,
 }
 
 impl Gateway {
@@ -123,6 +127,7 @@ impl Gateway {
         let mut gateway = Self {
             links,
             stopping: false,
+            draining: false,
             config,
             sessions: Sessions::default(),
             stays: Stays::default(),
@@ -286,7 +291,11 @@ impl Gateway {
             },
             xmpp::Event::Stanza(Stanza::Presence(presence)) => self.presence(presence, now),
             xmpp::Event::Stanza(Stanza::Message(message)) => self.message(*message, now),
-            xmpp::Event::Stanza(Stanza::Iq(iq)) => self.iq(iq, now),
+            xmpp::Event::Stanza(Stanza::Iq(iq)) => {
+                if let Some(iq) = self.administer(iq, now) {
+                    self.iq(iq, now);
+                }
+            }
             // The link has answered it where an answer was due.
             xmpp::Event::Skipped { rule, from } => {
                 tracing::warn!(rule, from = %from.escape_debug(), "stanza skipped");
@@ -460,12 +469,23 @@ impl Gateway {
     /// Calls are taken while any link stands; which of them a call needs shows when it comes.
     pub(crate) fn set_readiness(&mut self) {
         self.sip(sip::Command::SetReadiness(
-            if self.links.iter().any(|link| link.up) {
+            if self.links.iter().any(|link| link.up) && !self.draining {
                 Readiness::Ready
             } else {
                 UNAVAILABLE
             },
         ));
+    }
+
+    /// Whether calls are refused while those that stand go on.
+    pub(crate) fn drain(&mut self, draining: bool) {
+        self.draining = draining;
+        self.set_readiness();
+    }
+
+    /// What the shell reads from files is to be read again.
+    pub(crate) fn reload(&mut self) {
+        self.commands.push_back(Command::Reload);
     }
 
     /// An id that nobody can guess: a reflection is known by it.

@@ -71,6 +71,8 @@ pub(crate) struct Session {
     pub(crate) shares_since: Option<u64>,
     /// Set while he is out because the link broke, and hears with those who are back.
     pub(crate) follows: bool,
+    /// Set from then on until somebody has listened to the history for all who were out.
+    pub(crate) behind: bool,
     /// Set while he listens to the history for all who were out.
     pub(crate) catches_up: bool,
     /// Whether the room still knows him.

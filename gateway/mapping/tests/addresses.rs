@@ -1,5 +1,7 @@
 //! RFC 7247 §6 with all of XEP-0106, in both directions and both forms; whose an address is.
 
+use std::collections::BTreeSet;
+
 use mapping::{
     Access, AddressForm, AnswerRule, Component, ConferenceDomain, Config, ConflictRule, CreationRule, Limits,
     NamingRule, Outage, RoomDomain, RouteRule, Routes, Texts,
@@ -62,6 +64,7 @@ fn config() -> Config {
         occupants: mapping::Occupants::default(),
         texts: Texts::default(),
         outage: Outage::default(),
+        admins: BTreeSet::new(),
         limits: Limits::default(),
     }
 }

@@ -220,6 +220,7 @@ impl Bound {
             stop: mapping_stopped,
             openings,
             connections: BTreeMap::new(),
+            tls: self.config.tls.clone(),
         };
         let mut endpoint = Endpoint::new(
             self.config.endpoint(&self.sip_addresses),

@@ -1,5 +1,6 @@
 //! Stanzas as the mapping sees them: read leniently, written through one text rule.
 
+pub mod commands;
 mod extras;
 mod muc;
 mod read;

@@ -104,6 +104,7 @@ impl Host {
                 tell: false,
                 ..mapping::Outage::default()
             },
+            admins: BTreeSet::new(),
             limits: mapping::Limits::default(),
         };
         let local = |transport| LocalAddress {

@@ -5,7 +5,7 @@
 use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
-use xmpp::{FullJid, stanza::Message};
+use xmpp::{BareJid, FullJid, stanza::Message};
 
 use crate::{
     Gateway,
@@ -13,7 +13,7 @@ use crate::{
 };
 
 /// How many messages of the history are asked for. Fewer than [`super::sharing::REMEMBERED`]: whatever of them was told is remembered.
-const ASKED: u32 = 32;
+const ASKED: u32 = 100;
 
 /// How long before the link was known to be broken it may have been. Earlier messages were told.
 const UNNOTICED: Duration = Duration::from_secs(60);
@@ -37,6 +37,7 @@ impl Gateway {
             return;
         };
         session.follows = true;
+        session.behind = true;
         let domain = session.who.jid.domain().as_str();
         let Some(room) = self.rooms.get_mut(&session.room) else {
             return;
@@ -109,11 +110,26 @@ impl Gateway {
             return;
         };
         session.follows = false;
-        if std::mem::take(&mut session.catches_up)
-            && let Some(room) = self.rooms.get_mut(&session.room)
-        {
-            let domain = session.who.jid.domain().as_str();
+        if !std::mem::take(&mut session.catches_up) {
+            return;
+        }
+        let (room, domain) = (session.room.clone(), session.who.jid.domain().as_str().to_owned());
+        for key in self.behind(&room, &domain) {
+            if let Some(session) = self.sessions.get_mut(key) {
+                session.behind = false;
+            }
+        }
+        if let Some(room) = self.rooms.get_mut(&room) {
             room.behind.retain(|behind| behind.domain != domain);
         }
+    }
+
+    /// Who was in the room when the link broke; whoever has come since has the history that he asked for.
+    pub(super) fn behind(&self, room: &BareJid, domain: &str) -> Vec<SessionKey> {
+        let sessions = self.sessions.in_room(room);
+        sessions
+            .filter(|(_, session)| session.behind && session.who.jid.domain().as_str() == domain)
+            .map(|(key, _)| key)
+            .collect()
     }
 }

@@ -217,6 +217,7 @@ impl Gateway {
             history: true,
             shares_since: None,
             follows: false,
+            behind: false,
             catches_up: false,
             self_ping: SelfPing::default(),
             hears_typing,

@@ -16,7 +16,7 @@ use xmpp::{BareJid, FullJid, stanza::Message};
 use crate::{Gateway, rendering, session::SessionKey};
 
 /// How many messages are remembered, to know their further copies. A server sends those of one message in a row.
-pub(super) const REMEMBERED: usize = 128;
+pub(super) const REMEMBERED: usize = 256;
 
 /// What a room's users share.
 #[derive(Debug, Default)]
@@ -239,7 +239,7 @@ impl Gateway {
             return;
         }
         state.sharing.remember(copy);
-        let hearers = self.sharers(room, to);
+        let hearers = self.behind(room, to.domain().as_str());
         self.hear(
             &hearers,
             nickname.as_str(),

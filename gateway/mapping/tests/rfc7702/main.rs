@@ -8,6 +8,7 @@
 )]
 
 mod access;
+mod admin;
 mod chat_server;
 mod codes;
 mod entering;
@@ -30,6 +31,7 @@ mod sharing;
 mod stage;
 mod transcript;
 mod trust;
+mod typing;
 
 pub(crate) const ROOM: &str = "capulet@rooms.example.com";
 pub(crate) const ROOM_URI: &str = "sip:capulet@rooms.example.com";

@@ -233,6 +233,26 @@ fn what_was_said_meanwhile_is_told_once_and_what_was_told_before_is_not() {
 }
 
 #[test]
+fn who_has_come_since_the_outage_is_not_told_again_what_his_own_history_told_him() {
+    let mut config = holding();
+    config.history = 5;
+    let (mut stage, romeo, mercutio) = with_two(config);
+    stage.link(false);
+    remember(&mut stage, &[("Juliet", "1", "meanwhile", NOW)]);
+    // Those who were in the room are late.
+    stage.muc.refuse = Some(xmpp::stanza::Condition::ResourceConstraint);
+    stage.link(true);
+    stage.muc.refuse = None;
+    let paris = stage.user("paris");
+    stage.enter(paris, ROOM_URI, "Paris");
+    assert_eq!(texts(&stage, paris), ["meanwhile"]);
+    stage.pass(SOON);
+    for user in [romeo, mercutio, paris] {
+        assert_eq!(texts(&stage, user), ["meanwhile"]);
+    }
+}
+
+#[test]
 fn who_comes_back_last_hears_what_is_said_to_the_first() {
     let (mut stage, romeo, mercutio) = with_two(holding());
     stage.link(false);

@@ -188,6 +188,22 @@ impl Check<'_> {
         })
     }
 
+    /// `[admin]`.
+    pub(super) fn admins(&mut self, settings: &Settings) -> Option<BTreeSet<xmpp::BareJid>> {
+        let mut admins = BTreeSet::new();
+        for jid in &settings.admin.jids {
+            match jid.parse() {
+                Ok(jid) => drop(admins.insert(jid)),
+                Err(_) => self.fault(
+                    &["admin", "jids"],
+                    format!("`{jid}` is no address without a resource"),
+                    "write it as \"juliet@example.com\"",
+                )?,
+            }
+        }
+        Some(admins)
+    }
+
     /// `[routing]`.
     pub(super) fn routes(&mut self, settings: &Settings) -> Option<Routes> {
         let routing = &settings.routing;

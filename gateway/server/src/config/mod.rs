@@ -10,7 +10,7 @@ mod read;
 mod source;
 mod validate;
 
-use std::{ffi::OsString, net::SocketAddr, path::Path, time::Duration};
+use std::{collections::BTreeSet, ffi::OsString, net::SocketAddr, path::Path, time::Duration};
 
 use sip::{LocalAddress, Transport, message::Uri};
 
@@ -175,6 +175,8 @@ pub struct CoreConfig {
     pub texts: mapping::Texts,
     /// What SIP users see of a room that is out of reach.
     pub outage: mapping::Outage,
+    /// Who may give ad-hoc commands.
+    pub admins: BTreeSet<xmpp::BareJid>,
     /// Bounds.
     pub limits: mapping::Limits,
 }
@@ -227,6 +229,7 @@ impl Config {
             occupants: self.core.occupants,
             texts: self.core.texts.clone(),
             outage: self.core.outage,
+            admins: self.core.admins.clone(),
             limits: self.core.limits.clone(),
         }
     }

@@ -30,6 +30,8 @@ pub struct Settings {
     pub entering: EnteringSettings,
     /// Who may use the gateway.
     pub access: AccessSettings,
+    /// Who may give commands.
+    pub admin: AdminSettings,
     /// Whose other domains are.
     pub routing: RoutingSettings,
     /// How our users' occupants behave in their rooms.
@@ -53,6 +55,15 @@ pub struct Settings {
     pub conferences: Vec<ConferenceSettings>,
     /// Bounds and deadlines.
     pub limits: LimitSettings,
+}
+
+/// `[admin]`.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct AdminSettings {
+    /// Addresses of administrators in XMPP, without resources. Default none.
+    #[serde(deserialize_with = "one_or_more")]
+    pub jids: Vec<String>,
 }
 
 /// `[xmpp]`.

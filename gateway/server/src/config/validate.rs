@@ -60,6 +60,7 @@ pub(super) fn config(settings: &Settings, sources: &Sources, faults: &mut Vec<Fa
     check.log(&settings.log.level);
     check.limits(settings);
     let access = check.access(settings);
+    let admins = check.admins(settings);
     let routes = check.routes(settings);
     let numbers = check.numbers(settings);
     let first = Attached {
@@ -101,6 +102,7 @@ pub(super) fn config(settings: &Settings, sources: &Sources, faults: &mut Vec<Fa
             occupants: settings.occupants,
             texts: settings.texts.clone(),
             outage: settings.outage,
+            admins: admins?,
             limits: settings.limits.mapping.clone(),
         },
         lookup: LookupConfig {

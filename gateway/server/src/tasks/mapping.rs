@@ -9,7 +9,7 @@ use super::{
     msrp::{ConnectionHandle, Notice, Opening},
     sleep_until,
 };
-use crate::config::Host;
+use crate::{config::Host, gateway::reload_certificates, tls::Tls};
 
 /// What the core is fed from and where its commands go.
 pub(crate) struct MappingTask {
@@ -25,6 +25,8 @@ pub(crate) struct MappingTask {
     /// MSRP connections that are to be opened.
     pub(crate) openings: mpsc::Sender<Opening>,
     pub(crate) connections: BTreeMap<ConnectionId, ConnectionHandle>,
+    /// The certificates that an administrator may have read again.
+    pub(crate) tls: Option<Tls>,
 }
 
 /// Where the commands to one component link go.
@@ -97,6 +99,13 @@ impl MappingTask {
         while let Some(command) = self.gateway.poll_command() {
             let taken = match command {
                 Command::Sip(command) => self.sip_commands.send(command).await.is_ok(),
+                Command::Reload => {
+                    match &self.tls {
+                        Some(tls) => reload_certificates(tls),
+                        None => tracing::info!("there are no certificates to read again"),
+                    }
+                    true
+                }
                 Command::Xmpp(link, command) => match self.links.get(link.0) {
                     Some(link) => link.commands.send(command).await.is_ok(),
                     None => false,
@@ -172,6 +181,7 @@ mod tests {
             stop,
             openings: mpsc::channel(1).0,
             connections: BTreeMap::from([(ConnectionId(1), handle)]),
+            tls: None,
         };
         task.command_connection(ConnectionId(1), ::msrp::Command::Close);
         task.command_connection(ConnectionId(1), ::msrp::Command::Close);

@@ -441,6 +441,7 @@ impl Hall {
         while let Some(command) = self.gateway.poll_command() {
             moved = true;
             match command {
+                Command::Reload => {}
                 Command::Connect { connection, .. } => self.connect(connection),
                 Command::Sip(command) => self.ours.handle_command(command, self.now),
                 Command::Msrp(connection, command) => {

@@ -211,6 +211,7 @@ impl Hall {
         while let Some(command) = self.gateway.poll_command() {
             moved = true;
             match command {
+                Command::Reload => {}
                 Command::Connect { connection, .. } => {
                     let earlier = self
                         .switch
