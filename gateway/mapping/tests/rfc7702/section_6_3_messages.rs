@@ -382,3 +382,21 @@ fn short_messages_of_all_speakers_keep_the_order_of_the_room() {
     stage.connect(romeo);
     assert_eq!(letters(&stage, romeo), ["J1", "J2", "B3", "J4"]);
 }
+
+#[test]
+fn every_unicode_scalar_value_passes_in_both_directions() {
+    let (mut stage, romeo, mercutio) = with_two();
+    let scalars: Vec<char> = ('\0'..=char::MAX).collect();
+    for (number, batch) in scalars.chunks(4096).enumerate() {
+        // A text of line breaks alone says something, too.
+        let text = format!("{number}:{}:", batch.iter().collect::<String>());
+        let tag = stage.say(romeo, &text);
+        assert_eq!(stage.outcome(romeo, tag), Some(Ok(())), "batch {number}");
+        let heard = stage.heard(mercutio).pop().map(|(.., text)| text);
+        assert_eq!(heard.as_ref(), Some(&text), "batch {number}, from SIP");
+        let said = stage.muc.native_says(ROOM, "Juliet", &text);
+        stage.stanzas(said);
+        let heard = stage.heard(romeo).pop().map(|(.., text)| text);
+        assert_eq!(heard.as_ref(), Some(&text), "batch {number}, from XMPP");
+    }
+}
