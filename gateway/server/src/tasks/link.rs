@@ -165,7 +165,7 @@ impl Carrier {
             let Some(event) = self.link.poll_event() else {
                 break;
             };
-            if event == Event::Up {
+            if matches!(event, Event::Up) {
                 self.attempts = 0;
             }
             self.outlet.put((self.id, event));
