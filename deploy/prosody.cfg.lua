@@ -73,6 +73,9 @@ Component "rooms.example.com" "muc"
 	restrict_room_creation = false
 	muc_room_locking = false
 	muc_room_default_public = true
+	-- What was said while a gateway was away it has from here (it asks for up to 100 messages of each room).
+	max_history_messages = 100
+	muc_room_default_history_length = 100
 
 -- The gateway speaks for the SIP users: sip:romeo@example.org is romeo@example.org here.
 Component "example.org"

@@ -12,8 +12,10 @@ pub mod ports;
 pub mod process;
 pub mod raw_msrp;
 pub mod raw_sip;
+pub mod relay;
 pub mod scratch;
 pub mod sipp;
+pub mod soak;
 pub mod stanza;
 pub mod world;
 

@@ -2,6 +2,7 @@
 //! a source of what no proper client sends.
 
 use std::{
+    collections::BTreeMap,
     io::{Read, Write},
     net::{SocketAddr, TcpStream},
     sync::mpsc::{Sender, channel},
@@ -278,7 +279,70 @@ impl RawParticipant {
         frame.map_err(anyhow::Error::msg)
     }
 
+    /// Says something to the room and waits for nothing. Returns what [`Self::answer_to`] finds the answer by.
+    ///
+    /// # Errors
+    /// The connection is gone.
+    pub fn post(&mut self, text: &str) -> Result<String> {
+        let path = self.peer_path.clone();
+        let body = self.cpim(text);
+        let headers = format!(
+            "Message-ID: raw{}\r\nByte-Range: 1-{1}/{1}\r\nContent-Type: message/cpim\r\n",
+            unique(),
+            body.len()
+        );
+        self.write_request("SEND", &path, &headers, Some(body.as_bytes()))
+    }
+
+    /// The status of the response to a request, if it has come.
+    pub fn answer_to(&mut self, transaction: &str) -> Option<u16> {
+        let frames = self
+            .frames
+            .history()
+            .iter()
+            .filter_map(|frame| frame.as_ref().ok());
+        frames
+            .filter(|frame| frame.transaction == transaction)
+            .find_map(Frame::status)
+    }
+
+    /// The texts heard so far, and how often each.
+    pub fn texts(&mut self) -> BTreeMap<String, usize> {
+        let mut texts = BTreeMap::new();
+        for frame in self
+            .frames
+            .history()
+            .iter()
+            .filter_map(|frame| frame.as_ref().ok())
+        {
+            if frame.kind == "SEND"
+                && let Some((_, text)) = String::from_utf8_lossy(&frame.body).rsplit_once("\r\n\r\n")
+            {
+                *texts.entry(text.to_owned()).or_default() += 1;
+            }
+        }
+        texts
+    }
+
     fn request(&mut self, method: &str, path: &str, headers: &str, body: Option<&[u8]>) -> Result<Frame> {
+        let transaction = self.write_request(method, path, headers, body)?;
+        let answer = self
+            .frames
+            .wait(&format!("the response to {method}"), PATIENCE, |frame| {
+                frame
+                    .as_ref()
+                    .is_ok_and(|frame| frame.transaction == transaction && frame.status().is_some())
+            })?;
+        answer.map_err(anyhow::Error::msg)
+    }
+
+    fn write_request(
+        &mut self,
+        method: &str,
+        path: &str,
+        headers: &str,
+        body: Option<&[u8]>,
+    ) -> Result<String> {
         let transaction = format!("raw{:05}", unique());
         let mut octets = format!(
             "MSRP {transaction} {method}\r\nTo-Path: {path}\r\nFrom-Path: {}\r\n{headers}",
@@ -292,14 +356,7 @@ impl RawParticipant {
         }
         octets.extend_from_slice(format!("-------{transaction}$\r\n").as_bytes());
         self.write(&octets)?;
-        let answer = self
-            .frames
-            .wait(&format!("the response to {method}"), PATIENCE, |frame| {
-                frame
-                    .as_ref()
-                    .is_ok_and(|frame| frame.transaction == transaction && frame.status().is_some())
-            })?;
-        answer.map_err(anyhow::Error::msg)
+        Ok(transaction)
     }
 }
 

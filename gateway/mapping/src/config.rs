@@ -1,6 +1,8 @@
 //! Settings of the core.
 
-use std::time::Duration;
+use std::{collections::BTreeSet, time::Duration};
+
+use xmpp::BareJid;
 
 use crate::access::{Access, Pattern};
 
@@ -41,6 +43,8 @@ pub struct Config {
     pub outage: Outage,
     /// What becomes of an XMPP user whose nickname is taken in a SIP conference.
     pub conflict: ConflictRule,
+    /// Who may give ad-hoc commands (XEP-0050) to the domains of our users.
+    pub admins: BTreeSet<BareJid>,
     /// Deadlines and bounds.
     pub limits: Limits,
 }
@@ -171,11 +175,19 @@ pub struct Occupants {
     /// Whether one copy of a message counts for all our users in its room: the others, if equal, are dropped before they are parsed.
     /// Default true.
     pub share_copies: bool,
+    /// How often a room is asked whether it still knows each of them (XEP-0410); zero: only on suspicion. Default 15 min.
+    pub self_ping: Duration,
+    /// Whether users are told on either side who is writing (XEP-0085, RFC 3994). Default true.
+    pub typing: bool,
 }
 
 impl Default for Occupants {
     fn default() -> Self {
-        Self { share_copies: true }
+        Self {
+            share_copies: true,
+            self_ping: Duration::from_secs(15 * 60),
+            typing: true,
+        }
     }
 }
 

@@ -51,6 +51,8 @@ pub struct Gateway {
     pub(crate) links: Vec<ComponentLink>,
     /// No new session.
     pub(crate) stopping: bool,
+    /// An administrator wants no new session.
+    pub(crate) draining: bool,
     /// Sessions that re-enter their rooms after the link came back, a few at a time.
     pub(crate) reentering: VecDeque<SessionKey>,
     /// Whether the next few are due by a timer.
@@ -121,6 +123,8 @@ pub enum Command {
     },
     /// To a component link.
     Xmpp(LinkId, xmpp::Command),
+    /// Certificates are to be read again, as at SIGHUP.
+    Reload,
 }
 
 impl Gateway {
@@ -132,6 +136,7 @@ impl Gateway {
         let mut gateway = Self {
             links,
             stopping: false,
+            draining: false,
             config,
             sessions: Sessions::default(),
             stays: Stays::default(),
@@ -305,7 +310,11 @@ impl Gateway {
             },
             xmpp::Event::Stanza(Stanza::Presence(presence)) => self.presence(presence, now),
             xmpp::Event::Stanza(Stanza::Message(message)) => self.message(*message, now),
-            xmpp::Event::Stanza(Stanza::Iq(iq)) => self.iq(iq),
+            xmpp::Event::Stanza(Stanza::Iq(iq)) => {
+                if let Some(iq) = self.administer(iq, now) {
+                    self.iq(iq, now);
+                }
+            }
             // The link has answered it where an answer was due.
             xmpp::Event::Skipped { rule, from } => {
                 tracing::warn!(rule, from = %from.escape_debug(), "stanza skipped");
@@ -345,6 +354,8 @@ impl Gateway {
                 Timer::Removal(id) => self.removal_not_answered(&id),
                 Timer::Held(key) => self.say_held(key),
                 Timer::Reentry(key) => self.reentry_due(key, now),
+                Timer::Typing(key) => self.typing_over(key, true),
+                Timer::SelfPing(key) => self.self_ping_due(key, now),
                 Timer::Notify(room) => self.notify_due(&room, now),
                 Timer::ReentryPace => {
                     self.pacing = false;
@@ -479,12 +490,23 @@ impl Gateway {
     /// Calls are taken while any link stands; which of them a call needs shows when it comes.
     pub(crate) fn set_readiness(&mut self) {
         self.sip(sip::Command::SetReadiness(
-            if self.links.iter().any(|link| link.up) {
+            if self.links.iter().any(|link| link.up) && !self.draining {
                 Readiness::Ready
             } else {
                 UNAVAILABLE
             },
         ));
+    }
+
+    /// Whether calls are refused while those that stand go on.
+    pub(crate) fn drain(&mut self, draining: bool) {
+        self.draining = draining;
+        self.set_readiness();
+    }
+
+    /// What the shell reads from files is to be read again.
+    pub(crate) fn reload(&mut self) {
+        self.commands.push_back(Command::Reload);
     }
 
     /// An id that nobody can guess: a reflection is known by it.

@@ -10,6 +10,7 @@ pub mod nickname;
 pub mod refusal;
 
 mod access;
+mod admin;
 mod bodies;
 mod config;
 mod gateway;

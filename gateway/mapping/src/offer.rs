@@ -31,6 +31,8 @@ pub(crate) struct PeerMedia {
     pub(crate) chatroom: Chatroom,
     /// Whether it says anything of chat rooms (RFC 7701 §8).
     pub(crate) knows_rooms: bool,
+    /// Whether it takes wrapped [`msrp::iscomposing`] documents.
+    pub(crate) typing: bool,
     /// Whether it is us who open the connection.
     pub(crate) we_open: bool,
     /// The longest message that it takes.
@@ -57,6 +59,8 @@ pub(crate) struct LocalMedia {
     /// Id and version of the `o=` line.
     origin: (u64, u64),
     max_size: MaxSize,
+    /// What may be wrapped.
+    wrapped: &'static str,
 }
 
 /// Octets that a wrapper may add to a text.
@@ -101,9 +105,11 @@ impl PeerMedia {
         if !types("accept-types").is_some_and(|types| types.accepts("message/cpim")) {
             return Err(Refusal::Offer("message/cpim Must Be Accepted"));
         }
-        if types("accept-wrapped-types").is_some_and(|types| !types.accepts("text/plain")) {
+        let wrapped = types("accept-wrapped-types");
+        if wrapped.as_ref().is_some_and(|types| !types.accepts("text/plain")) {
             return Err(Refusal::Offer("Wrapped text/plain Must Be Accepted"));
         }
+        let typing = wrapped.is_some_and(|types| types.accepts(msrp::iscomposing::CONTENT_TYPE));
         let path = line
             .attribute("path")
             .and_then(|path| path.parse().ok())
@@ -116,6 +122,7 @@ impl PeerMedia {
             path,
             chatroom,
             knows_rooms: line.attribute("chatroom").is_some(),
+            typing,
             we_open,
             max_size: line.attribute("max-size").and_then(|size| size.parse().ok()),
         })
@@ -132,7 +139,16 @@ impl LocalMedia {
             origin,
             // RFC 7573 §8: what is longer would only be refused when it has come.
             max_size: MaxSize((config.limits.text + WRAPPER) as u64),
+            wrapped: "text/plain",
         }
+    }
+
+    /// Also for those who want to say that they are writing.
+    pub(crate) fn with_typing(mut self, typing: bool) -> Self {
+        if typing {
+            self.wrapped = "text/plain application/im-iscomposing+xml";
+        }
+        self
     }
 
     /// An offer of ours; who opens the connection is left to the peer, unless we may not.
@@ -152,7 +168,7 @@ impl LocalMedia {
             protocol: "TCP/MSRP",
             attributes: vec![
                 ("accept-types", Some("message/cpim".to_owned())),
-                ("accept-wrapped-types", Some("text/plain".to_owned())),
+                ("accept-wrapped-types", Some(self.wrapped.to_owned())),
                 ("path", Some(self.path.to_string())),
                 ("max-size", Some(self.max_size.to_string())),
                 ("setup", Some(setup.to_string())),

@@ -231,7 +231,8 @@ impl Roster {
         self.subject_changed = false;
     }
 
-    fn count(&self) -> u32 {
+    /// How many are there.
+    pub(crate) fn count(&self) -> u32 {
         u32::try_from(self.occupants.len()).unwrap_or(u32::MAX)
     }
 }

@@ -9,7 +9,12 @@ use msrp::{MessageTag, OutgoingMessage, SessionId, sdp::Chatroom};
 use sip::{DialogId, SubscriptionId, Uri, resource_lists::Entry};
 use xmpp::{BareJid, FullJid, Jid};
 
-use crate::{ConnectionId, identity::Identity, muc_room::Invitation, timers::TimerId};
+use crate::{
+    ConnectionId,
+    identity::Identity,
+    muc_room::{Invitation, Typing},
+    timers::TimerId,
+};
 
 /// Names a session within one gateway.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -68,6 +73,27 @@ pub(crate) struct Session {
     pub(crate) history: bool,
     /// Set while one copy of what the room is told is for all who share: since which of [`crate::muc_room::Sharing`]'s.
     pub(crate) shares_since: Option<u64>,
+    /// Set while he is out because the link broke, and hears with those who are back.
+    pub(crate) follows: bool,
+    /// Set from then on until somebody has listened to the history for all who were out.
+    pub(crate) behind: bool,
+    /// Set while he listens to the history for all who were out.
+    pub(crate) catches_up: bool,
+    /// Whether the room still knows him.
+    pub(crate) self_ping: SelfPing,
+    /// Whether his client shows who is writing.
+    pub(crate) hears_typing: bool,
+    /// What the room was told of his own writing.
+    pub(crate) typing: Option<Typing>,
+}
+
+/// Questions after an occupant (XEP-0410).
+#[derive(Debug, Default)]
+pub(crate) struct SelfPing {
+    /// When he is asked after next.
+    pub(crate) timer: Option<TimerId>,
+    /// Id of the question that has no answer yet.
+    pub(crate) asked: Option<String>,
 }
 
 /// Where a user stands in his room.

@@ -32,6 +32,10 @@ pub(crate) enum Timer {
     Reentry(SessionKey),
     /// The room's gathered changes are to be told.
     Notify(BareJid),
+    /// A user who writes has not said in time that he still does.
+    Typing(SessionKey),
+    /// The room is asked after an occupant of ours.
+    SelfPing(SessionKey),
     /// The next sessions may re-enter after the link came back.
     ReentryPace,
     /// A conference has not let the user in in time, or not said who is in.

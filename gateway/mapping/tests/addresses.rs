@@ -2,6 +2,8 @@
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+use std::collections::BTreeSet;
+
 use mapping::{
     Access, AddressForm, AnswerRule, Component, ConferenceDomain, Config, ConflictRule, CreationRule, Limits,
     NamingRule, Occupants, Outage, RoomDomain, RouteRule, Routes, Texts,
@@ -65,6 +67,7 @@ fn config() -> Config {
         occupants: Occupants::default(),
         texts: Texts::default(),
         outage: Outage::default(),
+        admins: BTreeSet::new(),
         limits: Limits::default(),
     }
 }

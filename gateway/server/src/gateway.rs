@@ -187,16 +187,19 @@ impl Bound {
         let (stop_msrp, msrp_stopped) = oneshot::channel();
         let mut links = JoinSet::new();
         let mut link_handles = Vec::new();
-        for (number, ComponentLink { server, link }) in self.config.links.iter().cloned().enumerate() {
+        for (number, ComponentLink { servers, tls, link }) in self.config.links.iter().cloned().enumerate() {
             let (commands, commands_out) = mpsc::channel(COMMANDS);
             link_handles.push(LinkHandle {
                 domain: link.domain.clone(),
                 commands,
             });
+            let deadline = link.handshake;
             let task = LinkTask {
+                deadline,
                 id: LinkId(number),
                 link: Link::new(link, self.seeds.seed(Purpose::Link(number as u64))),
-                server,
+                servers,
+                tls,
                 lookup: lookup.clone(),
                 commands: commands_out,
                 events: xmpp_events_in.clone(),
@@ -219,6 +222,7 @@ impl Bound {
             connections: BTreeMap::new(),
             lookup: lookup.clone(),
             lookups: JoinSet::new(),
+            tls: self.config.tls.clone(),
         };
         let mut endpoint = Endpoint::new(
             self.config.endpoint(&self.sip_addresses),

@@ -151,6 +151,8 @@ fn the_deployed_file_names_every_key_and_each_key_left_out_at_its_default() {
         ".xmpp.domain",
         ".xmpp.secret",
         ".xmpp.secret_file",
+        ".xmpp.tls_name",
+        ".xmpp.tls_anchors",
         ".sip.advertise",
         ".sip.outbound_proxy",
         ".sip.credentials.realm",
@@ -219,7 +221,7 @@ fn each_fault_names_its_place_and_remedy() {
         ),
         (
             "[xmpp]\nserver = 5",
-            "gateway.toml:3:1: xmpp.server: found the number 5, expected a text; write it in quotation marks",
+            "gateway.toml:3:1: xmpp.server: found the number 5, expected a list of texts",
         ),
         (
             "[xmpp]\nserver = \"a:b\"",
@@ -537,7 +539,7 @@ fn each_conference_domain_is_a_component_with_its_own_link() {
             (
                 link.link.domain.as_str(),
                 link.link.secret.as_str(),
-                link.server.port,
+                link.servers[0].port,
             )
         })
         .collect();

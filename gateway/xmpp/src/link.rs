@@ -18,7 +18,7 @@ use sha1::{Digest, Sha1};
 use xmpp_parsers::ns;
 
 use crate::guard::Guard;
-use crate::stanza::{Iq, IqKind, Outgoing, Stanza};
+use crate::stanza::{Iq, IqKind, Outgoing, Stanza, commands};
 use arrival::{Arrival, Prefixes, Skipped, cut};
 use backoff::{Backoff, STABLE};
 pub use config::{ConflictRule, Limits, LinkConfig};
@@ -342,7 +342,7 @@ impl Link {
         if iq.id.starts_with(&self.ping_ids.0) && (iq.from == iq.to || is_answer(&iq)) {
             return;
         }
-        if !self.config.answers {
+        if !self.config.answers || commands::Request::read(&iq).is_some() {
             return self.events.push_back(Event::Stanza(Stanza::Iq(iq)));
         }
         match service::answer(&iq) {

@@ -1,5 +1,6 @@
 //! Stanzas as the mapping sees them: read leniently, written through one text rule.
 
+pub mod commands;
 mod extras;
 mod muc;
 mod read;
@@ -8,7 +9,7 @@ mod write;
 
 use jid::{BareJid, FullJid, Jid};
 
-pub use extras::{DirectInvitation, Encryption, Extras, Fallback, Link, Retraction};
+pub use extras::{ChatState, DirectInvitation, Encryption, Extras, Fallback, Link, Retraction};
 pub(crate) use read::{Fault, read};
 pub(crate) use write::{Bounce, write, write_bounce};
 
@@ -426,6 +427,24 @@ pub enum Outgoing {
         /// Id.
         id: String,
     },
+    /// What our occupant does (XEP-0085): to the room, or to one in it.
+    ChatState {
+        /// Our occupant.
+        from: FullJid,
+        /// Room, or room with nickname.
+        to: Jid,
+        /// What.
+        state: ChatState,
+    },
+    /// Asks a room whether it still knows our occupant (XEP-0410).
+    Ping {
+        /// Our occupant.
+        from: FullJid,
+        /// The same in the room.
+        to: FullJid,
+        /// Id; the answer carries it back.
+        id: String,
+    },
     /// An error in answer to a message or presence (never to a groupchat or error stanza).
     Error {
         /// Which stanza name: `message` or `presence`.
@@ -479,6 +498,8 @@ impl Outgoing {
             | Self::Private { from, .. }
             | Self::Invite { from, .. }
             | Self::Kick { from, .. }
+            | Self::Ping { from, .. }
+            | Self::ChatState { from, .. }
             | Self::AcceptDefaultConfiguration { from, .. } => from,
             Self::Decline { from, .. } => from,
             Self::Error { from, .. } | Self::IqResult { from, .. } | Self::IqError { from, .. } => from,

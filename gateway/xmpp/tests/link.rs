@@ -737,6 +737,33 @@ fn a_connection_lost_during_shutdown_gives_back_what_was_not_taken() {
 }
 
 /// Requests to the domain itself and the condition of the answer, if it is a refusal.
+#[test]
+fn requests_about_commands_are_the_owners() {
+    for (kind, payload) in [
+        (
+            "set",
+            "<command xmlns='http://jabber.org/protocol/commands' node='rooms'/>",
+        ),
+        (
+            "get",
+            "<query xmlns='http://jabber.org/protocol/disco#items' node='http://jabber.org/protocol/commands'/>",
+        ),
+        (
+            "get",
+            "<query xmlns='http://jabber.org/protocol/disco#info' node='rooms'/>",
+        ),
+    ] {
+        let mut link = up();
+        let request = format!("<iq from='a@b/c' to='gw.xmpp.test' id='q1' type='{kind}'>{payload}</iq>");
+        let events = receive(&mut link, &request);
+        assert!(
+            matches!(events.as_slice(), [Event::Stanza(Stanza::Iq(_))]),
+            "{events:?}"
+        );
+        assert_eq!(sent(&mut link), "");
+    }
+}
+
 // Rows: CXMPP-17, CXMPP-30
 #[test]
 fn requests_to_the_domain_are_answered() {
@@ -755,7 +782,7 @@ fn requests_to_the_domain_are_answered() {
         ("get", "<query xmlns='jabber:iq:version'/>", None),
         (
             "get",
-            "<query xmlns='http://jabber.org/protocol/disco#info' node='x'/>",
+            "<query xmlns='http://jabber.org/protocol/disco#items' node='x'/>",
             Some(Condition::ItemNotFound),
         ),
         (

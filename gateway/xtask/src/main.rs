@@ -7,6 +7,7 @@ mod demo;
 mod packages;
 mod screen;
 mod sim;
+mod soak;
 mod steps;
 mod test;
 
@@ -46,6 +47,8 @@ enum Chore {
     },
     /// The demo's conversation through deploy/docker-compose.yml on a Docker engine of our own
     ComposeTest,
+    /// Faults of the XMPP server and its link, many times and under load, with a report
+    Soak(soak::Choice),
     /// What a crate costs, beside its targets
     Bench {
         #[command(subcommand)]
@@ -98,6 +101,7 @@ fn main() -> ExitCode {
     let outcome = match arguments.chore {
         Chore::Demo { keep } => demo::run(keep),
         Chore::Test => test::run(),
+        Chore::Soak(choice) => soak::run(&choice),
         Chore::Sim { arguments } => sim::run(&arguments),
         Chore::SimDefects { only } => sim::defects(only.as_deref()),
         Chore::ComposeTest => compose::run(),

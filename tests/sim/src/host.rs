@@ -105,6 +105,7 @@ impl Host {
                 tell: false,
                 ..mapping::Outage::default()
             },
+            admins: BTreeSet::new(),
             limits: mapping::Limits::default(),
         };
         let local = |transport| LocalAddress {

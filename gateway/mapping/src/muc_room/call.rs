@@ -169,7 +169,9 @@ impl Gateway {
         let dialog = DialogId(self.next_handle());
         let msrp = self.fresh_session_id();
         let description = (self.fresh_number() >> 2, 1);
-        let offer = LocalMedia::new(&self.config, &msrp, description).offer(self.opening());
+        let offer = LocalMedia::new(&self.config, &msrp, description)
+            .with_typing(self.config.occupants.typing)
+            .offer(self.opening());
         let timer = self
             .timers
             .start(now + self.config.limits.ringing, Timer::Ringing(dialog));

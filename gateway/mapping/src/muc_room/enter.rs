@@ -17,7 +17,7 @@ use crate::{
     identity::Identity,
     offer::{LocalMedia, MsrpOffer, PeerMedia},
     refusal::Refusal,
-    session::{Media, PendingInvite, Phase, Session, SessionKey},
+    session::{Media, PendingInvite, Phase, SelfPing, Session, SessionKey},
     timers::Timer,
 };
 
@@ -121,7 +121,8 @@ impl Gateway {
         } = caller;
         let msrp = self.fresh_session_id();
         let description = (self.fresh_number() >> 2, 1);
-        let ours = LocalMedia::new(&self.config, &msrp, description);
+        let ours =
+            LocalMedia::new(&self.config, &msrp, description).with_typing(self.config.occupants.typing);
         let body = match &offer {
             Some(offer) => offer.answer(&ours),
             None => ours.offer(self.opening()),
@@ -179,6 +180,7 @@ impl Gateway {
             .start(now + self.config.limits.admission, Timer::Admission(key));
         // Who has not offered yet is given the benefit of the doubt.
         let knows_rooms = arrival.peer.as_ref().is_none_or(|peer| peer.knows_rooms);
+        let hears_typing = arrival.peer.as_ref().is_some_and(|peer| peer.typing);
         let (remote, chatroom, we_open) = match arrival.peer {
             Some(peer) => (Some(peer.path), peer.chatroom, peer.we_open),
             None => (None, msrp::sdp::Chatroom::default(), false),
@@ -218,6 +220,12 @@ impl Gateway {
             subscriptions: Vec::new(),
             history: true,
             shares_since: None,
+            follows: false,
+            behind: false,
+            catches_up: false,
+            self_ping: SelfPing::default(),
+            hears_typing,
+            typing: None,
         };
         self.sessions.insert(key, session);
         key
@@ -275,7 +283,16 @@ impl Gateway {
 
     /// The presence that asks, under the nickname that the session has by now.
     pub(super) fn send_entrance(&mut self, key: SessionKey, id: String) {
-        let history = self.config.history;
+        let entering = self
+            .sessions
+            .get(key)
+            .is_some_and(|session| matches!(session.phase, Phase::Entering { .. }));
+        // Someone who comes back has heard the rest.
+        let history = if entering {
+            self.config.history
+        } else {
+            self.history_missed(key)
+        };
         let Some(session) = self.sessions.get_mut(key) else {
             return;
         };
@@ -287,12 +304,7 @@ impl Gateway {
             from: session.who.jid.clone(),
             to,
             id,
-            // Someone who comes back has seen it.
-            history: if matches!(session.phase, Phase::Entering { .. }) {
-                history
-            } else {
-                0
-            },
+            history,
             display_name: session.who.display_name.clone(),
             password: session.password.clone(),
         };
@@ -325,6 +337,7 @@ impl Gateway {
             self.begin_media(key, now);
         }
         self.named_by_room(key, now);
+        self.watch_occupant(key, now);
         self.end_listing(&room, now);
         for subscription in subscriptions {
             self.notify_full(subscription);

@@ -66,17 +66,14 @@ impl Gateway {
             return;
         };
         let unreflected = std::mem::take(&mut session.unreflected);
-        let renaming = session.renaming.take();
         let Media::Bound(connection) = session.media else {
             return;
         };
-        let waiting = unreflected
-            .into_values()
-            .map(|message| (message.due, message.timer));
-        for (due, timer) in waiting.chain(renaming.map(|renaming| (renaming.due, renaming.timer))) {
-            self.timers.cancel(timer);
-            self.answer(connection, due, why.msrp());
+        for message in unreflected.into_values() {
+            self.timers.cancel(message.timer);
+            self.answer(connection, message.due, why.msrp());
         }
+        self.settle_renaming(key, why.msrp());
     }
 
     /// A room speaks to an occupant who is none: he was left behind when the gateway died, or is leaving at this moment. Rooms know an
@@ -137,7 +134,14 @@ impl Gateway {
             } => self.timers.cancel(timer),
             Phase::Joined | Phase::Out { timer: None, .. } => {}
         }
-        if let Some(timer) = session.held_timer {
+        for timer in [
+            session.held_timer,
+            session.self_ping.timer,
+            session.typing.and_then(|typing| typing.timer()),
+        ]
+        .into_iter()
+        .flatten()
+        {
             self.timers.cancel(timer);
         }
         for sender in session.private_in.into_values() {

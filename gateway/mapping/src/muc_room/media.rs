@@ -210,7 +210,8 @@ impl Gateway {
             return;
         };
         session.description.1 += 1;
-        let ours = LocalMedia::new(&self.config, &session.msrp, session.description);
+        let ours = LocalMedia::new(&self.config, &session.msrp, session.description)
+            .with_typing(self.config.occupants.typing);
         let body = match &offer {
             Some(offer) => offer.answer(&ours),
             None => ours.offer(opening),
@@ -251,6 +252,7 @@ impl Gateway {
         };
         session.chatroom = peer.chatroom;
         session.knows_rooms = peer.knows_rooms;
+        session.hears_typing = peer.typing;
         session.we_open = peer.we_open;
         if session.remote.is_none() {
             session.remote = Some(peer.path);

@@ -6,6 +6,7 @@ use jiff::Timestamp;
 use msrp::{
     AnswerDue, FailureReport, IncomingMessage, Lane, ReportBody, SessionId, Status,
     cpim::{Address, Cpim},
+    iscomposing::{self, IsComposing},
 };
 use sip::{Uri, message::multipart};
 use xmpp::{
@@ -33,6 +34,13 @@ enum Addressee {
     Occupants(Vec<String>),
 }
 
+/// What he says to them.
+enum Content {
+    Text(String),
+    /// That he is writing, or not.
+    Typing(IsComposing),
+}
+
 // From the SIP user to the room.
 impl Gateway {
     /// F44, F48: a SEND of the user.
@@ -48,12 +56,22 @@ impl Gateway {
             return self.answer(connection, due, Status::NO_SESSION);
         };
         match self.read_message(key, message) {
-            Ok((_, text)) if text.is_empty() => {
+            Ok((addressee, Content::Typing(status))) => {
+                if let Some(to) = self.addressee_jid(key, &addressee) {
+                    self.typing_by_user(key, to, &status, now);
+                }
+                self.answer(connection, due, Status::OK);
+            }
+            Ok((_, Content::Text(text))) if text.is_empty() => {
                 // Nothing was said, so nothing can be lost.
                 self.answer(connection, due, Status::OK);
             }
-            Ok((Addressee::Room, text)) => self.say(key, text, due, now),
-            Ok((Addressee::Occupants(nicknames), text)) => {
+            Ok((Addressee::Room, Content::Text(text))) => {
+                self.typing_over(key, false);
+                self.say(key, text, due, now);
+            }
+            Ok((Addressee::Occupants(nicknames), Content::Text(text))) => {
+                self.typing_over(key, false);
                 let status = self.whisper_to_each(key, &nicknames, &text, message);
                 self.answer(connection, due.report_with(report_on(message)), status);
             }
@@ -66,7 +84,7 @@ impl Gateway {
         &self,
         key: SessionKey,
         message: &IncomingMessage,
-    ) -> Result<(Addressee, String), Status> {
+    ) -> Result<(Addressee, Content), Status> {
         let session = self.sessions.get(key).ok_or(Status::NO_SESSION)?;
         let room = self.rooms.get(&session.room).ok_or(Status::NO_SESSION)?;
         if !media_type(&message.content_type).eq_ignore_ascii_case(msrp::cpim::CONTENT_TYPE) {
@@ -99,6 +117,11 @@ impl Gateway {
                 Addressee::Occupants(nicknames)
             }
         };
+        let kind = media_type(&cpim.content_type);
+        if self.config.occupants.typing && kind.eq_ignore_ascii_case(iscomposing::CONTENT_TYPE) {
+            let status = IsComposing::parse(&cpim.content).map_err(|_| Status::BAD_REQUEST)?;
+            return Ok((addressee, Content::Typing(status)));
+        }
         let text = text_of(&cpim).ok_or(Status::UNSUPPORTED_MEDIA)?;
         if text.len() > self.config.limits.text {
             return Err(Refusal::TooLarge.msrp());
@@ -114,7 +137,20 @@ impl Gateway {
         {
             return Err(Refusal::Limit("session_queue").msrp());
         }
-        Ok((addressee, text))
+        Ok((addressee, Content::Text(text)))
+    }
+
+    /// Where chat states go: the room, or one occupant.
+    fn addressee_jid(&self, key: SessionKey, addressee: &Addressee) -> Option<Jid> {
+        let room = &self.sessions.get(key)?.room;
+        match addressee {
+            Addressee::Room => Some(room.clone().into()),
+            Addressee::Occupants(nicknames) => {
+                let roster = &self.rooms.get(room)?.roster;
+                let nickname = nicknames.iter().find(|nickname| roster.has(nickname))?;
+                room.with_resource_str(nickname).ok().map(Into::into)
+            }
+        }
     }
 
     /// F45. The MSRP answer waits for the reflection. A room that is out of reach has to be back first.
@@ -246,6 +282,7 @@ impl Gateway {
             session.unreflected.insert(held.id, held.waiting);
         }
         self.settle_message(key, id, Refusal::RoomSilent.msrp());
+        self.ping_self(key);
     }
 
     fn bounced(&mut self, key: SessionKey, id: &str, condition: Condition, now: Instant) {
@@ -356,18 +393,17 @@ impl Gateway {
             });
         let for_all = message.from.resource().is_some() && (shares || self.is_leaving(room, to));
         match key {
-            Some(key) if ends_history => self.begin_sharing(key),
+            Some(key) if ends_history => self.begin_sharing(key, now),
             None if !for_all => return self.dismiss_ghost(&message.from, &message.to),
             _ => {}
         }
         match &message.subject {
             Some(subject) if is_subject(message) => self.subject(room, subject.clone(), now),
             _ if for_all => self.said_to_all(key.filter(|_| shares), room, to, message, now),
-            _ => {
-                if let Some(key) = key {
-                    self.said_to(key, message, now);
-                }
-            }
+            _ => match key {
+                Some(key) if !self.caught_up_on(key, to, message, now) => self.said_to(key, message, now),
+                _ => {}
+            },
         }
     }
 
@@ -390,6 +426,9 @@ impl Gateway {
             return;
         }
         let Some(text) = rendering::text(message, &self.config.texts) else {
+            if !history {
+                self.writes(&message.from.to_bare(), message, None, now);
+            }
             return;
         };
         let stamp = delay.and_then(|delay| delay.stamp.parse().ok());
@@ -446,7 +485,7 @@ impl Gateway {
             rendering::text(&message, &self.config.texts),
             message.from.resource(),
         ) else {
-            return;
+            return self.writes(&message.from.to_bare(), &message, Some(key), now);
         };
         let sender = PrivateSender {
             from: message.from.clone(),
@@ -485,7 +524,7 @@ impl Gateway {
     }
 
     /// An IQ to one of our users, as rooms pass them on: a ping is answered for him, the rest has no SIP counterpart.
-    pub(crate) fn iq(&mut self, iq: Iq) {
+    pub(crate) fn iq(&mut self, iq: Iq, now: Instant) {
         let Iq { from, to, id, kind } = iq;
         match kind {
             IqKind::Get(payload) if payload.0.is("ping", "urn:xmpp:ping") && self.is_user(&to) => {
@@ -506,6 +545,9 @@ impl Gateway {
                 });
             }
             kind @ (IqKind::Result(_) | IqKind::Error(_)) => {
+                if self.self_ping_answered(&from, &to, &id, &kind, now) {
+                    return;
+                }
                 self.removal_answered(&from.to_bare(), &id, kind);
             }
         }

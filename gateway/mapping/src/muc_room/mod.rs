@@ -5,6 +5,7 @@
 //! authority over roster, nicknames and order.
 
 mod call; // §6.5 the other way round: the room calls a SIP user
+mod catch_up; // what was said while the link was away
 mod enter; // §6.1
 mod exit; // §6.6
 mod invite; // §6.5
@@ -16,7 +17,9 @@ mod notifier; // §6.1 SUBSCRIBE, §6.2 NOTIFY
 mod presence; // §6.2
 mod reentry; // after the link or the room was away
 mod remove; // a moderator removes somebody
+mod self_ping; // whether the room still knows an occupant
 mod sharing; // one copy for all
+mod typing; // who is writing
 mod welcome; // clients that know no rooms
 
 pub(crate) use call::{Call, Invitation};
@@ -29,6 +32,7 @@ use std::{collections::BTreeMap, time::Instant};
 use sip::SubscriptionId;
 
 pub(crate) use sharing::Sharing;
+pub(crate) use typing::Typing;
 
 use crate::{address::RoomAddress, roster::Roster, timers::TimerId};
 
@@ -44,6 +48,10 @@ pub(crate) struct MucRoom {
     /// Set while gathered changes wait.
     pub(crate) notify_timer: Option<TimerId>,
     pub(crate) sharing: Sharing,
+    /// Whose users have missed something.
+    behind: Vec<catch_up::Behind>,
+    /// Who writes.
+    writers: BTreeMap<typing::WriterKey, typing::Writer>,
 }
 
 impl MucRoom {
@@ -55,6 +63,8 @@ impl MucRoom {
             quiet_until: None,
             notify_timer: None,
             sharing: Sharing::default(),
+            behind: Vec::new(),
+            writers: BTreeMap::new(),
         }
     }
 }

@@ -124,10 +124,20 @@ impl Gateway {
         self.out(key, &Refusal::NotInRoom, Some(now + RETRY), now);
     }
 
-    /// The user is out until he is back: what he has sent is answered now, for nobody else will, and he is told once.
+    /// The user is out until he is back, and is told once. What he has sent is answered now, for nobody else will, unless the link broke: then
+    /// the room's history may say that it arrived, and its deadline goes on.
     fn out(&mut self, key: SessionKey, why: &Refusal, retry: Option<Instant>, now: Instant) {
+        let was_heard = self
+            .sessions
+            .get(key)
+            .is_some_and(|session| session.shares_since.is_some() || session.follows);
         self.end_sharing(key);
-        self.settle_sent(key, why);
+        if was_heard && matches!(why, Refusal::LinkDown) {
+            self.settle_renaming(key, why.msrp());
+            self.falls_behind(key, now);
+        } else {
+            self.settle_sent(key, why);
+        }
         let until = now + self.config.limits.reentry;
         let timer = retry.map(|at| self.timers.start(at, Timer::Reentry(key)));
         let tell = self.config.outage.tell;
@@ -225,6 +235,7 @@ impl Gateway {
                 self.timers.cancel(former);
             }
         }
+        self.watch_occupant(key, now);
         self.end_listing(&room, now);
     }
 

@@ -9,13 +9,14 @@ use std::{
     time::Instant,
 };
 
+use jiff::Timestamp;
 use msrp::Status;
 use xmpp::{BareJid, FullJid, stanza::Message};
 
 use crate::{Gateway, rendering, session::SessionKey};
 
 /// How many messages are remembered, to know their further copies. A server sends those of one message in a row.
-const REMEMBERED: usize = 32;
+pub(super) const REMEMBERED: usize = 256;
 
 /// What a room's users share.
 #[derive(Debug, Default)]
@@ -28,6 +29,8 @@ pub(crate) struct Sharing {
     leaving: BTreeSet<FullJid>,
     /// The room tells its occupants different things under one id: each gets his own.
     differs: bool,
+    /// Under which domain somebody shares, and since when.
+    begun: Vec<(String, Timestamp)>,
 }
 
 /// A copy that was for all.
@@ -54,6 +57,12 @@ enum Verdict {
 }
 
 impl Sharing {
+    /// Since when users of a domain share.
+    pub(super) fn begun(&self, domain: &str) -> Option<Timestamp> {
+        let mut begun = self.begun.iter();
+        begun.find(|(of, _)| of == domain).map(|(_, at)| *at)
+    }
+
     /// `since`: when its recipient began to share.
     fn judge(&self, copy: &Told, since: u64) -> Verdict {
         let same = |told: &&Told| {
@@ -76,6 +85,16 @@ impl Sharing {
         }
     }
 
+    /// Whether this very message was told, in whosever copy.
+    fn has_told(&self, copy: &Told) -> bool {
+        self.told.iter().any(|told| {
+            told.to.domain() == copy.to.domain()
+                && told.nickname == copy.nickname
+                && told.id == copy.id
+                && told.text == copy.text
+        })
+    }
+
     fn remember(&mut self, mut copy: Told) {
         copy.number = self.count;
         self.count += 1;
@@ -88,15 +107,21 @@ impl Sharing {
 
 impl Gateway {
     /// The history is over: from here on he hears what all hear.
-    pub(super) fn begin_sharing(&mut self, key: SessionKey) {
+    pub(super) fn begin_sharing(&mut self, key: SessionKey, now: Instant) {
+        self.caught_up(key);
+        let wall = self.wall(now);
         let Some(session) = self.sessions.get_mut(key) else {
             return;
         };
-        let Some(room) = self.rooms.get(&session.room) else {
+        let Some(room) = self.rooms.get_mut(&session.room) else {
             return;
         };
         if session.shares_since.is_some() || room.sharing.differs || !self.config.occupants.share_copies {
             return;
+        }
+        let domain = session.who.jid.domain().as_str();
+        if room.sharing.begun(domain).is_none() {
+            room.sharing.begun.push((domain.to_owned(), wall));
         }
         session.shares_since = Some(room.sharing.count);
         let (room, occupant) = (session.room.clone(), session.who.jid.clone());
@@ -148,6 +173,9 @@ impl Gateway {
             return;
         };
         let text = rendering::text(message, &self.config.texts);
+        if text.is_none() && message.extras.chat_state.is_some() {
+            return self.writes(room, message, None, now);
+        }
         let copy = Told {
             number: 0,
             to: to.clone(),
@@ -165,8 +193,17 @@ impl Gateway {
             Verdict::First | Verdict::Different if sharing.differs => {}
             Verdict::First | Verdict::Different => {
                 sharing.remember(copy);
+                self.has_written(room, nickname.as_str());
                 let hearers = self.sharers(room, to);
-                self.hear(&hearers, nickname.as_str(), message.id.as_deref(), text, now);
+                let stamp = self.wall(now);
+                self.hear(
+                    &hearers,
+                    nickname.as_str(),
+                    message.id.as_deref(),
+                    text,
+                    stamp,
+                    now,
+                );
                 if verdict == Verdict::Different {
                     self.stop_sharing(room, &hearers);
                 }
@@ -174,15 +211,52 @@ impl Gateway {
             }
         }
         let alone: Vec<SessionKey> = key.into_iter().collect();
-        self.hear(&alone, nickname.as_str(), message.id.as_deref(), text, now);
+        let stamp = self.wall(now);
+        self.hear(&alone, nickname.as_str(), message.id.as_deref(), text, stamp, now);
     }
 
-    /// Those who share with an occupant: under one domain, for each domain has its own link.
+    /// A message of the room's history that was said while nobody could hear it, unless somebody could.
+    pub(super) fn said_meanwhile(
+        &mut self,
+        room: &BareJid,
+        to: &FullJid,
+        message: &Message,
+        stamp: Timestamp,
+        now: Instant,
+    ) {
+        let (Some(nickname), Some(state)) = (message.from.resource(), self.rooms.get_mut(room)) else {
+            return;
+        };
+        let text = rendering::text(message, &self.config.texts);
+        let copy = Told {
+            number: 0,
+            to: to.clone(),
+            nickname: nickname.as_str().to_owned(),
+            id: message.id.clone(),
+            text: text.clone(),
+        };
+        if state.sharing.has_told(&copy) {
+            return;
+        }
+        state.sharing.remember(copy);
+        let hearers = self.behind(room, to.domain().as_str());
+        self.hear(
+            &hearers,
+            nickname.as_str(),
+            message.id.as_deref(),
+            text,
+            stamp,
+            now,
+        );
+    }
+
+    /// Those who share with an occupant, or will when they are back: under one domain, for each domain has its own link.
     fn sharers(&self, room: &BareJid, with: &FullJid) -> Vec<SessionKey> {
         self.sessions
             .in_room(room)
             .filter(|(_, session)| {
-                session.shares_since.is_some() && session.who.jid.domain() == with.domain()
+                (session.shares_since.is_some() || session.follows)
+                    && session.who.jid.domain() == with.domain()
             })
             .map(|(key, _)| key)
             .collect()
@@ -195,6 +269,7 @@ impl Gateway {
         nickname: &str,
         id: Option<&str>,
         text: Option<String>,
+        stamp: Timestamp,
         now: Instant,
     ) {
         let is_sender = |key: &SessionKey| {
@@ -209,7 +284,7 @@ impl Gateway {
             }
         }
         if let Some(text) = text {
-            self.show(&others, Some(nickname.to_owned()), text, self.wall(now), now);
+            self.show(&others, Some(nickname.to_owned()), text, stamp, now);
         }
     }
 

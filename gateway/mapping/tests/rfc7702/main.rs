@@ -8,6 +8,7 @@
 )]
 
 mod access;
+mod admin;
 mod chat_server;
 mod codes;
 mod entering;
@@ -29,10 +30,12 @@ mod section_6_5_called;
 mod section_6_5_invite;
 mod section_6_6_exit;
 mod section_6_reentry;
+mod self_ping;
 mod sharing;
 mod stage;
 mod transcript;
 mod trust;
+mod typing;
 
 pub(crate) const ROOM: &str = "capulet@rooms.example.com";
 pub(crate) const ROOM_URI: &str = "sip:capulet@rooms.example.com";

@@ -145,22 +145,134 @@ fn what_is_held_waits_until_those_who_shall_hear_it_are_back_but_not_for_ever() 
     for tag in [tag, behind] {
         assert_eq!(outcome(&stage, romeo, tag), Some(Ok(())));
     }
-    assert_eq!(texts(&stage, mercutio), Vec::<String>::new());
+    assert_eq!(texts(&stage, mercutio), ["one", "two"], "in Romeo's copies");
     let tag = stage.say(romeo, "three");
     assert_eq!(outcome(&stage, romeo, tag), Some(Ok(())), "said at once");
 }
 
 #[test]
-fn what_was_sent_before_the_outage_is_answered_at_once_and_never_sent_again() {
+fn what_was_on_its_way_and_has_not_arrived_is_refused_at_its_deadline_and_never_sent_again() {
     let (mut stage, romeo, _) = with_two(holding());
     stage.muc.mute = true;
     let tag = stage.say(romeo, "in flight");
     stage.link(false);
-    assert_eq!(outcome(&stage, romeo, tag), Some(Err(408)));
     stage.muc.mute = false;
     stage.link(true);
     stage.pass(SOON);
+    assert_eq!(outcome(&stage, romeo, tag), None, "it may be late");
+    stage.pass(config().limits.reflection);
+    assert_eq!(outcome(&stage, romeo, tag), Some(Err(408)));
     assert_eq!(said(&stage, "in flight"), 1);
+}
+
+/// Romeo speaks, and the link breaks before he hears of it. Returns the message's id.
+fn cut_off(stage: &mut Stage, romeo: usize) -> (MessageTag, String) {
+    stage.muc.mute = true;
+    let tag = stage.say(romeo, "in flight");
+    let Some(Outgoing::Groupchat { id, .. }) = stage.to_rooms.last().cloned() else {
+        panic!()
+    };
+    stage.link(false);
+    stage.muc.mute = false;
+    (tag, id)
+}
+
+fn remember(stage: &mut Stage, said: &[(&str, &str, &str, &'static str)]) {
+    let room = stage.muc.rooms.get_mut(&ROOM.parse::<xmpp::BareJid>().unwrap());
+    room.unwrap().history.extend(
+        said.iter().map(|(nick, id, text, stamp)| {
+            ((*nick).to_owned(), (*id).to_owned(), (*text).to_owned(), *stamp)
+        }),
+    );
+}
+
+/// When the stage's clock starts, and after.
+const NOW: &str = "2026-01-01T00:00:01Z";
+const EARLIER: &str = "2025-12-31T23:00:00Z";
+
+#[test]
+fn what_was_on_its_way_and_has_arrived_is_known_from_the_rooms_history() {
+    let (mut stage, romeo, mercutio) = with_two(holding());
+    let (tag, id) = cut_off(&mut stage, romeo);
+    remember(&mut stage, &[("Romeo", &id, "in flight", NOW)]);
+    stage.link(true);
+    stage.pass(SOON);
+    assert_eq!(outcome(&stage, romeo, tag), Some(Ok(())));
+    assert_eq!(texts(&stage, mercutio), ["in flight"]);
+    assert_eq!(texts(&stage, romeo), Vec::<String>::new());
+}
+
+#[test]
+fn what_was_said_meanwhile_is_told_once_and_what_was_told_before_is_not() {
+    let (mut stage, romeo, mercutio) = with_two(holding());
+    let said = stage.muc.native_says(ROOM, "Juliet", "told");
+    stage.stanzas(said);
+    remember(
+        &mut stage,
+        &[
+            ("Juliet", "old", "before they came", EARLIER),
+            ("Juliet", "native-id", "told", NOW),
+            ("Juliet", "1", "meanwhile", NOW),
+            ("Juliet", "2", "meanwhile", NOW),
+        ],
+    );
+    for _ in 0..2 {
+        stage.link(false);
+        stage.link(true);
+        stage.pass(SOON);
+    }
+    for user in [romeo, mercutio] {
+        assert_eq!(texts(&stage, user), ["told", "meanwhile", "meanwhile"]);
+    }
+    let asked = |stanza: &&Outgoing| matches!(stanza, Outgoing::Enter { history: 1.., .. });
+    assert_eq!(
+        stage.to_rooms.iter().filter(asked).count(),
+        2,
+        "one for each outage"
+    );
+}
+
+#[test]
+fn who_has_come_since_the_outage_is_not_told_again_what_his_own_history_told_him() {
+    let mut config = holding();
+    config.history = 5;
+    let (mut stage, romeo, mercutio) = with_two(config);
+    stage.link(false);
+    remember(&mut stage, &[("Juliet", "1", "meanwhile", NOW)]);
+    // Those who were in the room are late.
+    stage.muc.refuse = Some(xmpp::stanza::Condition::ResourceConstraint);
+    stage.link(true);
+    stage.muc.refuse = None;
+    let paris = stage.user("paris");
+    stage.enter(paris, ROOM_URI, "Paris");
+    assert_eq!(texts(&stage, paris), ["meanwhile"]);
+    stage.pass(SOON);
+    for user in [romeo, mercutio, paris] {
+        assert_eq!(texts(&stage, user), ["meanwhile"]);
+    }
+}
+
+#[test]
+fn who_comes_back_last_hears_what_is_said_to_the_first() {
+    let (mut stage, romeo, mercutio) = with_two(holding());
+    stage.link(false);
+    stage.muc.turned_away = Some("Mercutio".to_owned());
+    let absent = stage.muc.rooms.get_mut(&ROOM.parse::<xmpp::BareJid>().unwrap());
+    absent
+        .unwrap()
+        .occupants
+        .retain(|(nickname, _)| nickname != "Mercutio");
+    stage.link(true);
+    stage.pass(Duration::from_secs(1));
+    let said = stage.muc.native_says(ROOM, "Juliet", "hark");
+    stage.stanzas(said);
+    stage.muc.turned_away = None;
+    stage.pass(SOON);
+    let said = stage.muc.native_says(ROOM, "Juliet", "lo");
+    stage.stanzas(said);
+    for user in [romeo, mercutio] {
+        assert_eq!(texts(&stage, user), ["hark", "lo"]);
+    }
 }
 
 #[test]

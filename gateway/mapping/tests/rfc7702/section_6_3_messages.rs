@@ -424,3 +424,21 @@ fn rfc4975_section_7_3_1_of_several_parts_the_text_is_said() {
         .collect();
     assert_eq!(texts, ["hello", "hello"]);
 }
+
+#[test]
+fn every_unicode_scalar_value_passes_in_both_directions() {
+    let (mut stage, romeo, mercutio) = with_two();
+    let scalars: Vec<char> = ('\0'..=char::MAX).collect();
+    for (number, batch) in scalars.chunks(4096).enumerate() {
+        // A text of line breaks alone says something, too.
+        let text = format!("{number}:{}:", batch.iter().collect::<String>());
+        let tag = stage.say(romeo, &text);
+        assert_eq!(stage.outcome(romeo, tag), Some(Ok(())), "batch {number}");
+        let heard = stage.heard(mercutio).pop().map(|(.., text)| text);
+        assert_eq!(heard.as_ref(), Some(&text), "batch {number}, from SIP");
+        let said = stage.muc.native_says(ROOM, "Juliet", &text);
+        stage.stanzas(said);
+        let heard = stage.heard(romeo).pop().map(|(.., text)| text);
+        assert_eq!(heard.as_ref(), Some(&text), "batch {number}, from XMPP");
+    }
+}

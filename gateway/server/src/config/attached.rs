@@ -1,6 +1,6 @@
 //! What is attached to the XMPP server, and who may use it: `[[users]]`, `[[conferences]]`, `[access]`, `[routing]`.
 
-use std::{collections::BTreeSet, path::PathBuf, time::Duration};
+use std::{collections::BTreeSet, path::PathBuf};
 
 use mapping::{Access, AccessList, Component, ConferenceDomain, Pattern, Routes};
 
@@ -9,20 +9,29 @@ use super::{
     settings::{Secret, Settings},
     validate::Check,
 };
+use crate::tls::ComponentTls;
 
 /// A component of the XMPP server and where it attaches.
 pub(super) struct Attached<T> {
     pub(super) of: T,
-    pub(super) server: Host,
+    /// Its listeners, tried in turn.
+    pub(super) servers: Vec<Host>,
     pub(super) secret: Secret,
 }
 
 impl<T> Attached<T> {
     /// The link of it, which answers by itself what is asked of it, or leaves that to the core: a conference domain is a service with
     /// more to say.
-    pub(super) fn link(&self, domain: &str, answers: bool, settings: &Settings) -> ComponentLink {
+    pub(super) fn link(
+        &self,
+        domain: &str,
+        answers: bool,
+        settings: &Settings,
+        tls: Option<&ComponentTls>,
+    ) -> ComponentLink {
         ComponentLink {
-            server: self.server.clone(),
+            servers: self.servers.clone(),
+            tls: tls.cloned(),
             link: xmpp::LinkConfig {
                 domain: domain.to_owned(),
                 secret: self.secret.expose().to_owned(),
@@ -30,8 +39,8 @@ impl<T> Attached<T> {
                 handshake: settings.xmpp.handshake,
                 idle: settings.xmpp.idle,
                 ping: settings.xmpp.ping,
-                retry: Duration::from_secs(2),
-                conflict: xmpp::ConflictRule::Retry,
+                retry: settings.xmpp.retry,
+                conflict: settings.xmpp.conflict,
                 answers,
             },
         }
@@ -39,7 +48,7 @@ impl<T> Attached<T> {
 }
 
 /// What `[xmpp]` says, for those who say nothing.
-pub(super) type Usual<'a> = (Option<&'a Host>, Option<&'a Secret>);
+pub(super) type Usual<'a> = (Option<&'a [Host]>, Option<&'a Secret>);
 
 impl Check<'_> {
     /// Further domains of SIP users, each under a component domain of its own.
@@ -60,12 +69,12 @@ impl Check<'_> {
                 usual,
             );
             let fresh = self.fresh_component(&key("domain"), domain.as_deref(), attached);
-            if let (Some(domain), Some((server, secret)), true) = (domain, link, fresh) {
+            if let (Some(domain), Some((servers, secret)), true) = (domain, link, fresh) {
                 let of = Component {
                     domain,
                     form: user.form,
                 };
-                users.push(Attached { of, server, secret });
+                users.push(Attached { of, servers, secret });
             }
         }
         (users.len() == settings.users.len()).then_some(users)
@@ -90,10 +99,10 @@ impl Check<'_> {
                 usual,
             );
             let fresh = self.fresh_component(&key("muc"), muc.as_deref(), attached);
-            if let (Some(muc), Some(sip), Some((server, secret)), true) = (muc, sip, link, fresh) {
+            if let (Some(muc), Some(sip), Some((servers, secret)), true) = (muc, sip, link, fresh) {
                 conferences.push(Attached {
                     of: ConferenceDomain { muc, sip },
-                    server,
+                    servers,
                     secret,
                 });
             }
@@ -105,12 +114,12 @@ impl Check<'_> {
         &mut self,
         section: &[&str; 2],
         (server, secret, file): (&Option<String>, &Option<Secret>, &Option<PathBuf>),
-        (usual_server, usual_secret): Usual<'_>,
-    ) -> Option<(Host, Secret)> {
+        (usual_servers, usual_secret): Usual<'_>,
+    ) -> Option<(Vec<Host>, Secret)> {
         let [list, number] = section;
-        let server = match server {
-            Some(server) => self.host(&[list, number, "server"], server, Some(5347)),
-            None => usual_server.cloned(),
+        let servers = match server {
+            Some(server) => self.servers(&[list, number, "server"], std::slice::from_ref(server)),
+            None => usual_servers.map(<[Host]>::to_vec),
         };
         let secret = match (secret, file) {
             (None, None) => usual_secret.cloned(),
@@ -121,7 +130,16 @@ impl Check<'_> {
                 file.as_deref(),
             ),
         };
-        server.zip(secret)
+        servers.zip(secret)
+    }
+
+    /// The component listeners of a server, or of several that stand for one another.
+    pub(super) fn servers(&mut self, key: &[&str], servers: &[String]) -> Option<Vec<Host>> {
+        if servers.is_empty() {
+            return self.fault(key, "empty", "name the server, such as \"xmpp.example.org:5347\"");
+        }
+        let hosts = servers.iter().map(|server| self.host(key, server, Some(5347)));
+        hosts.collect()
     }
 
     fn fresh_component(
@@ -168,6 +186,22 @@ impl Check<'_> {
             rooms: rooms?,
             anonymous: access.anonymous,
         })
+    }
+
+    /// `[admin]`.
+    pub(super) fn admins(&mut self, settings: &Settings) -> Option<BTreeSet<xmpp::BareJid>> {
+        let mut admins = BTreeSet::new();
+        for jid in &settings.admin.jids {
+            match jid.parse() {
+                Ok(jid) => drop(admins.insert(jid)),
+                Err(_) => self.fault(
+                    &["admin", "jids"],
+                    format!("`{jid}` is no address without a resource"),
+                    "write it as \"juliet@example.com\"",
+                )?,
+            }
+        }
+        Some(admins)
     }
 
     /// `[routing]`.

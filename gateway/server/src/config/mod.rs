@@ -10,7 +10,7 @@ mod read;
 mod source;
 mod validate;
 
-use std::{ffi::OsString, net::SocketAddr, path::Path, time::Duration};
+use std::{collections::BTreeSet, ffi::OsString, net::SocketAddr, path::Path, time::Duration};
 
 use sip::{LocalAddress, Transport, message::Uri};
 
@@ -19,7 +19,10 @@ pub use self::{
     fault::{Fault, Place},
     settings::{ConnectionLimits, LogFormat, LogSettings, Settings},
 };
-use crate::{lookup::LookupConfig, tls::Tls};
+use crate::{
+    lookup::LookupConfig,
+    tls::{ComponentTls, Tls},
+};
 
 /// Where the file is unless the command line or `GATEWAY_CONFIG` says otherwise.
 pub const DEFAULT_PATH: &str = "/etc/sip-xmpp-gateway/gateway.toml";
@@ -88,8 +91,10 @@ pub struct Config {
 /// A component link and where it goes.
 #[derive(Clone)]
 pub struct ComponentLink {
-    /// The XMPP server's component listener.
-    pub server: Host,
+    /// The XMPP server's component listeners, tried in turn.
+    pub servers: Vec<Host>,
+    /// Set if they speak TLS from the first octet.
+    pub tls: Option<ComponentTls>,
     /// What is said there.
     pub link: xmpp::LinkConfig,
 }
@@ -172,6 +177,8 @@ pub struct CoreConfig {
     pub texts: mapping::Texts,
     /// What SIP users see of a room that is out of reach.
     pub outage: mapping::Outage,
+    /// Who may give ad-hoc commands.
+    pub admins: BTreeSet<xmpp::BareJid>,
     /// Bounds.
     pub limits: mapping::Limits,
 }
@@ -225,6 +232,7 @@ impl Config {
             occupants: self.core.occupants,
             texts: self.core.texts.clone(),
             outage: self.core.outage,
+            admins: self.core.admins.clone(),
             limits: self.core.limits.clone(),
         }
     }

@@ -30,6 +30,8 @@ pub struct Settings {
     pub entering: EnteringSettings,
     /// Who may use the gateway.
     pub access: AccessSettings,
+    /// Who may give commands.
+    pub admin: AdminSettings,
     /// Whose other domains are.
     pub routing: RoutingSettings,
     /// How our users' occupants behave in their rooms.
@@ -55,12 +57,31 @@ pub struct Settings {
     pub limits: LimitSettings,
 }
 
+/// `[admin]`.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct AdminSettings {
+    /// Addresses of administrators in XMPP, without resources. Default none.
+    #[serde(deserialize_with = "one_or_more")]
+    pub jids: Vec<String>,
+}
+
 /// `[xmpp]`.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct XmppSettings {
-    /// `host:port` of the server's component listener. Default `127.0.0.1:5347`.
-    pub server: String,
+    /// `host:port` of the server's component listener; several are tried in turn. Default `127.0.0.1:5347`.
+    #[serde(deserialize_with = "one_or_more")]
+    pub server: Vec<String>,
+    /// Whether it speaks TLS from the first octet. Default false.
+    #[serde(with = "human::switch")]
+    pub tls: bool,
+    /// Whom its certificate must name. Default: the host of `server`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tls_name: Option<String>,
+    /// A file with the certificates that it must lead to. Default: the system's.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tls_anchors: Option<PathBuf>,
     /// The component's domain. Required.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub domain: Option<String>,
@@ -82,12 +103,21 @@ pub struct XmppSettings {
     /// How long a ping may go unanswered. Default 10 s.
     #[serde(with = "human::duration")]
     pub ping: Duration,
+    /// The longest wait between two attempts while the server is out of reach. Default 2 s.
+    #[serde(with = "human::duration")]
+    pub retry: Duration,
+    /// What to do when another connection takes the domain over. Default retry.
+    #[serde(with = "Takeover")]
+    pub conflict: xmpp::ConflictRule,
 }
 
 impl Default for XmppSettings {
     fn default() -> Self {
         Self {
-            server: "127.0.0.1:5347".to_owned(),
+            server: vec!["127.0.0.1:5347".to_owned()],
+            tls: false,
+            tls_name: None,
+            tls_anchors: None,
             domain: None,
             form: AddressForm::Native,
             secret: None,
@@ -95,6 +125,8 @@ impl Default for XmppSettings {
             handshake: Duration::from_secs(10),
             idle: Duration::from_secs(30),
             ping: Duration::from_secs(10),
+            retry: Duration::from_secs(2),
+            conflict: xmpp::ConflictRule::Retry,
         }
     }
 }
@@ -553,6 +585,13 @@ impl<'de> Deserialize<'de> for Secret {
 }
 
 #[derive(Serialize, Deserialize)]
+#[serde(remote = "xmpp::ConflictRule", rename_all = "lowercase")]
+enum Takeover {
+    Retry,
+    Stop,
+}
+
+#[derive(Serialize, Deserialize)]
 #[serde(remote = "AddressForm", rename_all = "lowercase")]
 enum Form {
     Native,
@@ -635,6 +674,8 @@ of_a_machine! {
 of_a_machine! {
     "mapping::Occupants" as Occupants: mapping::Occupants {
         share_copies: bool = "human::switch",
+        self_ping: Duration = "human::duration",
+        typing: bool = "human::switch",
     }
 }
 

@@ -30,7 +30,7 @@ const SECRET_FILE: u64 = 4096;
 /// The configuration, or nothing when a part of it is at fault; every fault is added to `faults`.
 pub(super) fn config(settings: &Settings, sources: &Sources, faults: &mut Vec<Fault>) -> Option<Config> {
     let mut check = Check { sources, faults };
-    let server = check.host(&["xmpp", "server"], &settings.xmpp.server, Some(5347));
+    let xmpp_servers = check.servers(&["xmpp", "server"], &settings.xmpp.server);
     let domain = check.domain(
         &["xmpp", "domain"],
         settings.xmpp.domain.as_deref(),
@@ -38,7 +38,7 @@ pub(super) fn config(settings: &Settings, sources: &Sources, faults: &mut Vec<Fa
     );
     let secret = check.secret(settings);
     let rooms = check.rooms(settings);
-    let usual = (server.as_ref(), secret.as_ref());
+    let usual = (xmpp_servers.as_deref(), secret.as_ref());
     let mut attached = settings
         .xmpp
         .domain
@@ -54,11 +54,13 @@ pub(super) fn config(settings: &Settings, sources: &Sources, faults: &mut Vec<Fa
             .any(|(transport, _)| *transport == Transport::Tls)
     });
     let tls = check.tls(settings, secured);
+    let xmpp_tls = check.component_tls(settings);
     let msrp = check.msrp(settings);
     let servers = check.name_servers(settings);
     check.log(&settings.log.level);
     check.limits(settings);
     let access = check.access(settings);
+    let admins = check.admins(settings);
     let routes = check.routes(settings);
     let numbers = check.numbers(settings);
     let first = Attached {
@@ -66,18 +68,18 @@ pub(super) fn config(settings: &Settings, sources: &Sources, faults: &mut Vec<Fa
             domain: domain?,
             form: settings.xmpp.form,
         },
-        server: server?,
+        servers: xmpp_servers?,
         secret: secret?,
     };
-    let (users, conferences) = (users?, conferences?);
+    let (users, conferences, xmpp_tls) = (users?, conferences?, xmpp_tls?);
     let users: Vec<_> = [first].into_iter().chain(users).collect();
     let components = users
         .iter()
-        .map(|user| user.link(&user.of.domain, true, settings));
+        .map(|user| user.link(&user.of.domain, true, settings, xmpp_tls.as_ref()));
     // The core has more to say for a service of rooms.
     let conference_links = conferences
         .iter()
-        .map(|room| room.link(&room.of.muc, false, settings));
+        .map(|room| room.link(&room.of.muc, false, settings, xmpp_tls.as_ref()));
     Some(Config {
         links: components.chain(conference_links).collect(),
         sip: sip?,
@@ -101,6 +103,7 @@ pub(super) fn config(settings: &Settings, sources: &Sources, faults: &mut Vec<Fa
             occupants: settings.occupants,
             texts: settings.texts.clone(),
             outage: settings.outage,
+            admins: admins?,
             limits: settings.limits.mapping.clone(),
         },
         lookup: LookupConfig {
@@ -578,10 +581,11 @@ impl Check<'_> {
                 self.fault::<()>(key, problem, remedy);
             }
         }
-        let periods: [(&[&str], Duration); 12] = [
+        let periods: [(&[&str], Duration); 13] = [
             (&["xmpp", "handshake"], settings.xmpp.handshake),
             (&["xmpp", "idle"], settings.xmpp.idle),
             (&["xmpp", "ping"], settings.xmpp.ping),
+            (&["xmpp", "retry"], settings.xmpp.retry),
             (&["sip", "t1"], settings.sip.t1),
             (&["sip", "register", "expires"], settings.sip.register.expires),
             (&["dns", "deadline"], settings.dns.deadline),

@@ -1,33 +1,44 @@
 //! The link task: the only owner of the component link and of its connection to the XMPP server.
 
-use std::{future::Future, io, net::SocketAddr, pin::Pin, time::Instant};
+use std::{
+    future::{Future, poll_fn},
+    io,
+    net::SocketAddr,
+    pin::{Pin, pin},
+    task::Poll,
+    time::{Duration, Instant},
+};
 
 use ::mapping::LinkId;
 use ::xmpp::{Action, Command, Event, Link};
 use bytes::BytesMut;
 use tokio::{
-    io::{AsyncReadExt, AsyncWriteExt},
-    net::{
-        TcpStream,
-        tcp::{OwnedReadHalf, OwnedWriteHalf},
-    },
+    io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt},
+    net::TcpStream,
     sync::mpsc,
     time::timeout,
 };
+use tokio_rustls::client::TlsStream;
 
 use super::{BUFFER, Outlet, send_without_delay, sleep_until};
-use crate::{config::Host, lookup::Lookup};
+use crate::{config::Host, lookup::Lookup, tls::ComponentTls};
 
 /// How long the last octets of the stream may take to leave.
-const FLUSH: std::time::Duration = std::time::Duration::from_secs(1);
+const FLUSH: Duration = Duration::from_secs(1);
 
-type Connecting = Pin<Box<dyn Future<Output = Result<TcpStream, String>> + Send>>;
+type Connecting = Pin<Box<dyn Future<Output = Result<Stream, String>> + Send>>;
+/// A connection to the server, secured or not.
+type Stream = Box<dyn Socket>;
 
 /// The link task before it runs.
 pub(crate) struct LinkTask {
     pub(crate) id: LinkId,
     pub(crate) link: Link,
-    pub(crate) server: Host,
+    /// Tried in turn.
+    pub(crate) servers: Vec<Host>,
+    pub(crate) tls: Option<ComponentTls>,
+    /// How long an attempt may take in all.
+    pub(crate) deadline: Duration,
     pub(crate) lookup: Lookup,
     pub(crate) commands: mpsc::Receiver<Command>,
     pub(crate) events: mpsc::Sender<(LinkId, Event)>,
@@ -39,7 +50,10 @@ impl LinkTask {
         let mut carrier = Carrier {
             id: self.id,
             link: self.link,
-            server: self.server,
+            servers: self.servers,
+            tls: self.tls,
+            deadline: self.deadline,
+            attempts: 0,
             lookup: self.lookup,
             outlet: Outlet::new(self.events),
             transport: Transport::None,
@@ -52,16 +66,37 @@ impl LinkTask {
     }
 }
 
+/// What is read from and written to, and the socket under it.
+trait Socket: AsyncRead + AsyncWrite + Unpin + Send {
+    fn tcp(&self) -> &TcpStream;
+}
+
+impl Socket for TcpStream {
+    fn tcp(&self) -> &TcpStream {
+        self
+    }
+}
+
+impl Socket for TlsStream<TcpStream> {
+    fn tcp(&self) -> &TcpStream {
+        self.get_ref().0
+    }
+}
+
 /// The connection to the server.
 enum Transport {
     None,
     Connecting(Connecting),
-    Open(OwnedReadHalf, OwnedWriteHalf),
+    Open {
+        stream: Stream,
+        /// Whether TLS may hold something back.
+        unflushed: bool,
+    },
 }
 
 /// What the connection brought.
 enum Progress {
-    Connected(Result<TcpStream, String>),
+    Connected(Result<Stream, String>),
     Read(io::Result<usize>),
     Written(io::Result<usize>),
 }
@@ -70,7 +105,11 @@ enum Progress {
 struct Carrier {
     id: LinkId,
     link: Link,
-    server: Host,
+    servers: Vec<Host>,
+    tls: Option<ComponentTls>,
+    deadline: Duration,
+    /// Connections asked for since the link was last up.
+    attempts: usize,
     lookup: Lookup,
     outlet: Outlet<(LinkId, Event)>,
     transport: Transport,
@@ -109,7 +148,14 @@ impl Carrier {
         while let Some(action) = self.link.poll_action() {
             match action {
                 Action::Connect => {
-                    let connecting = connect(self.server.clone(), self.lookup.clone());
+                    let connecting = connect_in_turn(
+                        self.servers.clone(),
+                        self.tls.clone(),
+                        self.lookup.clone(),
+                        self.attempts,
+                        self.deadline,
+                    );
+                    self.attempts = self.attempts.wrapping_add(1);
                     self.transport = Transport::Connecting(Box::pin(connecting));
                 }
                 Action::Close => self.close().await,
@@ -119,6 +165,9 @@ impl Carrier {
             let Some(event) = self.link.poll_event() else {
                 break;
             };
+            if matches!(event, Event::Up) {
+                self.attempts = 0;
+            }
             self.outlet.put((self.id, event));
         }
         // One write per turn: the rest stays in the link, whose queue is bounded.
@@ -131,11 +180,12 @@ impl Carrier {
         let now = Instant::now();
         match progress {
             Progress::Connected(Ok(stream)) => {
-                send_without_delay(&stream);
-                let (reader, writer) = stream.into_split();
                 self.inbox.clear();
                 self.outbox.clear();
-                self.transport = Transport::Open(reader, writer);
+                self.transport = Transport::Open {
+                    stream,
+                    unflushed: false,
+                };
                 self.link.handle_connected(now);
             }
             Progress::Connected(Err(cause)) => {
@@ -158,10 +208,10 @@ impl Carrier {
     /// Writes what is left, within a moment, and closes.
     async fn close(&mut self) {
         while self.link.poll_transmit(&mut self.outbox) {}
-        if let Transport::Open(_, writer) = &mut self.transport {
+        if let Transport::Open { stream, .. } = &mut self.transport {
             let flush = async {
-                writer.write_all_buf(&mut self.outbox).await?;
-                writer.shutdown().await
+                stream.write_all_buf(&mut self.outbox).await?;
+                stream.shutdown().await
             };
             if !matches!(timeout(FLUSH, flush).await, Ok(Ok(()))) {
                 tracing::debug!("the component stream was closed without its end");
@@ -182,28 +232,88 @@ async fn progress(
     match transport {
         Transport::None => std::future::pending().await,
         Transport::Connecting(connecting) => Progress::Connected(connecting.await),
-        Transport::Open(reader, writer) => {
-            let writing = !outbox.is_empty();
-            tokio::select! {
-                read = read_at_once(reader, inbox), if reading => Progress::Read(read),
-                written = writer.write_buf(outbox), if writing => Progress::Written(written),
-                else => std::future::pending().await,
+        Transport::Open { stream, unflushed } => {
+            if reading {
+                acknowledge_at_once(stream.tcp());
             }
+            poll_fn(|context| {
+                if reading && let Poll::Ready(read) = pin!(stream.read_buf(inbox)).poll(context) {
+                    return Poll::Ready(Progress::Read(read));
+                }
+                if !outbox.is_empty() {
+                    *unflushed = true;
+                    let written = pin!(stream.write_buf(outbox)).poll(context);
+                    return written.map(Progress::Written);
+                }
+                if *unflushed {
+                    match pin!(stream.flush()).poll(context) {
+                        Poll::Ready(Ok(())) => *unflushed = false,
+                        Poll::Ready(Err(error)) => return Poll::Ready(Progress::Written(Err(error))),
+                        Poll::Pending => {}
+                    }
+                }
+                Poll::Pending
+            })
+            .await
         }
     }
 }
 
-/// Reads with delayed acknowledgements off: a server with Nagle's algorithm would pause for 40 ms after each small stanza. The kernel
-/// forgets the option, hence before every read.
-async fn read_at_once(reader: &mut OwnedReadHalf, inbox: &mut BytesMut) -> io::Result<usize> {
+/// Turns delayed acknowledgements off: a server with Nagle's algorithm would pause for 40 ms after each small stanza. The kernel forgets
+/// the option, hence before every read.
+fn acknowledge_at_once(stream: &TcpStream) {
     #[cfg(any(target_os = "linux", target_os = "android"))]
-    if let Err(error) = socket2::SockRef::from(reader.as_ref()).set_tcp_quickack(true) {
+    if let Err(error) = socket2::SockRef::from(stream).set_tcp_quickack(true) {
         tracing::trace!(%error, "TCP_QUICKACK not set");
     }
-    reader.read_buf(inbox).await
 }
 
-/// Opens a connection to the first address of the server that takes one.
+/// Opens a connection to an address that takes one: of all servers in their order, but the first attempt begins with the first, the
+/// second with the second, and so on, for one may take connections and be no use. None keeps the others waiting for longer than its share
+/// of the time.
+async fn connect_in_turn(
+    servers: Vec<Host>,
+    tls: Option<ComponentTls>,
+    lookup: Lookup,
+    attempt: usize,
+    deadline: Duration,
+) -> Result<Stream, String> {
+    let (mut addresses, mut failures) = (Vec::new(), Vec::new());
+    for server in servers {
+        match lookup.addresses(&server.name).await {
+            Ok(found) if found.is_empty() => failures.push(format!("{} has no address", server.name)),
+            Ok(found) => addresses.extend(
+                found
+                    .into_iter()
+                    .map(|ip| (SocketAddr::new(ip, server.port), server.name.clone())),
+            ),
+            Err(cause) => failures.push(cause),
+        }
+    }
+    if let Some(first) = attempt.checked_rem(addresses.len()) {
+        addresses.rotate_left(first);
+    }
+    let share = u32::try_from(addresses.len() + 1).map_or(deadline, |shares| deadline / shares);
+    for (address, host) in addresses {
+        match timeout(share, open(address, &host, tls.as_ref())).await {
+            Ok(Ok(stream)) => return Ok(stream),
+            Ok(Err(error)) => failures.push(format!("{address}: {error}")),
+            Err(_) => failures.push(format!("{address}: no answer within {} ms", share.as_millis())),
+        }
+    }
+    Err(failures.join("; "))
+}
+
+async fn open(address: SocketAddr, host: &str, tls: Option<&ComponentTls>) -> io::Result<Stream> {
+    let stream = TcpStream::connect(address).await?;
+    send_without_delay(&stream);
+    Ok(match tls {
+        Some(tls) => Box::new(tls.secure(stream, host).await?),
+        None => Box::new(stream),
+    })
+}
+
+/// Opens a connection to the first address of a host that takes one.
 pub(super) async fn connect(server: Host, lookup: Lookup) -> Result<TcpStream, String> {
     let addresses = lookup.addresses(&server.name).await?;
     let mut failures = Vec::new();

@@ -13,7 +13,7 @@ use super::{
     msrp::{ConnectionHandle, Notice, Opening},
     sleep_until,
 };
-use crate::{config::Host, lookup::Lookup};
+use crate::{config::Host, gateway::reload_certificates, lookup::Lookup, tls::Tls};
 
 /// What the core is fed from and where its commands go.
 pub(crate) struct MappingTask {
@@ -32,6 +32,8 @@ pub(crate) struct MappingTask {
     pub(crate) lookup: Lookup,
     /// Questions that are out; the core bounds their number and waits for none too long.
     pub(crate) lookups: JoinSet<(LookupId, Answer)>,
+    /// The certificates that an administrator may have read again.
+    pub(crate) tls: Option<Tls>,
 }
 
 /// Where the commands to one component link go.
@@ -107,6 +109,13 @@ impl MappingTask {
         while let Some(command) = self.gateway.poll_command() {
             let taken = match command {
                 Command::Sip(command) => self.sip_commands.send(command).await.is_ok(),
+                Command::Reload => {
+                    match &self.tls {
+                        Some(tls) => reload_certificates(tls),
+                        None => tracing::info!("there are no certificates to read again"),
+                    }
+                    true
+                }
                 Command::Xmpp(link, command) => match self.links.get(link.0) {
                     Some(link) => link.commands.send(command).await.is_ok(),
                     None => false,
@@ -190,6 +199,7 @@ mod tests {
             lookup: Lookup::new(&loaded.config.lookup, [0; 32]),
             lookups: JoinSet::new(),
             connections: BTreeMap::from([(ConnectionId(1), handle)]),
+            tls: None,
         };
         task.command_connection(ConnectionId(1), ::msrp::Command::Close);
         task.command_connection(ConnectionId(1), ::msrp::Command::Close);

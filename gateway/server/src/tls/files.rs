@@ -132,7 +132,7 @@ fn read_certificates(file: &Path) -> Result<Vec<CertificateDer<'static>>, TlsFau
 }
 
 /// The anchors in a file, or the system's.
-fn read_anchors(file: Option<&Path>) -> Result<RootCertStore, TlsFault> {
+pub(super) fn read_anchors(file: Option<&Path>) -> Result<RootCertStore, TlsFault> {
     let certificates = match file {
         Some(file) => read_certificates(file)?,
         None => rustls_native_certs::load_native_certs().certs,

@@ -1,5 +1,6 @@
 //! TLS: our certificates, whom we believe theirs, and the change of both while connections stand.
 
+mod component;
 mod files;
 mod identity;
 
@@ -15,8 +16,8 @@ use rustls::pki_types::{DnsName, ServerName};
 use tokio::{net::TcpStream, time::timeout};
 use tokio_rustls::{TlsAcceptor, TlsConnector, TlsStream};
 
-pub use self::files::TlsFault;
 use self::files::{Material, Stamp};
+pub use self::{component::ComponentTls, files::TlsFault};
 
 /// `[tls]`, with paths as the process opens them.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -194,7 +194,7 @@ impl Servers {
     /// Hands over the 2xx to an INVITE and where it went: its user repeats it, the transaction never does (RFC 6026 §7.1).
     pub(super) fn take_success(&mut self, id: ServerId) -> Option<(Target, Bytes)> {
         let server = self.table.get_mut(&id)?;
-        Some((server.target, server.last.take()?))
+        Some((server.target.clone(), server.last.take()?))
     }
 
     /// The last response and where it went.

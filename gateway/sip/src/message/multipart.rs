@@ -1,11 +1,9 @@
 //! Bodies of several parts (RFC 2046 §5.1; what SIP makes of them: RFC 5621).
 
-use std::borrow::Cow;
-
 use bytes::Bytes;
 use memchr::memmem;
 
-use super::{Headers, Parameterized, headers::known_name, lex};
+use super::{Headers, Parameterized, headers::canonical_name, lex};
 
 /// Parts of a body.
 const MAX_PARTS: usize = 16;
@@ -176,9 +174,7 @@ fn read_head(head: &[u8]) -> Result<Headers, MultipartFault> {
         let (name, value) = line
             .split_once(':')
             .ok_or(MultipartFault("a header line without a colon"))?;
-        let name = lex::trim(name);
-        let name = known_name(name).map_or_else(|| Cow::Owned(name.to_owned()), Cow::Borrowed);
-        headers.push(name, lex::trim(value));
+        headers.push(canonical_name(lex::trim(name)), lex::trim(value));
     }
     Ok(headers)
 }

@@ -4,8 +4,7 @@ use minidom::Element;
 use xmpp_parsers::disco::{DiscoInfoResult, DiscoItemsResult, Identity};
 use xmpp_parsers::ns;
 
-use crate::stanza::service::version;
-use crate::stanza::{Condition, Iq, IqKind, Outgoing, Payload};
+use crate::stanza::{Condition, Iq, IqKind, Outgoing, Payload, commands::COMMANDS, service::version};
 
 /// The answer to a request to the domain itself; `None` for what is no request.
 pub(super) fn answer(iq: &Iq) -> Option<Outgoing> {
@@ -47,7 +46,7 @@ fn get(query: &Element) -> Result<Option<Element>, Condition> {
             Condition::ServiceUnavailable
         });
     }
-    // XEP-0030 §3.2: there are no nodes here.
+    // XEP-0030 §3.2: there are no nodes here but those of commands, which are the owner's.
     if query.attr("node").is_some() {
         return Err(Condition::ItemNotFound);
     }
@@ -55,7 +54,7 @@ fn get(query: &Element) -> Result<Option<Element>, Condition> {
 }
 
 fn info() -> DiscoInfoResult {
-    let features = [ns::DISCO_INFO, ns::DISCO_ITEMS, ns::PING, ns::VERSION];
+    let features = [ns::DISCO_INFO, ns::DISCO_ITEMS, ns::PING, ns::VERSION, COMMANDS];
     DiscoInfoResult {
         node: None,
         identities: vec![Identity::new("gateway", "sip", "en", "SIP groupchat gateway")],

@@ -1,4 +1,4 @@
-//! What a message carries beside its text (XEP-0066, 0249, 0308, 0380, 0424, 0425, 0428, 0444, 0461), read as leniently as the rest.
+//! What a message carries beside its text (XEP-0066, 0085, 0249, 0308, 0380, 0424, 0425, 0428, 0444, 0461), read as leniently as the rest.
 
 use jid::{BareJid, Jid};
 use minidom::Element;
@@ -39,6 +39,8 @@ pub struct Extras {
     pub links: Vec<Link>,
     /// It invites into a room without the room's help (XEP-0249).
     pub invitation: Option<DirectInvitation>,
+    /// What its sender does (XEP-0085).
+    pub chat_state: Option<ChatState>,
     /// It is encrypted from end to end: what is in the body, if anything, is not what was meant.
     pub encryption: Option<Encryption>,
 }
@@ -83,6 +85,47 @@ pub struct DirectInvitation {
     pub reason: Option<String>,
 }
 
+/// Chat states (XEP-0085).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ChatState {
+    /// Attends to the conversation.
+    Active,
+    /// Writes.
+    Composing,
+    /// Has stopped writing for now.
+    Paused,
+    /// Attends no more.
+    Inactive,
+    /// Has left the conversation.
+    Gone,
+}
+
+impl ChatState {
+    const NAMES: [(Self, &str); 5] = [
+        (Self::Active, "active"),
+        (Self::Composing, "composing"),
+        (Self::Paused, "paused"),
+        (Self::Inactive, "inactive"),
+        (Self::Gone, "gone"),
+    ];
+
+    /// The element's name.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        let mut names = Self::NAMES.iter();
+        names
+            .find(|(state, _)| *state == self)
+            .map_or("active", |(_, name)| name)
+    }
+}
+
+fn chat_state(child: &Element) -> Option<ChatState> {
+    let mut names = ChatState::NAMES.iter().filter(|_| child.has_ns(ns::CHATSTATES));
+    names
+        .find(|(_, name)| *name == child.name())
+        .map(|(state, _)| *state)
+}
+
 /// Kinds of end-to-end encryption.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Encryption {
@@ -125,6 +168,7 @@ pub(super) fn extras(message: &Element) -> Extras {
         retraction: retraction(message),
         links: message.children().filter_map(link).collect(),
         invitation: message.children().find_map(invitation),
+        chat_state: message.children().find_map(chat_state),
         encryption: encryption(message),
     }
 }

@@ -90,6 +90,31 @@ pub(crate) fn write(stanza: &Outgoing, out: &mut BytesMut, limit: usize) -> Resu
             head(&mut xml, name, from, to, id.as_deref(), Some("error"));
             error(&mut xml, name, *condition, text.as_deref());
         }
+        Outgoing::ChatState { from, to, state } => {
+            let kind = if to.resource().is_some() {
+                "chat"
+            } else {
+                "groupchat"
+            };
+            head(&mut xml, "message", from, to, None, Some(kind));
+            xml.raw("><");
+            xml.raw(state.as_str());
+            xml.attribute("xmlns", ns::CHATSTATES);
+            xml.raw("/>");
+            if kind == "chat" {
+                // XEP-0045 §7.5: it came through a room.
+                xml.raw("<x");
+                xml.attribute("xmlns", ns::MUC_USER);
+                xml.raw("/>");
+            }
+            xml.raw("</message>");
+        }
+        Outgoing::Ping { from, to, id } => {
+            head(&mut xml, "iq", from, to, Some(id), Some("get"));
+            xml.raw("><ping");
+            xml.attribute("xmlns", ns::PING);
+            xml.raw("/></iq>");
+        }
         Outgoing::IqResult {
             from,
             to,

@@ -59,9 +59,9 @@ pub(crate) fn guard(data: &[u8]) {
     skips_to_the_octet(&whole, &bounded, &tight);
 
     let document = [OPEN.as_bytes(), &stream].concat();
-    // Text between stanzas is well-formed, and yet no stream.
+    // Text between stanzas, if only a reference to a blank, is well-formed, and yet no stream.
     if let Ok(tree) = Element::from_reader(document.as_slice())
-        && tree.texts().all(|text| text.trim().is_empty())
+        && whole.last() != Some(&Piece::Malformed("text outside of stanzas"))
         && let Some(cut) = cut_by_quick_xml(&document)
     {
         let stanzas: Vec<&[u8]> = whole.iter().filter_map(Piece::stanza).collect();
@@ -87,6 +87,10 @@ pub(crate) fn copies(data: &[u8]) {
     let Some((&cut, stream)) = data.split_first() else {
         return;
     };
+    // What is no UTF-8 no parser takes, in one copy or many.
+    if std::str::from_utf8(stream).is_err() {
+        return;
+    }
     let all = pieces(&Limits::default(), stream, usize::MAX);
     let mut cutting = Guard::new(Limits::default());
     for sharer in SHARERS {

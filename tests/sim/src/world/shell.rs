@@ -49,6 +49,8 @@ impl World {
                         .handle_resolved(lookup, &sip::locate::Answer::Absent, now);
                 }
                 Command::Sip(command) => self.host.endpoint.handle_command(command, now),
+                // There are no files in this world.
+                Command::Reload => {}
                 Command::Xmpp(_, command) => self.host.link.handle_command(command, now),
                 Command::Msrp(id, command) => {
                     self.host.dirty.insert(id);
@@ -67,7 +69,7 @@ impl World {
             self.record(&command);
             let lane = match &command {
                 Command::Sip(_) | Command::Resolve { .. } => (0, 0),
-                Command::Xmpp(..) => (1, 0),
+                Command::Xmpp(..) | Command::Reload => (1, 0),
                 Command::Msrp(id, _) | Command::Connect { connection: id, .. } => (2, id.0),
             };
             self.pass_on(lane, Inner::Command(Box::new(command)));

@@ -55,6 +55,8 @@ pub(crate) struct Stage {
     pub(crate) sharing: BTreeSet<(BareJid, FullJid)>,
     /// While true, the link does not say that somebody shares no more.
     pub(crate) hold_unshared: bool,
+    /// How often files were to be read again.
+    pub(crate) reloads: usize,
     unshared: Vec<(LinkId, BareJid, FullJid)>,
     switch: BTreeMap<ConnectionId, Wire>,
     /// How many the users have sent.
@@ -166,6 +168,7 @@ pub(crate) fn config() -> Config {
             tell: false,
             ..Outage::default()
         },
+        admins: BTreeSet::new(),
         limits: Limits::default(),
     }
 }
@@ -199,6 +202,7 @@ impl Stage {
             to_phone: Vec::new(),
             sharing: BTreeSet::new(),
             hold_unshared: false,
+            reloads: 0,
             unshared: Vec::new(),
             switch: BTreeMap::new(),
             messages: 0,
@@ -724,6 +728,7 @@ impl Stage {
                     self.unshared.push((link, room, occupant));
                 }
                 Command::Xmpp(_, xmpp::Command::Shutdown) => {}
+                Command::Reload => self.reloads += 1,
             }
         }
         if !self.hold_unshared {

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use xmpp::{
     BareJid, FullJid, Jid,
     stanza::{
-        Condition, Extras, Iq, IqKind, Message, MessageKind, MucItem, MucUser, Outgoing, Presence,
+        Condition, Delay, Extras, Iq, IqKind, Message, MessageKind, MucItem, MucUser, Outgoing, Presence,
         PresenceKind, Stanza, StanzaError,
     },
 };
@@ -30,6 +30,8 @@ pub(crate) struct Room {
     /// Nicknames and addresses, in the order of entering; native users have addresses of example.com.
     pub(crate) occupants: Vec<(String, Jid)>,
     pub(crate) subject: String,
+    /// What was said, as it is replayed: nickname, id, text, time.
+    pub(crate) history: Vec<(String, String, String, &'static str)>,
 }
 
 impl Muc {
@@ -115,7 +117,13 @@ impl Muc {
             return Vec::new();
         }
         match stanza {
-            Outgoing::Enter { from, to, id, .. } => self.enter(from, &to, &id),
+            Outgoing::Enter {
+                from,
+                to,
+                id,
+                history,
+                ..
+            } => self.enter(from, &to, &id, history),
             Outgoing::ChangeNickname { from, to, id } => self.rename(&from, &to, &id),
             Outgoing::Leave { from, to, .. } => {
                 let room = to.to_bare();
@@ -149,7 +157,7 @@ impl Muc {
         }
     }
 
-    fn enter(&mut self, from: FullJid, to: &FullJid, id: &str) -> Vec<Stanza> {
+    fn enter(&mut self, from: FullJid, to: &FullJid, id: &str, history: u32) -> Vec<Stanza> {
         let room = to.to_bare();
         let nickname = to.resource().as_str().to_owned();
         let new_address = self.new_address.clone();
@@ -212,6 +220,17 @@ impl Muc {
                 &[110],
                 Some("participant"),
             ));
+        }
+        let replayed = state.history.len().saturating_sub(history as usize);
+        for (nick, id, text, stamp) in &state.history[replayed..] {
+            let Stanza::Message(mut message) = message(&room, nick, &from, id, text) else {
+                unreachable!()
+            };
+            message.delay = Some(Delay {
+                from: Some(room.clone().into()),
+                stamp: (*stamp).to_owned(),
+            });
+            told.push(Stanza::Message(message));
         }
         told.push(subject(&room, &from, &state.subject));
         told

@@ -212,6 +212,7 @@ impl Hall {
             moved = true;
             match command {
                 Command::Resolve { .. } => unreachable!("every domain of a transcript is known"),
+                Command::Reload => {}
                 Command::Connect { connection, .. } => {
                     let earlier = self
                         .switch

@@ -8,7 +8,7 @@ use super::{
     super::settings::{Settings, TlsSettings},
     Check,
 };
-use crate::tls::{KeyPair, Tls, TlsConfig, TlsFault};
+use crate::tls::{ComponentTls, KeyPair, Tls, TlsConfig, TlsFault};
 
 impl Check<'_> {
     /// The certificates; nothing where nothing needs them.
@@ -41,6 +41,43 @@ impl Check<'_> {
         Tls::open(config)
             .map_err(|fault| self.tls_fault(tls, &fault))
             .ok()
+    }
+
+    /// How the XMPP server proves who it is: `Some(None)` where its listener speaks no TLS.
+    pub(super) fn component_tls(&mut self, settings: &Settings) -> Option<Option<ComponentTls>> {
+        let xmpp = &settings.xmpp;
+        if !xmpp.tls {
+            for (key, given) in [
+                ("tls_name", xmpp.tls_name.is_some()),
+                ("tls_anchors", xmpp.tls_anchors.is_some()),
+            ] {
+                if given {
+                    self.fault::<()>(
+                        &["xmpp", key],
+                        "without effect",
+                        "set `tls = true` beside it, or take it away",
+                    );
+                }
+            }
+            return Some(None);
+        }
+        let anchors = xmpp
+            .tls_anchors
+            .as_ref()
+            .map(|file| self.sources.directory().join(file));
+        match ComponentTls::open(anchors.as_deref(), xmpp.tls_name.as_deref()) {
+            Ok(Some(tls)) => Some(Some(tls)),
+            Ok(None) => self.fault(
+                &["xmpp", "tls_name"],
+                "no host that a certificate could name",
+                "write it as \"xmpp.example.org\"",
+            ),
+            Err(fault) => self.fault(
+                &["xmpp", "tls_anchors"],
+                format!("{}: {}", fault.file.display(), fault.problem),
+                fault.remedy,
+            ),
+        }
     }
 
     /// A certificate and its key, which come together.

@@ -1,0 +1,135 @@
+//! What was said while the link was away: the first of a room's users who comes back asks for the end of the room's history. Messages there that
+//! nobody was told are told to all who were in the room when the link broke, and those of our own users that were on their way then are
+//! known to have arrived. Who is not back yet hears what the others hear.
+
+use std::time::{Duration, Instant};
+
+use jiff::Timestamp;
+use xmpp::{BareJid, FullJid, stanza::Message};
+
+use crate::{
+    Gateway,
+    session::{Phase, SessionKey},
+};
+
+/// How many messages of the history are asked for. Fewer than [`super::sharing::REMEMBERED`]: whatever of them was told is remembered.
+const ASKED: u32 = 100;
+
+/// How long before the link was known to be broken it may have been. Earlier messages were told.
+const UNNOTICED: Duration = Duration::from_secs(60);
+
+/// Users of one domain in one room who missed something.
+#[derive(Debug)]
+pub(super) struct Behind {
+    domain: String,
+    /// What was said before is known.
+    since: Timestamp,
+}
+
+impl Gateway {
+    /// The link broke under somebody who shares: he is told later what is said meanwhile, and what he said may have arrived.
+    pub(super) fn falls_behind(&mut self, key: SessionKey, now: Instant) {
+        let since = self
+            .wall(now)
+            .checked_sub(UNNOTICED)
+            .unwrap_or(Timestamp::UNIX_EPOCH);
+        let Some(session) = self.sessions.get_mut(key) else {
+            return;
+        };
+        session.follows = true;
+        session.behind = true;
+        let domain = session.who.jid.domain().as_str();
+        let Some(room) = self.rooms.get_mut(&session.room) else {
+            return;
+        };
+        if room.behind.iter().any(|behind| behind.domain == domain) {
+            return;
+        }
+        let begun = room.sharing.begun(domain).unwrap_or(since);
+        room.behind.push(Behind {
+            domain: domain.to_owned(),
+            since: since.max(begun),
+        });
+    }
+
+    /// How much history he asks for when he goes back: one of a room's users is enough.
+    pub(super) fn history_missed(&mut self, key: SessionKey) -> u32 {
+        let Some(session) = self.sessions.get(key) else {
+            return 0;
+        };
+        let domain = session.who.jid.domain();
+        let asks = session.follows
+            && self
+                .rooms
+                .get(&session.room)
+                .is_some_and(|room| room.behind.iter().any(|behind| behind.domain == domain.as_str()))
+            && !self.sessions.in_room(&session.room).any(|(other, session)| {
+                other != key && session.catches_up && session.who.jid.domain() == domain
+            });
+        if let Some(session) = self.sessions.get_mut(key) {
+            session.catches_up = asks;
+        }
+        if asks { ASKED } else { 0 }
+    }
+
+    /// A message of the history that he asked for. Returns whether it was that.
+    pub(super) fn caught_up_on(
+        &mut self,
+        key: SessionKey,
+        to: &FullJid,
+        message: &Message,
+        now: Instant,
+    ) -> bool {
+        let Some(session) = self.sessions.get(key) else {
+            return false;
+        };
+        let asked = session.catches_up && session.history && matches!(session.phase, Phase::Joined);
+        let stamp = message
+            .delay
+            .as_ref()
+            .and_then(|delay| delay.stamp.parse::<Timestamp>().ok());
+        let (Some(stamp), true) = (stamp, asked && message.from.resource().is_some()) else {
+            return false;
+        };
+        let room = session.room.clone();
+        let since = self.rooms.get(&room).and_then(|room| {
+            let mut behind = room.behind.iter();
+            behind
+                .find(|behind| behind.domain == to.domain().as_str())
+                .map(|behind| behind.since)
+        });
+        if since.is_some_and(|since| stamp >= since) {
+            self.said_meanwhile(&room, to, message, stamp, now);
+        }
+        true
+    }
+
+    /// The history that he asked for is over.
+    pub(super) fn caught_up(&mut self, key: SessionKey) {
+        let Some(session) = self.sessions.get_mut(key) else {
+            return;
+        };
+        session.follows = false;
+        if !std::mem::take(&mut session.catches_up) {
+            return;
+        }
+        let (room, domain) = (session.room.clone(), session.who.jid.domain().as_str().to_owned());
+        for key in self.behind(&room, &domain) {
+            if let Some(session) = self.sessions.get_mut(key) {
+                session.behind = false;
+            }
+        }
+        if let Some(room) = self.rooms.get_mut(&room) {
+            room.behind.retain(|behind| behind.domain != domain);
+        }
+    }
+
+    /// Who was in the room when the link broke; whoever has come since has the history that he asked for.
+    pub(super) fn behind(&self, room: &BareJid, domain: &str) -> Vec<SessionKey> {
+        let sessions = self.sessions.in_room(room);
+        sessions
+            .filter(|(_, session)| session.behind && session.who.jid.domain().as_str() == domain)
+            .map(|(key, _)| key)
+            .collect()
+    }
+}
