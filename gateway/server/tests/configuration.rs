@@ -659,7 +659,7 @@ fn each_further_domain_of_users_is_a_component_with_its_own_link() {
         .map(|link| {
             (
                 link.link.domain.as_str(),
-                link.server.name.as_str(),
+                link.servers[0].name.as_str(),
                 link.link.secret.as_str(),
             )
         })
