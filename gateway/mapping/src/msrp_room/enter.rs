@@ -68,10 +68,10 @@ impl Gateway {
                 self.refuse_presence(&presence, StanzaError::new(Condition::JidMalformed));
             }
             (PresenceKind::Unavailable, _, Some(key)) => {
-                self.client_leaves(key, &client, presence.status, now)
+                self.client_leaves(key, &client, presence.status, now);
             }
             (PresenceKind::Error(error), _, Some(key)) => {
-                self.client_bounced(key, &client, error.condition, now)
+                self.client_bounced(key, &client, error.condition, now);
             }
             _ => {}
         }

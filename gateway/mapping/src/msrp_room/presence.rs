@@ -132,10 +132,10 @@ impl Gateway {
                 Change::Removed(reason) => return self.removed_by_focus(key, reason),
                 _ if !joined => {}
                 Change::Present(nickname) => {
-                    self.tell_all(key, |stay, client| presence_of(stay, &nickname, client, &[]))
+                    self.tell_all(key, |stay, client| presence_of(stay, &nickname, client, &[]));
                 }
                 Change::Absent(nickname, how) => {
-                    self.tell_all(key, |stay, client| absence_of(stay, &nickname, client, &how))
+                    self.tell_all(key, |stay, client| absence_of(stay, &nickname, client, &how));
                 }
                 Change::Renamed { from, to } => {
                     self.tell_all(key, |stay, client| former_of(stay, &from, &to, client, None, &[]));
