@@ -431,6 +431,11 @@ impl Gateway {
             }
             return;
         };
+        if delay.is_some()
+            && let Ok(to) = message.to.try_as_full()
+        {
+            self.heard_as_history(&message.from.to_bare(), to, message, &text);
+        }
         let stamp = delay.and_then(|delay| delay.stamp.parse().ok());
         let stamp = stamp.unwrap_or_else(|| self.wall(now));
         self.show(&[key], nickname, text, stamp, now);

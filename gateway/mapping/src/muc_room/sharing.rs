@@ -23,6 +23,8 @@ pub(super) const REMEMBERED: usize = 256;
 pub(crate) struct Sharing {
     /// Newest last.
     told: VecDeque<Told>,
+    /// What was told to somebody as history when he entered.
+    replayed: VecDeque<Told>,
     /// How many messages there were.
     count: u64,
     /// Who shares no more, but the link may not know yet: what comes for him may be the one copy for all.
@@ -87,12 +89,20 @@ impl Sharing {
 
     /// Whether this very message was told, in whosever copy.
     fn has_told(&self, copy: &Told) -> bool {
-        self.told.iter().any(|told| {
+        self.told.iter().chain(&self.replayed).any(|told| {
             told.to.domain() == copy.to.domain()
                 && told.nickname == copy.nickname
                 && told.id == copy.id
                 && told.text == copy.text
         })
+    }
+
+    /// Remembers what somebody has heard of the history.
+    fn replays(&mut self, copy: Told) {
+        if self.replayed.len() == REMEMBERED {
+            self.replayed.pop_front();
+        }
+        self.replayed.push_back(copy);
     }
 
     fn remember(&mut self, mut copy: Told) {
@@ -213,6 +223,20 @@ impl Gateway {
         let alone: Vec<SessionKey> = key.into_iter().collect();
         let stamp = self.wall(now);
         self.hear(&alone, nickname.as_str(), message.id.as_deref(), text, stamp, now);
+    }
+
+    /// A message of the history that somebody asked for when he entered: nobody's clock has to say that it is old.
+    pub(super) fn heard_as_history(&mut self, room: &BareJid, to: &FullJid, message: &Message, text: &str) {
+        let (Some(nickname), Some(state)) = (message.from.resource(), self.rooms.get_mut(room)) else {
+            return;
+        };
+        state.sharing.replays(Told {
+            number: 0,
+            to: to.clone(),
+            nickname: nickname.as_str().to_owned(),
+            id: message.id.clone(),
+            text: Some(text.to_owned()),
+        });
     }
 
     /// A message of the room's history that was said while nobody could hear it, unless somebody could.

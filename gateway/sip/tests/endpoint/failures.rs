@@ -215,5 +215,5 @@ fn an_ack_with_another_tag_or_number_confirms_nothing() {
     scene.ask(&from_another);
     scene.assert_quiet();
     scene.ask(&Ask::ack(7, &tag).branch("z9hG4bK-right"));
-    assert_eq!(scene.event(), Event::Confirmed { dialog });
+    assert_eq!(scene.event(), Event::Confirmed { dialog, body: None });
 }
