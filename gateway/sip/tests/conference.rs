@@ -418,19 +418,21 @@ fn status() -> impl Strategy<Value = Option<EndpointStatus>> {
 }
 
 fn user() -> impl Strategy<Value = User> {
-    let roles = proptest::collection::vec(text(), 0..3);
+    let texts = || proptest::collection::vec(text(), 0..3);
     (
         0..12_u8,
         proptest::option::of(text()),
         proptest::option::of(text()),
-        roles,
+        texts(),
+        texts(),
         status(),
     )
-        .prop_map(|(number, display_text, nickname, roles, status)| User {
+        .prop_map(|(number, display_text, nickname, aors, roles, status)| User {
             entity: format!("{ROOM};gr={number}"),
             state: State::Full,
             display_text,
             nickname,
+            aors,
             roles,
             status,
         })

@@ -17,7 +17,7 @@ use super::{
     address::{key_of, lenient_uri},
     enter::error_of,
     presence::occupant,
-    stay::{Heard, Phase, Stay, StayKey, Unanswered},
+    stay::{Heard, Phase, Said, Stay, StayKey, Unanswered},
 };
 use crate::{
     ConnectionId, Gateway,
@@ -104,8 +104,11 @@ impl Gateway {
             return Ok(());
         };
         let to = stay.conference.clone();
-        let body = message.body.clone().unwrap_or_else(|| text.clone());
-        self.send_to_switch(key, &to, text, (client, message, Some(body)), now)
+        let said = Said {
+            body: message.body.clone().unwrap_or_default(),
+            with: message.extras.payloads.clone(),
+        };
+        self.send_to_switch(key, &to, text, (client, message, Some(said)), now)
     }
 
     /// F20, F21.
@@ -156,7 +159,7 @@ impl Gateway {
         key: StayKey,
         to: &Uri,
         text: String,
-        (client, stanza, body): (&FullJid, &Message, Option<String>),
+        (client, stanza, said): (&FullJid, &Message, Option<Said>),
         now: Instant,
     ) -> Result<(), StanzaError> {
         if text.len() > self.config.limits.text {
@@ -199,7 +202,7 @@ impl Gateway {
             from: client.clone(),
             to: stanza.to.clone(),
             id: stanza.id.clone(),
-            body,
+            said,
         };
         stay.unanswered.insert(message.tag, unanswered);
         stay.said.extend(cpim.date_time);
@@ -219,12 +222,12 @@ impl Gateway {
         let Some(mut taken) = stay.unanswered.remove(&tag) else {
             return;
         };
-        let (id, body) = (taken.id.clone(), taken.body.take());
+        let (id, said) = (taken.id.clone(), taken.said.take());
         stay.taken.push_back((taken.message, taken));
         if stay.taken.len() > REMEMBERED {
             stay.taken.pop_front();
         }
-        let Some(body) = body else { return };
+        let Some(said) = said else { return };
         let Some(own) = occupant(&stay.room, &stay.nickname) else {
             return;
         };
@@ -233,7 +236,8 @@ impl Gateway {
                 from: own.clone().into(),
                 to: client.clone(),
                 id: id.clone(),
-                body: body.clone(),
+                body: said.body.clone(),
+                with: said.with.clone(),
                 delay: None,
             })
         });
@@ -396,6 +400,7 @@ impl Gateway {
                     to: client.clone(),
                     id: Some(id.clone()),
                     body: heard.text.clone(),
+                    with: Vec::new(),
                     delay,
                 },
             })

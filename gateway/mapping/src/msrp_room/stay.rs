@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, VecDeque};
 use jiff::Timestamp;
 use msrp::{MessageId, MessageTag, SessionId};
 use sip::{DialogId, SubscriptionId, Uri};
-use xmpp::{BareJid, FullJid};
+use xmpp::{BareJid, FullJid, stanza::Payload};
 
 use super::listing::Listing;
 use crate::{ConnectionId, nickname::Nickname, offer::PeerMedia, timers::TimerId};
@@ -133,7 +133,14 @@ pub(super) struct Unanswered {
     pub(super) to: xmpp::Jid,
     pub(super) id: Option<String>,
     /// What is reflected; `None` for a private message.
-    pub(super) body: Option<String>,
+    pub(super) said: Option<Said>,
+}
+
+/// A message as its sender and his other clients get it back.
+#[derive(Debug)]
+pub(super) struct Said {
+    pub(super) body: String,
+    pub(super) with: Vec<Payload>,
 }
 
 /// A nickname change that waits for the switch.
