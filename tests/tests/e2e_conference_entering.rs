@@ -9,7 +9,7 @@ use gateway_tests::{
     },
     ensure, on_each_xmpp_server,
     peers::{
-        SipChat, XmppServerKind, XmppUser,
+        XmppServerKind, XmppUser,
         conference::CONFERENCES,
         sip_chat::{field, nicknames},
     },
@@ -25,11 +25,6 @@ on_each_xmpp_server!(
     the_room_has_the_face_of_a_chat_room,
 );
 
-fn sees(user: &mut SipChat, nickname: &str) -> Result<()> {
-    user.wait_for("joined", |event| field(event, "nick") == nickname)
-        .map(drop)
-}
-
 fn rfc7702_section_5_4_both_sides_see_who_is_there(server: XmppServerKind) -> Result<()> {
     in_a_conference_world(server, &["--subject", "Today in Verona"], |world| {
         let mut romeo = world.sip_user("romeo", "Romeo")?;
@@ -44,7 +39,7 @@ fn rfc7702_section_5_4_both_sides_see_who_is_there(server: XmppServerKind) -> Re
         );
         ensure!(juliet.see(CONFERENCE_JID, "JuliC", None)?.has_status("110"));
         juliet.see_subject(CONFERENCE_JID, "Today in Verona")?;
-        sees(&mut romeo, "JuliC")?;
+        romeo.await_occupant("JuliC")?;
         let mut nurse = world.sip_user("nurse", "Nurse")?;
         nurse.ask_roster()?;
         ensure!(nicknames(&nurse.wait("roster")?) == ["JuliC", "Nurse", "Romeo"]);
@@ -53,7 +48,7 @@ fn rfc7702_section_5_4_both_sides_see_who_is_there(server: XmppServerKind) -> Re
         let others = tybalt.enter(CONFERENCE_JID, "Tybalt")?;
         ensure!(others == ["JuliC", "Nurse", "Romeo"], "{others:?}");
         juliet.see(CONFERENCE_JID, "Tybalt", None)?;
-        sees(&mut romeo, "Tybalt")?;
+        romeo.await_occupant("Tybalt")?;
         world.conference.set_subject(CONFERENCE, "Peace")?;
         juliet.see_subject(CONFERENCE_JID, "Peace")?;
         tybalt.see_subject(CONFERENCE_JID, "Peace")?;
@@ -107,7 +102,7 @@ fn rfc7702_section_5_6_a_nickname_in_use_is_a_conflict(server: XmppServerKind) -
         ensure!(own.has_status("210"), "XEP-0045 §7.2.3: {own:#?}");
         let name = own.from_resource().unwrap_or_default().to_owned();
         ensure!(name == "Romeo (2)", "{name}");
-        sees(&mut romeo, &name)
+        romeo.await_occupant(&name)
     })
 }
 
@@ -183,7 +178,7 @@ fn several_clients_of_one_account_share_a_stay(server: XmppServerKind) -> Result
         let mut phone = XmppUser::connect_as(world.xmpp.users_address(), "juliet", "juliet", "phone")?;
         desk.enter(CONFERENCE_JID, "JuliC")?;
         ensure!(phone.enter(CONFERENCE_JID, "JuliC")? == ["Romeo"]);
-        sees(&mut romeo, "JuliC")?;
+        romeo.await_occupant("JuliC")?;
         romeo.say_and_wait("Hello, both of you")?;
         desk.hear(CONFERENCE_JID, "Hello, both of you")?;
         phone.hear(CONFERENCE_JID, "Hello, both of you")?;
