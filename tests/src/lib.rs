@@ -15,6 +15,7 @@ pub mod process;
 pub mod raw_msrp;
 pub mod raw_sip;
 pub mod scratch;
+pub mod sipp;
 pub mod stanza;
 pub mod world;
 

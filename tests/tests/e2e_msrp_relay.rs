@@ -32,6 +32,7 @@ fn rfc4976_5_1_a_relay_refuses_a_wrong_password() -> Result<()> {
     Ok(())
 }
 
+// Rows: C4975-41
 #[test]
 fn rfc4976_5_1_messages_go_both_ways_through_a_relay() -> Result<()> {
     let relay = Kamailio::start_msrp_relay()?;

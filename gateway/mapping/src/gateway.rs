@@ -5,6 +5,7 @@ use std::{
     time::{Duration, Instant},
 };
 
+use bytes::Bytes;
 use jiff::{SignedDuration, Timestamp};
 use msrp::{MessageId, MessageTag, OutgoingMessage};
 use rand_chacha::{
@@ -13,7 +14,7 @@ use rand_chacha::{
 };
 use sip::Readiness;
 use xmpp::{
-    BareJid,
+    BareJid, FullJid,
     jid::{DomainPart, DomainRef},
     stanza::{Outgoing, Stanza},
 };
@@ -21,7 +22,7 @@ use xmpp::{
 use crate::{
     Config,
     msrp_room::Stays,
-    muc_room::MucRoom,
+    muc_room::{Call, MucRoom, Removing},
     refusal::RETRY_AFTER,
     session::{SessionKey, Sessions},
     timers::{Timer, Timers},
@@ -40,6 +41,10 @@ pub struct Gateway {
     pub(crate) rooms: BTreeMap<BareJid, MucRoom>,
     /// Whose conference subscription is whose.
     pub(crate) subscriptions: BTreeMap<sip::SubscriptionId, SessionKey>,
+    /// INVITEs of ours that are not answered.
+    pub(crate) calls: BTreeMap<sip::DialogId, Call>,
+    /// REFERs that wait until a room has removed somebody, by the id of our request.
+    pub(crate) removals: BTreeMap<String, Removing>,
     pub(crate) timers: Timers,
     pub(crate) links: Vec<ComponentLink>,
     /// No new session.
@@ -58,6 +63,7 @@ pub struct Gateway {
     rng: ChaCha12Rng,
     started: (Instant, Timestamp),
     next_tag: u64,
+    next_handle: u64,
 }
 
 /// A component link, numbered as [`Config::links`] lists their domains.
@@ -122,6 +128,8 @@ impl Gateway {
             stays: Stays::default(),
             rooms: BTreeMap::new(),
             subscriptions: BTreeMap::new(),
+            calls: BTreeMap::new(),
+            removals: BTreeMap::new(),
             timers: Timers::default(),
             reentering: VecDeque::new(),
             pacing: false,
@@ -132,6 +140,7 @@ impl Gateway {
             rng: ChaCha12Rng::from_seed(seed),
             started,
             next_tag: 0,
+            next_handle: 0,
         };
         gateway.sip(sip::Command::SetReadiness(UNAVAILABLE));
         gateway
@@ -167,21 +176,28 @@ impl Gateway {
                 refer_to,
                 due,
             } => {
-                self.referred(dialog, &request, &refer_to, due);
+                self.referred(dialog, &request, &refer_to, due, now);
             }
             Event::Requested { due, .. } => self.refuse(due, &crate::refusal::Refusal::NotMapped),
+            Event::Confirmed { dialog, body } => self.confirmed(dialog, body.as_ref(), now),
             Event::Answered {
                 dialog,
                 contact,
                 body,
-            } => self.conference_answered(dialog, contact.as_ref(), body.as_ref()),
+            } => match self.stays.of_dialog(dialog) {
+                Some(key) => self.conference_answered(key, contact.as_ref(), body.as_ref()),
+                None => self.call_answered(dialog, contact.as_ref(), body.as_ref(), now),
+            },
             Event::Refused {
                 dialog,
                 status,
                 phrase,
                 contact,
                 ..
-            } => self.conference_refused(dialog, status, phrase, contact),
+            } => match self.stays.of_dialog(dialog) {
+                Some(key) => self.conference_refused(key, status, phrase, contact),
+                None => self.call_refused(dialog, status, &phrase, now),
+            },
             Event::SubscriptionAccepted { subscription } => self.watch_accepted(subscription),
             Event::SubscriptionRefused { subscription, status } => {
                 self.watch_refused(subscription, status, now);
@@ -191,7 +207,7 @@ impl Gateway {
                 state,
                 body,
             } => self.conference_notified(subscription, &state, body.as_ref(), now),
-            Event::Confirmed { .. } | Event::Progress { .. } => {}
+            Event::Progress { .. } => {}
         }
     }
 
@@ -275,6 +291,7 @@ impl Gateway {
             xmpp::Event::Skipped { rule, from } => {
                 tracing::warn!(rule, from = %from.escape_debug(), "stanza skipped");
             }
+            xmpp::Event::Unshared { room, occupant } => self.unshared(&room, &occupant),
             xmpp::Event::Unsent { stanza, why } => match *stanza {
                 Outgoing::Room(stanza) => self.not_shown(&stanza, why),
                 stanza => self.unsent(stanza, why, now),
@@ -286,6 +303,8 @@ impl Gateway {
     pub fn handle_shutdown(&mut self, now: Instant) {
         self.stopping = true;
         self.sip(sip::Command::SetReadiness(UNAVAILABLE));
+        self.give_up_calls(now);
+        self.give_up_removals();
         for key in self.sessions.keys() {
             self.end(key, &crate::refusal::Refusal::Stopping, now);
         }
@@ -300,6 +319,9 @@ impl Gateway {
                 Timer::Media(key) => self.media_not_opened(key, now),
                 Timer::Reflection(key, id) => self.not_reflected_in_time(key, &id),
                 Timer::Nickname(key) => self.nickname_not_answered(key),
+                Timer::Naming(key) => self.not_named_in_time(key, now),
+                Timer::Ringing(dialog) => self.call_not_answered(dialog, now),
+                Timer::Removal(id) => self.removal_not_answered(&id),
                 Timer::Held(key) => self.say_held(key),
                 Timer::Reentry(key) => self.reentry_due(key, now),
                 Timer::Notify(room) => self.notify_due(&room, now),
@@ -329,14 +351,14 @@ impl Gateway {
     /// Whether no session is left.
     #[must_use]
     pub fn is_idle(&self) -> bool {
-        self.sessions.len() + self.stays.len() == 0
+        self.sessions.len() + self.stays.len() + self.calls.len() == 0
     }
 
-    /// Sessions, rooms, subscriptions and deadlines held; all zero when everybody has left.
+    /// Sessions and calls, rooms, subscriptions, and deadlines held; all zero when everybody has left.
     #[must_use]
     pub fn census(&self) -> (usize, usize, usize, usize) {
         (
-            self.sessions.len() + self.stays.len(),
+            self.sessions.len() + self.stays.len() + self.calls.len(),
             self.rooms.len(),
             self.subscriptions.len(),
             self.timers.len(),
@@ -394,6 +416,13 @@ impl Gateway {
         }
     }
 
+    /// To the link that carries an occupant.
+    pub(crate) fn xmpp_command(&mut self, occupant: &FullJid, command: xmpp::Command) {
+        if let Some(link) = self.link_of(occupant.domain()) {
+            self.commands.push_back(Command::Xmpp(link, command));
+        }
+    }
+
     /// The link that carries a domain.
     pub(crate) fn link_of(&self, domain: &DomainRef) -> Option<LinkId> {
         let position = self.links.iter().position(|link| link.domain == domain.as_str());
@@ -442,6 +471,12 @@ impl Gateway {
         format!("{:016x}{:016x}", self.rng.next_u64(), self.rng.next_u64())
     }
 
+    /// An even number: for something of ours at the SIP endpoint or the shell, whose own are odd.
+    pub(crate) fn next_handle(&mut self) -> u64 {
+        self.next_handle += 2;
+        self.next_handle
+    }
+
     pub(crate) fn fresh_number(&mut self) -> u64 {
         self.rng.next_u64()
     }
@@ -463,13 +498,13 @@ impl Gateway {
             .unwrap_or(self.started.1)
     }
 
-    /// A message for a SIP user, whole in one shared buffer.
-    pub(crate) fn outgoing(&mut self, cpim: &msrp::cpim::Cpim) -> OutgoingMessage {
+    /// A CPIM message; several can share its octets.
+    pub(crate) fn outgoing(&mut self, body: Bytes) -> OutgoingMessage {
         OutgoingMessage {
             tag: self.next_tag(),
             id: MessageId::random(&mut self.rng),
             content_type: msrp::cpim::CONTENT_TYPE,
-            body: cpim.to_bytes(),
+            body,
             success_report: false,
             failure_report: msrp::FailureReport::Yes,
         }

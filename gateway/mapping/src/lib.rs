@@ -5,11 +5,15 @@
 //! file of its own.
 
 pub mod address;
+pub mod explain;
 pub mod nickname;
 pub mod refusal;
 
+mod access;
+mod bodies;
 mod config;
 mod gateway;
+mod identity;
 mod msrp_room;
 mod muc_room;
 mod offer;
@@ -18,8 +22,9 @@ mod roster;
 mod session;
 mod timers;
 
+pub use access::{Access, AccessList, NoPattern, Pattern};
 pub use config::{
-    AddressForm, AnswerRule, Component, ConferenceDomain, Config, ConflictRule, Limits, Outage, OutageRule,
-    RoomDomain, Texts,
+    AddressForm, AnswerRule, Component, ConferenceDomain, Config, ConflictRule, CreationRule, Limits,
+    NamingRule, Occupants, Outage, OutageRule, RoomDomain, RouteRule, Routes, Texts,
 };
 pub use gateway::{Command, ConnectionId, Gateway, LinkId};

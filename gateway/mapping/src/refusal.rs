@@ -1,7 +1,7 @@
 //! Every reason for saying no, and what it is called in each protocol (RFC 7247 §7, RFC 7701, `docs/refusals.md`).
 
 use msrp::Status;
-use sip::{Reason, StatusCode, message::Header};
+use sip::{Reason, StatusCode, Uri, message::Header};
 use xmpp::stanza::Condition;
 
 /// Our reasoned "no", before it is put in a protocol's words.
@@ -19,12 +19,24 @@ pub enum Refusal {
     ForeignUser,
     /// The invited address is no user.
     NoSuchUser,
+    /// A telephone number that means something in one place only.
+    LocalNumber,
     /// The address leads back to the gateway.
     Loop,
     /// The offer has no usable MSRP media line; which part is missing.
     Offer(&'static str),
     /// The body is no session description.
     OfferType,
+    /// The list of recipients cannot be followed; why.
+    Recipients(&'static str),
+    /// The access lists do not allow it.
+    NotAllowed,
+    /// The caller hides who he is, which is not allowed here.
+    Anonymous,
+    /// Rooms are not made by calling them.
+    RoomCreation,
+    /// The invited user is in the room already, or on his way.
+    AlreadyThere,
     /// The link to the XMPP server is down.
     LinkDown,
     /// The gateway is stopping.
@@ -35,6 +47,13 @@ pub enum Refusal {
     RoomSilent,
     /// The room refused, with its condition and text.
     Room(Condition, Option<String>),
+    /// The room is elsewhere now.
+    Moved {
+        /// It will not be back.
+        for_good: bool,
+        /// Its new conference URI.
+        to: Box<Uri>,
+    },
     /// Not a participant of the room.
     NotParticipant,
     /// Not an event package of ours.
@@ -72,6 +91,9 @@ pub struct SipRefusal {
 /// Seconds after which a caller may try again when the gateway cannot serve him now.
 pub const RETRY_AFTER: u32 = 10;
 
+/// Bodies of an INVITE that the gateway takes; 415 must name them (RFC 3261 §8.2.3).
+const BODIES: &str = "application/sdp, multipart/mixed, application/resource-lists+xml";
+
 /// Methods the gateway takes; 405 must name them (RFC 3261 §8.2.1).
 pub const ALLOW: &str = "INVITE, ACK, BYE, CANCEL, OPTIONS, SUBSCRIBE, NOTIFY, REFER, UPDATE";
 
@@ -86,14 +108,26 @@ impl Refusal {
             Self::NoIdentity => (403, Some("No Usable Caller Address")),
             Self::ForeignUser => (403, Some("Caller's Domain Not Served Here")),
             Self::NoSuchUser => (404, Some("No Such User")),
+            Self::LocalNumber => (484, Some("A Number Like +12015550123 Is Needed")),
             Self::Loop => (482, None),
             Self::Offer(part) => (488, Some(part)),
             Self::OfferType => (415, None),
+            Self::Recipients(what) => (400, Some(what)),
+            Self::NotAllowed => (403, Some("Not Allowed Here")),
+            // RFC 5079.
+            Self::Anonymous => (433, Some("Anonymity Disallowed")),
+            Self::RoomCreation => (403, Some("There Is No Such Room, And Calls Create None")),
+            Self::AlreadyThere => (486, Some("In The Room Already, Or Called")),
             Self::LinkDown => (503, Some("Chat Service Not Connected")),
             Self::Stopping => (503, Some("Shutting Down")),
             Self::Limit(_) => (503, Some("Too Many Sessions")),
             Self::RoomSilent => (408, Some("Room Does Not Answer")),
-            Self::Room(condition, text) => (room_status(*condition), text.as_deref()),
+            Self::Room(condition, text) => (
+                room_status(*condition),
+                text.as_deref().or_else(|| room_phrase(*condition)),
+            ),
+            Self::Moved { for_good: true, .. } => (301, None),
+            Self::Moved { for_good: false, .. } => (302, None),
             Self::NotParticipant => (403, Some("Not A Participant")),
             Self::EventPackage => (489, None),
             Self::DocumentType => (406, None),
@@ -140,12 +174,15 @@ impl Refusal {
         match self {
             Self::Room(condition, _) => message_status(*condition),
             Self::TooLarge => Status::STOP_SENDING,
-            Self::NoSuchUser | Self::NoSuchRoom | Self::UnservedDomain => Status::NOT_FOUND,
+            Self::NoSuchUser | Self::LocalNumber | Self::NoSuchRoom | Self::UnservedDomain => {
+                Status::NOT_FOUND
+            }
             Self::NotMapped | Self::DocumentType | Self::OfferType => Status::UNSUPPORTED_MEDIA,
             Self::LinkDown => Status::new(408, "Chat Service Not Connected"),
             Self::Stopping => Status::new(408, "Shutting Down"),
             Self::RoomSilent => Status::new(408, "Room Does Not Answer"),
             Self::NotInRoom => Status::new(408, "Not In The Room"),
+            Self::Moved { .. } => Status::NOT_FOUND,
             Self::Media(_) | Self::Removed { .. } => Status::NO_SESSION,
             Self::Limit(_) => Status::new(403, "Limit Reached"),
             Self::SecurityNotCarried
@@ -153,6 +190,11 @@ impl Refusal {
             | Self::ForeignUser
             | Self::Loop
             | Self::Offer(_)
+            | Self::Recipients(_)
+            | Self::NotAllowed
+            | Self::Anonymous
+            | Self::RoomCreation
+            | Self::AlreadyThere
             | Self::NotParticipant
             | Self::EventPackage => Status::FORBIDDEN,
         }
@@ -169,8 +211,9 @@ impl Refusal {
             Self::LinkDown | Self::Stopping | Self::Limit(_) => {
                 header("Retry-After", RETRY_AFTER.to_string())
             }
+            Self::Moved { to, .. } => header("Contact", format!("<{to}>")),
             Self::Offer(part) => header("Warning", format!("399 gateway \"{part}\"")),
-            Self::OfferType => header("Accept", "application/sdp".to_owned()),
+            Self::OfferType => header("Accept", BODIES.to_owned()),
             Self::EventPackage => header("Allow-Events", "conference".to_owned()),
             Self::DocumentType => header("Accept", sip::conference::CONTENT_TYPE.to_owned()),
             Self::NotMapped => header("Allow", ALLOW.to_owned()),
@@ -203,6 +246,20 @@ fn room_status(condition: Condition) -> u16 {
         Condition::RemoteServerTimeout => 408,
         Condition::ServiceUnavailable => 486,
         Condition::UnexpectedRequest => 491,
+    }
+}
+
+/// What a room means by a condition when it refuses entry without a text (XEP-0045 §7.2).
+fn room_phrase(condition: Condition) -> Option<&'static str> {
+    match condition {
+        Condition::NotAuthorized => Some("The Room Wants A Password: Ask To Be Invited"),
+        Condition::RegistrationRequired => Some("The Room Is For Members Only"),
+        Condition::Forbidden => Some("Banned From The Room"),
+        Condition::ItemNotFound => Some("No Such Room"),
+        Condition::NotAllowed => Some("Rooms May Not Be Created"),
+        Condition::NotAcceptable => Some("The Room Wants Registered Nicknames"),
+        Condition::ServiceUnavailable => Some("The Room Is Full"),
+        _ => None,
     }
 }
 

@@ -2,6 +2,7 @@
 
 use std::{collections::BTreeMap, time::Instant};
 
+use sip::DialogId;
 use xmpp::BareJid;
 
 use crate::{LinkId, msrp_room::StayKey, session::SessionKey};
@@ -15,6 +16,12 @@ pub(crate) enum Timer {
     Media(SessionKey),
     /// A message was not reflected in time; the stanza's id.
     Reflection(SessionKey, String),
+    /// A client has not asked for a nickname to enter with.
+    Naming(SessionKey),
+    /// An invited SIP user has not answered in time.
+    Ringing(DialogId),
+    /// The room has not said in time whether an occupant is removed; id of the request.
+    Removal(String),
     /// A nickname change was not answered in time.
     Nickname(SessionKey),
     /// What a session holds is sent, whoever is not back yet.

@@ -6,7 +6,7 @@ use mapping::refusal::{
     Refusal, condition_of, message_condition, nickname_condition, nickname_status, private_message_condition,
 };
 use msrp::Status;
-use sip::StatusCode;
+use sip::{StatusCode, Uri};
 use xmpp::stanza::Condition;
 
 const PAGE: &str = include_str!("../../../docs/refusals.md");
@@ -20,9 +20,17 @@ fn meaning(refusal: &Refusal) -> &'static str {
         Refusal::NoIdentity => "the caller has no usable address",
         Refusal::ForeignUser => "the caller's domain is not the component's (native form)",
         Refusal::NoSuchUser => "who is invited is no user",
+        Refusal::LocalNumber => "a telephone number that is none of the whole world",
         Refusal::Loop => "the address leads back to the gateway",
         Refusal::Offer(_) => "the offer has no usable MSRP line (the phrase says what is missing)",
         Refusal::OfferType => "the body is no session description",
+        Refusal::Recipients(_) => "the list of recipients cannot be followed (the phrase says why)",
+        Refusal::NotAllowed => "the access lists do not allow it",
+        Refusal::Anonymous => "the caller hides who he is, which is not allowed",
+        Refusal::RoomCreation => "there is no such room, and calls create none",
+        Refusal::AlreadyThere => "the invited user is in the room already, or called",
+        Refusal::Moved { for_good: true, .. } => "the room has moved for good",
+        Refusal::Moved { for_good: false, .. } => "the room is elsewhere for now",
         Refusal::LinkDown => "the XMPP server is away",
         Refusal::Stopping => "the gateway is stopping",
         Refusal::Limit(_) => "a limit is reached",
@@ -48,9 +56,23 @@ fn all() -> Vec<Refusal> {
         Refusal::NoIdentity,
         Refusal::ForeignUser,
         Refusal::NoSuchUser,
+        Refusal::LocalNumber,
         Refusal::Loop,
         Refusal::Offer("…"),
         Refusal::OfferType,
+        Refusal::Recipients("…"),
+        Refusal::NotAllowed,
+        Refusal::Anonymous,
+        Refusal::RoomCreation,
+        Refusal::AlreadyThere,
+        Refusal::Moved {
+            for_good: true,
+            to: Box::new(Uri::new(Some("room"), "rooms.example.com", None)),
+        },
+        Refusal::Moved {
+            for_good: false,
+            to: Box::new(Uri::new(Some("room"), "rooms.example.com", None)),
+        },
         Refusal::LinkDown,
         Refusal::Stopping,
         Refusal::Limit("…"),
@@ -128,7 +150,9 @@ fn page() -> String {
     }
     page.push_str(
         "\n## Conditions of a room\n\nRFC 7247 §7.1 table 2, except that 401 and 407 become 403, since the gateway has no challenge to \
-         make, and that a full room is 486, since a 503 would make proxies avoid the gateway. MSRP names are ours: only the conflict is \
+         make, and that a full room is 486, since a 503 would make proxies avoid the gateway. Of two codes in a row the one that does not \
+         speak for all of a user's devices is taken (4xx, not 6xx). gone and redirect with the address of a room that callers can reach are \
+         301 and 302 to it. MSRP names are ours: only the conflict is \
          given (RFC 7702 §6.4).\n\n| condition | INVITE | SEND | NICKNAME |\n|---|---|---|---|\n",
     );
     for condition in CONDITIONS {

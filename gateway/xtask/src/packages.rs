@@ -43,6 +43,11 @@ pub(crate) const TESTS: &[Package] = &[
         services: &["ejabberd", "epmd"],
     },
     Package {
+        name: "sip-tester",
+        program: "sipp",
+        services: &[],
+    },
+    Package {
         name: "python3-slixmpp",
         program: slixmpp::LIBRARY,
         services: &[],

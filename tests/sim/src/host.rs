@@ -91,6 +91,13 @@ impl Host {
             },
             conflict: mapping::ConflictRule::Refuse,
             history: setting.history,
+            naming: mapping::NamingRule::Provisional,
+            creation: mapping::CreationRule::AcceptDefault,
+            access: mapping::Access::default(),
+            routes: mapping::Routes::default(),
+            numbers: None,
+            occupants: mapping::Occupants::default(),
+            connect: true,
             texts: mapping::Texts::default(),
             // The model knows what people say, not what the gateway tells them.
             outage: mapping::Outage {
@@ -118,6 +125,8 @@ impl Host {
             handshake: Duration::from_secs(10),
             idle: Duration::from_secs(30),
             ping: Duration::from_secs(10),
+            retry: Duration::from_secs(2),
+            conflict: xmpp::ConflictRule::Retry,
             answers: true,
         };
         let wall = jiff::Timestamp::UNIX_EPOCH;

@@ -180,7 +180,37 @@ fn options(to: SocketAddr, from: SocketAddr) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::Kamailio;
+    use std::net::UdpSocket;
+
+    use super::{Kamailio, START, options};
+
+    /// What the checks of every end-to-end test rest on.
+    #[test]
+    fn malformed_requests_and_responses_are_complained_about() {
+        let mut kamailio = Kamailio::start(([127, 0, 0, 1], 9).into()).unwrap();
+        let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
+        let request = options(kamailio.address(), socket.local_addr().unwrap());
+        let own_via = format!(
+            "SIP/2.0 200 OK\r\nVia: SIP/2.0/UDP {};branch=z9hG4bKown",
+            kamailio.address()
+        );
+        let response = request.replace("OPTIONS sip:example.org SIP/2.0", &own_via);
+        for (sent, what) in [
+            (request.replace("1 OPTIONS", "1 INVITE"), "request"),
+            (
+                response.replace("Content-Length: 0", "Content-Length: 7"),
+                "response",
+            ),
+        ] {
+            let before = kamailio.process.log().len();
+            socket.send_to(sent.as_bytes(), kamailio.address()).unwrap();
+            kamailio
+                .process
+                .wait_for_log("refused by sanity", before, START)
+                .unwrap_or_else(|error| panic!("{what}: {error:#}"));
+        }
+        assert!(kamailio.complaints().len() >= 2, "{:?}", kamailio.complaints());
+    }
 
     #[test]
     fn the_deployed_configuration_starts_and_answers_options() {

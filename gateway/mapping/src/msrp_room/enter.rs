@@ -125,7 +125,7 @@ impl Gateway {
             }
         };
         match self.callable(&room, &user) {
-            Ok((conference, address)) => self.call(wish, nickname, conference, address, now),
+            Ok((conference, address)) => self.call_conference(wish, nickname, conference, address, now),
             Err(refusal) => {
                 tracing::info!(%room, ?refusal, "entrance refused");
                 self.xmpp(refused(&wish, error_of(&refusal)));
@@ -173,9 +173,16 @@ impl Gateway {
     }
 
     /// F2.
-    fn call(&mut self, wish: Wish, nickname: Nickname, conference: Uri, address: Uri, now: Instant) {
+    fn call_conference(
+        &mut self,
+        wish: Wish,
+        nickname: Nickname,
+        conference: Uri,
+        address: Uri,
+        now: Instant,
+    ) {
         let key = self.stays.next_key();
-        let dialog = DialogId(self.stays.next_handle());
+        let dialog = DialogId(self.next_handle());
         let media = Media {
             session: self.fresh_session_id(),
             description: (self.fresh_number() >> 2, 1),
@@ -230,14 +237,11 @@ impl Gateway {
     /// F4 did not come: RFC 7247 table 3 says what that is here.
     pub(crate) fn conference_refused(
         &mut self,
-        dialog: DialogId,
+        key: StayKey,
         status: StatusCode,
         phrase: String,
         contact: Option<NameAddr>,
     ) {
-        let Some(key) = self.stays.of_dialog(dialog) else {
-            return;
-        };
         tracing::info!(stay = key.0, %status, phrase, "the conference refused the call");
         let elsewhere = contact.map(|contact| contact.uri);
         if let Some(elsewhere) = &elsewhere
@@ -260,7 +264,7 @@ impl Gateway {
 
     /// The conference is somewhere else (RFC 3261 §8.1.3.4); a call is not sent around for ever, and never back to us.
     fn follow(&mut self, key: StayKey, elsewhere: &Uri) -> bool {
-        let dialog = DialogId(self.stays.next_handle());
+        let dialog = DialogId(self.next_handle());
         let ours = self.is_ours(elsewhere.host());
         let Some(stay) = self.stays.get_mut(key) else {
             return false;

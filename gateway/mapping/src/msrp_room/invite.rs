@@ -86,7 +86,7 @@ impl Gateway {
             contact: contact(stay),
             refer_to: NameAddr::new(uri),
         };
-        let subscription = SubscriptionId(self.stays.next_handle());
+        let subscription = SubscriptionId(self.next_handle());
         self.stays.invite(subscription, invitation);
         self.sip(sip::Command::Refer {
             subscription,

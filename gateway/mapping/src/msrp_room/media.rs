@@ -2,90 +2,62 @@
 
 use std::time::Instant;
 
-use msrp::{
-    LostCause, SessionId, SessionParameters, Status,
-    sdp::{AcceptTypes, Chatroom, MaxSize, Opener, Setup, opener},
-};
-use sip::{AnswerDue, Body, DialogId, Incoming, NameAddr};
+use msrp::{LostCause, SessionId, SessionParameters, Status};
+use sip::{AnswerDue, Body, Incoming, NameAddr};
 use xmpp::stanza::{Condition, StanzaError};
 
 use super::{
-    enter::contact,
+    enter::{contact, error_of},
     exit::Farewell,
-    stay::{Media, Peer, Phase, StayKey},
+    stay::{Media, Phase, StayKey},
 };
 use crate::{
     Command, ConnectionId, Gateway,
-    offer::{local_path, media_type},
+    offer::{LocalMedia, MsrpOffer, Opening, PeerMedia, local_path},
     refusal::Refusal,
     timers::Timer,
 };
 
-/// What our offers say of who connects: conferences behind a firewall may choose.
-const SETUP: Setup = Setup::ActPass;
-
 impl Gateway {
     pub(super) fn conference_offer(&self, media: &Media) -> Body {
-        let (id, version) = media.description;
-        let line = self.conference_line(media, SETUP);
-        sdp_body(sip::sdp::Session::offer(&line, id, version))
+        self.local_media(media).offer(Opening::Preferred)
     }
 
-    fn conference_line(&self, media: &Media, setup: Setup) -> sip::sdp::Line {
-        let (host, port) = &self.config.msrp;
-        let chatroom = Chatroom {
-            nickname: true,
-            private_messages: true,
-        };
-        sip::sdp::Line {
-            host: host.clone(),
-            port: *port,
-            protocol: "TCP/MSRP",
-            attributes: vec![
-                ("accept-types", Some("message/cpim".to_owned())),
-                ("accept-wrapped-types", Some("text/plain".to_owned())),
-                ("path", Some(local_path(host, *port, &media.session).to_string())),
-                ("setup", Some(setup.to_string())),
-                ("chatroom", Some(chatroom.to_string())),
-            ],
-        }
+    fn local_media(&self, media: &Media) -> LocalMedia {
+        LocalMedia::new(&self.config.msrp, &media.session, media.description)
     }
 
     /// F4; F5 has been sent.
     pub(crate) fn conference_answered(
         &mut self,
-        dialog: DialogId,
+        key: StayKey,
         contact: Option<&NameAddr>,
         body: Option<&Body>,
     ) {
-        let Some(key) = self.stays.of_dialog(dialog) else {
-            return;
-        };
         match read_answer(contact, body) {
-            Ok((peer, setup)) => self.open_media(key, peer, setup),
-            Err(text) => {
-                let mut error = StanzaError::new(Condition::NotAcceptable);
-                error.text = Some(text.to_owned());
-                self.end_stay(key, &Farewell::failed(error), &Refusal::Media(text).reason());
+            Ok(peer) => self.open_media(key, peer),
+            Err(refusal) => {
+                let why = refusal.reason();
+                self.end_stay(key, &Farewell::failed(error_of(&refusal)), &why);
             }
         }
     }
 
     /// F6, by the end that has to.
-    fn open_media(&mut self, key: StayKey, peer: Peer, setup: Option<Setup>) {
+    fn open_media(&mut self, key: StayKey, peer: PeerMedia) {
         let Some(stay) = self.stays.get_mut(key) else {
             return;
         };
         stay.phase = Phase::Opening;
         stay.media.peer = Some(peer.clone());
         // If it is the switch that opens, it asks to bind.
-        if opener(Some(SETUP), setup) == Opener::Offerer {
+        if peer.we_open {
             self.connect_to_switch(key, peer.path);
         }
     }
 
     fn connect_to_switch(&mut self, key: StayKey, path: msrp::Path) {
-        let connection = ConnectionId(self.stays.next_handle());
+        let connection = ConnectionId(self.next_handle());
         let Some(stay) = self.stays.get(key) else { return };
         let session = stay.media.session.clone();
         let first = path.first();
@@ -178,23 +150,24 @@ impl Gateway {
         };
         let contact = contact(stay);
         stay.media.description.1 += 1;
-        let Some(offer) = &request.body else {
-            let body = self.stays.get(key).map(|stay| self.conference_offer(&stay.media));
-            if let Some(body) = body {
-                self.sip(sip::Command::Accept { due, contact, body });
-            }
-            return;
+        let answered = match &request.body {
+            None => self
+                .stays
+                .get(key)
+                .map(|stay| self.conference_offer(&stay.media))
+                .ok_or(Refusal::NotInRoom),
+            Some(body) => self.answer_conference(key, &body.bytes, now),
         };
-        let (index, (peer, setup)) = match (index_of_media(offer), read_media(Some(offer))) {
-            (Some(index), Ok(read)) => (index, read),
-            (_, Err(text)) => return self.refuse(due, &Refusal::Offer(text)),
-            (None, _) => return self.refuse(due, &Refusal::OfferType),
-        };
-        let ours = if setup == Some(Setup::Active) {
-            Setup::Passive
-        } else {
-            Setup::Active
-        };
+        match answered {
+            Ok(body) => self.sip(sip::Command::Accept { due, contact, body }),
+            Err(refusal) => self.refuse(due, &refusal),
+        }
+    }
+
+    fn answer_conference(&mut self, key: StayKey, description: &[u8], now: Instant) -> Result<Body, Refusal> {
+        let offer = MsrpOffer::read(description, Opening::Preferred)?;
+        let peer = usable(offer.peer.clone())?;
+        let stay = self.stays.get(key).ok_or(Refusal::NotInRoom)?;
         let moved = stay
             .media
             .peer
@@ -203,21 +176,14 @@ impl Gateway {
         if moved {
             self.leave_switch(key, now);
         }
-        let Some(stay) = self.stays.get_mut(key) else {
-            return;
-        };
-        stay.media.peer = Some(peer.clone());
-        let Some(stay) = self.stays.get(key) else { return };
-        let (id, version) = stay.media.description;
-        let line = self.conference_line(&stay.media, ours);
-        let Ok(session) = sip::sdp::Session::parse(&offer.bytes) else {
-            return self.refuse(due, &Refusal::OfferType);
-        };
-        let body = sdp_body(session.answer(index, &line, id, version));
-        self.sip(sip::Command::Accept { due, contact, body });
-        if moved && ours == Setup::Active {
-            self.connect_to_switch(key, peer.path);
+        let (path, we_open) = (peer.path.clone(), peer.we_open);
+        let stay = self.stays.get_mut(key).ok_or(Refusal::NotInRoom)?;
+        stay.media.peer = Some(peer);
+        if moved && we_open {
+            self.connect_to_switch(key, path);
         }
+        let stay = self.stays.get(key).ok_or(Refusal::NotInRoom)?;
+        Ok(offer.answer(&self.local_media(&stay.media)))
     }
 
     /// The MSRP session is over, and another one takes its place in time.
@@ -253,69 +219,24 @@ impl Gateway {
 }
 
 /// Whatever answers without saying that it is a conference is none: a telephone would talk to nobody.
-fn read_answer(
-    contact: Option<&NameAddr>,
-    body: Option<&Body>,
-) -> Result<(Peer, Option<Setup>), &'static str> {
-    let (peer, setup) = read_media(body)?;
+fn read_answer(contact: Option<&NameAddr>, body: Option<&Body>) -> Result<PeerMedia, Refusal> {
+    let body = body.ok_or(Refusal::Offer("No Session Description"))?;
+    let peer = usable(PeerMedia::of_answer(&body.bytes, Opening::Preferred)?)?;
     let is_focus = contact.is_some_and(|contact| {
         contact.parameter("isfocus").is_some() || contact.uri.parameter("isfocus").is_some()
     });
     let has_room = peer.chatroom.nickname || peer.chatroom.private_messages;
     if is_focus || has_room {
-        Ok((peer, setup))
+        Ok(peer)
     } else {
-        Err("Not A Conference")
+        Err(Refusal::Offer("Not A Conference"))
     }
 }
 
-fn read_media(body: Option<&Body>) -> Result<(Peer, Option<Setup>), &'static str> {
-    let body = body.ok_or("No Session Description")?;
-    if !media_type(&body.content_type).eq_ignore_ascii_case("application/sdp") {
-        return Err("No Session Description");
+/// A path over TLS was not negotiated.
+fn usable(peer: PeerMedia) -> Result<PeerMedia, Refusal> {
+    if peer.path.first().is_secure() {
+        return Err(Refusal::Offer("No Usable MSRP Path"));
     }
-    let session = sip::sdp::Session::parse(&body.bytes).map_err(|_| "Unreadable Session Description")?;
-    let media = session.media();
-    let line = media
-        .iter()
-        .find(|media| is_msrp(media))
-        .ok_or("No TCP/MSRP Media Line")?;
-    let attribute = |name: &str| line.attribute(name).or_else(|| session.attribute(name));
-    let accepts =
-        |name: &str, kind: &str| attribute(name).is_none_or(|types| AcceptTypes::parse(types).accepts(kind));
-    if !accepts("accept-types", "message/cpim") {
-        return Err("message/cpim Not Accepted");
-    }
-    if !accepts("accept-wrapped-types", "text/plain") {
-        return Err("Wrapped text/plain Not Accepted");
-    }
-    let path = attribute("path")
-        .and_then(|path| path.parse::<msrp::Path>().ok())
-        // TLS was not negotiated.
-        .filter(|path| !path.first().is_secure())
-        .ok_or("No Usable MSRP Path")?;
-    let peer = Peer {
-        path,
-        chatroom: attribute("chatroom").map(Chatroom::parse).unwrap_or_default(),
-        max_size: attribute("max-size")
-            .and_then(|size| size.parse::<MaxSize>().ok())
-            .map(|size| size.0),
-    };
-    Ok((peer, attribute("setup").and_then(Setup::parse)))
-}
-
-fn index_of_media(body: &Body) -> Option<usize> {
-    let media = sip::sdp::Session::parse(&body.bytes).ok()?.media();
-    media.iter().position(is_msrp)
-}
-
-fn is_msrp(media: &sip::sdp::Media) -> bool {
-    media.kind == "message" && media.protocol == "TCP/MSRP" && media.port != 0
-}
-
-fn sdp_body(bytes: Vec<u8>) -> Body {
-    Body {
-        content_type: "application/sdp".to_owned(),
-        bytes: bytes.into(),
-    }
+    Ok(peer)
 }

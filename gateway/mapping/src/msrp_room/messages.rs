@@ -191,7 +191,7 @@ impl Gateway {
             content: Bytes::from(text),
             ..Cpim::default()
         };
-        let message = self.outgoing(&cpim);
+        let message = self.outgoing(cpim.to_bytes());
         let stay = self.stays.get_mut(key).ok_or_else(not_in)?;
         let octets = message.body.len() as u64;
         if stay
@@ -199,7 +199,7 @@ impl Gateway {
             .peer
             .as_ref()
             .and_then(|peer| peer.max_size)
-            .is_some_and(|most| octets > most)
+            .is_some_and(|most| !most.allows(octets))
         {
             return Err(error_of(&Refusal::TooLarge));
         }
@@ -283,7 +283,7 @@ impl Gateway {
         message: &IncomingMessage,
         due: AnswerDue,
     ) {
-        let status = match self.hear(key, message) {
+        let status = match self.read_from_switch(key, message) {
             Ok(Some(heard)) => self.deliver(key, heard),
             Ok(None) => Status::OK,
             Err(status) => status,
@@ -291,7 +291,7 @@ impl Gateway {
         self.answer(connection, due, status);
     }
 
-    fn hear(&self, key: StayKey, message: &IncomingMessage) -> Result<Option<Heard>, Status> {
+    fn read_from_switch(&self, key: StayKey, message: &IncomingMessage) -> Result<Option<Heard>, Status> {
         let stay = self.stays.get(key).ok_or(Status::NO_SESSION)?;
         if !media_type(&message.content_type).eq_ignore_ascii_case(msrp::cpim::CONTENT_TYPE) {
             return Err(Status::UNSUPPORTED_MEDIA);

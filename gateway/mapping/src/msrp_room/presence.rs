@@ -206,7 +206,7 @@ impl Gateway {
         if stay.naming_timer.is_none() && stay.listing.awaits_names() {
             let timer = self
                 .timers
-                .start(now + self.config.limits.naming, Timer::Names(key));
+                .start(now + self.config.limits.unnamed, Timer::Names(key));
             stay.naming_timer = Some(timer);
         }
     }

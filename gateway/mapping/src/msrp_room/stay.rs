@@ -3,12 +3,12 @@
 use std::collections::{BTreeMap, VecDeque};
 
 use jiff::Timestamp;
-use msrp::{MessageTag, SessionId, sdp::Chatroom};
+use msrp::{MessageTag, SessionId};
 use sip::{DialogId, SubscriptionId, Uri};
 use xmpp::{BareJid, FullJid};
 
 use super::listing::Listing;
-use crate::{ConnectionId, nickname::Nickname, timers::TimerId};
+use crate::{ConnectionId, nickname::Nickname, offer::PeerMedia, timers::TimerId};
 
 /// Names a stay within one gateway.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -102,22 +102,11 @@ pub(super) struct Media {
     /// Id and version of our `o=` line.
     pub(super) description: (u64, u64),
     /// What the answer said.
-    pub(super) peer: Option<Peer>,
+    pub(super) peer: Option<PeerMedia>,
     /// The connection it is on.
     pub(super) connection: Option<ConnectionId>,
     /// Whether both ends have it.
     pub(super) is_open: bool,
-}
-
-/// The switch, as SDP shows it.
-#[derive(Debug, Clone)]
-pub(super) struct Peer {
-    /// Its path.
-    pub(super) path: msrp::Path,
-    /// What it can do.
-    pub(super) chatroom: Chatroom,
-    /// The longest message that it takes.
-    pub(super) max_size: Option<u64>,
 }
 
 /// Something said in the conference.
@@ -184,12 +173,6 @@ impl Stays {
     pub(super) fn next_key(&mut self) -> StayKey {
         self.next += 1;
         StayKey(self.next)
-    }
-
-    /// An even number, unused as a dialog, subscription or connection of ours.
-    pub(super) fn next_handle(&mut self) -> u64 {
-        self.next += 1;
-        self.next * 2
     }
 
     pub(super) fn insert(&mut self, key: StayKey, stay: Stay) {

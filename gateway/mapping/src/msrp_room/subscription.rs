@@ -48,7 +48,7 @@ impl Gateway {
 
     /// F10.
     fn subscribe_stay(&mut self, key: StayKey) {
-        let subscription = SubscriptionId(self.stays.next_handle());
+        let subscription = SubscriptionId(self.next_handle());
         let Some(stay) = self.stays.get_mut(key) else {
             return;
         };

@@ -3,11 +3,17 @@
     clippy::unwrap_used,
     clippy::expect_used,
     clippy::indexing_slicing,
+    clippy::panic,
     reason = "a test fails by panicking"
 )]
 
+mod access;
+mod chat_server;
+mod codes;
+mod entering;
 mod hall;
 mod outage;
+mod recordings;
 mod section_5_1_enter;
 mod section_5_5_messages;
 mod section_5_8_exit;
@@ -15,10 +21,13 @@ mod section_6_1_enter;
 mod section_6_2_presence;
 mod section_6_3_messages;
 mod section_6_4_nickname;
+mod section_6_5_called;
 mod section_6_5_invite;
 mod section_6_6_exit;
 mod section_6_reentry;
+mod sharing;
 mod stage;
+mod transcript;
 mod trust;
 
 pub(crate) const ROOM: &str = "capulet@rooms.example.com";

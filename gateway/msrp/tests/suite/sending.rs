@@ -112,6 +112,7 @@ fn interjected_messages_go_before_all_others_and_keep_their_order() {
 }
 
 /// RFC 4975 §10.5: in a response or in a REPORT; nothing more of the message goes out, the others do.
+// Rows: C4975-36
 #[test]
 fn rfc4975_10_5_413_stops_a_message_in_its_midst() {
     for by_report in [false, true] {
@@ -170,6 +171,7 @@ fn every_message_that_waits_is_failed_when_the_session_ends() {
 }
 
 /// 80 % up and 40 % down, each at −1, 0 and +1 octet.
+// Rows: C7701-37
 #[test]
 fn rfc7701_6_4_congestion_marks() {
     let congested = || Event::Congested { session: ours() };

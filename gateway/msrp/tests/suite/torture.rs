@@ -40,6 +40,7 @@ struct Outcome {
     connection: String,
 }
 
+// Rows: E-09, E-10, E-12, E-13, E-34
 #[test]
 fn every_msrp_file_ends_as_its_table_says() {
     let rows = rows("msrp.tsv", "msrp", 8);
@@ -66,6 +67,7 @@ fn every_msrp_file_ends_as_its_table_says() {
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }
 
+// Rows: CSIP-18, E-35
 #[test]
 fn every_cpim_file_is_read_as_its_table_says() {
     let rows = rows("cpim.tsv", "cpim", 11);

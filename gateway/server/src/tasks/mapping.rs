@@ -83,7 +83,10 @@ impl MappingTask {
                 tracing::info!(domain, "link up: the XMPP server accepted the component");
             }
             ::xmpp::Event::Down(cause) => tracing::warn!(domain, %cause, "link down"),
-            ::xmpp::Event::Skipped { .. } | ::xmpp::Event::Unsent { .. } | ::xmpp::Event::Stanza(_) => {}
+            ::xmpp::Event::Skipped { .. }
+            | ::xmpp::Event::Unshared { .. }
+            | ::xmpp::Event::Unsent { .. }
+            | ::xmpp::Event::Stanza(_) => {}
         }
         self.gateway.handle_xmpp(link, event, Instant::now());
     }

@@ -20,7 +20,9 @@ use tokio::{
     task::JoinSet,
 };
 
-use super::{BUFFER, Outlet, earlier, link::connect, pause_after, read_now, send_without_delay, sleep_until};
+use super::{
+    BUFFER, Outlet, earlier, link::connect, pause_after, read_some, send_without_delay, sleep_until,
+};
 use crate::{
     admission::{Admission, Seat},
     config::{ConnectionLimits, Host},
@@ -266,7 +268,8 @@ impl ConnectionTask {
             let reading = self.closing.is_none() && self.outlet.is_free();
             let due = self.due();
             tokio::select! {
-                ready = self.reader.readable(), if reading => self.handle_readable(ready),
+                read = read_some(&mut self.reader, |octets| self.machine.handle_bytes(octets, Instant::now())),
+                    if reading => self.handle_read(read),
                 command = commands.recv(), if commanded => match command {
                     Some(command) => self.handle_command(command),
                     // The core has let go of the connection.
@@ -340,13 +343,7 @@ impl ConnectionTask {
         }
     }
 
-    fn handle_readable(&mut self, ready: io::Result<()>) {
-        let machine = &mut self.machine;
-        let read = ready.and_then(|()| {
-            read_now(&self.reader, |octets| {
-                machine.handle_bytes(octets, Instant::now());
-            })
-        });
+    fn handle_read(&mut self, read: io::Result<bool>) {
         match read {
             Ok(true) => {}
             Ok(false) => self.abandon(),

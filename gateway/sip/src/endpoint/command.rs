@@ -155,7 +155,7 @@ pub enum Command {
         status: StatusCode,
         /// Reason phrase; `None`: the usual one. Control characters are removed.
         phrase: Option<String>,
-        /// Further headers (Retry-After, Warning, …); those that the endpoint writes itself are left out.
+        /// Further headers (Retry-After, Warning, …); those that the endpoint writes itself are left out, but for the Contact of a 3xx.
         headers: Vec<Header>,
     },
     /// 200 to a SUBSCRIBE, with the granted time. A `Notify` must follow at once (RFC 6665 §4.2.1.2).

@@ -23,6 +23,7 @@ fn text(body: &bytes::Bytes) -> &str {
     std::str::from_utf8(body).unwrap()
 }
 
+// Rows: B7702-05, F39, C4575-03, CSIP-10, CSIP-13, E-17, E-39
 #[test]
 fn subscribe_outside_a_dialog_is_granted_and_notified_in_its_own_dialog() {
     let mut scene = Scene::new();
@@ -115,6 +116,7 @@ fn the_ninth_notify_waiting_ends_the_subscription() {
     scene.assert_empty();
 }
 
+// Rows: CSIP-10
 #[test]
 fn a_refresh_is_answered_and_reported_and_moves_target_and_expiry() {
     let mut scene = Scene::new();
@@ -205,6 +207,7 @@ fn a_fetch_gets_one_notify_that_ends_it() {
     scene.assert_quiet();
 }
 
+// Rows: B7702-05, C7701-51, CSIP-10
 #[test]
 fn too_short_a_time_is_423_and_an_unknown_package_489() {
     let mut scene = Scene::new();
@@ -248,6 +251,7 @@ fn too_short_a_time_is_423_and_an_unknown_package_489() {
     assert_eq!(scene.response().status.0, 403);
 }
 
+// Rows: B7702-14, CSIP-10
 #[test]
 fn a_notify_refused_or_unanswered_ends_the_subscription() {
     for status in [Some(481), Some(408), None] {
@@ -286,6 +290,7 @@ fn timer_e_doubles_to_t2_and_timer_f_ends_the_notify() {
     );
 }
 
+// Rows: B7702-05, E-39
 #[test]
 fn subscribe_within_an_invite_dialog_ends_with_it() {
     let mut scene = Scene::new();
@@ -394,6 +399,7 @@ fn refused_subscriptions_leave_nothing() {
     scene.assert_empty();
 }
 
+// Rows: B7702-30, B7702-31, CSIP-12, E-28
 #[test]
 fn refer_is_accepted_with_one_notify_that_ends_its_subscription() {
     let mut scene = Scene::new();
@@ -455,6 +461,7 @@ fn refer_outside_a_dialog_opens_one_for_its_notify_only() {
     scene.assert_empty();
 }
 
+// Rows: B7702-31, CSIP-12
 #[test]
 fn rfc3515_section_2_4_5_a_refer_that_is_followed_gets_its_progress_up_to_the_outcome() {
     let mut scene = Scene::new();
@@ -556,6 +563,7 @@ fn refer_sub_false_gets_no_notify() {
     scene.assert_empty();
 }
 
+// Rows: B7702-30, CSIP-12
 #[test]
 fn refer_needs_exactly_one_refer_to() {
     let mut scene = Scene::new();

@@ -7,6 +7,7 @@ use xmpp_parsers::ns;
 use super::{Condition, Outgoing, StanzaError, service};
 use crate::xml::{WriteFault, XmlWriter};
 
+const MUC_ADMIN: &str = "http://jabber.org/protocol/muc#admin";
 const MUC_OWNER: &str = "http://jabber.org/protocol/muc#owner";
 
 /// Appends a stanza of at most `limit` octets to `out`; after a fault `out` is as it was.
@@ -49,6 +50,25 @@ pub(crate) fn write(stanza: &Outgoing, out: &mut BytesMut, limit: usize) -> Resu
         } => {
             head(&mut xml, "message", from, room, Some(id), None);
             invite(&mut xml, invitee, reason.as_deref());
+        }
+        Outgoing::Decline {
+            from,
+            room,
+            id,
+            inviter,
+            reason,
+        } => {
+            head(&mut xml, "message", from, room, Some(id), None);
+            decline(&mut xml, inviter, reason);
+        }
+        Outgoing::Kick {
+            from,
+            room,
+            id,
+            nickname,
+        } => {
+            head(&mut xml, "iq", from, room, Some(id), Some("set"));
+            kick(&mut xml, nickname);
         }
         Outgoing::AcceptDefaultConfiguration { from, to, id } => {
             head(&mut xml, "iq", from, to, Some(id), Some("set"));
@@ -204,6 +224,25 @@ fn invite(xml: &mut XmlWriter<'_>, invitee: &BareJid, reason: Option<&str>) {
     xml.raw(">");
     xml.text_element("reason", reason);
     xml.raw("</invite></x></message>");
+}
+
+fn decline(xml: &mut XmlWriter<'_>, inviter: &Jid, reason: &str) {
+    xml.raw("><x");
+    xml.attribute("xmlns", ns::MUC_USER);
+    xml.raw("><decline");
+    xml.attribute("to", inviter.as_str());
+    xml.raw(">");
+    xml.text_element("reason", Some(reason));
+    xml.raw("</decline></x></message>");
+}
+
+fn kick(xml: &mut XmlWriter<'_>, nickname: &str) {
+    xml.raw("><query");
+    xml.attribute("xmlns", MUC_ADMIN);
+    xml.raw("><item");
+    xml.attribute("nick", nickname);
+    xml.attribute("role", "none");
+    xml.raw("/></query></iq>");
 }
 
 fn error(xml: &mut XmlWriter<'_>, name: &str, condition: Condition, text: Option<&str>) {

@@ -453,7 +453,10 @@ impl Hall {
                     self.gateway.handle_xmpp(link, unsent, self.now);
                 }
                 Command::Xmpp(_, xmpp::Command::Send(stanza)) => self.told.push(stanza),
-                Command::Xmpp(_, xmpp::Command::Shutdown) => {}
+                Command::Xmpp(
+                    _,
+                    xmpp::Command::Shutdown | xmpp::Command::Share { .. } | xmpp::Command::Unshare { .. },
+                ) => {}
             }
         }
         moved

@@ -6,7 +6,8 @@ use rustix::time::{ClockId, clock_gettime};
 static WALL: WallTime = WallTime;
 
 /// Nanoseconds of processor time.
-pub(crate) struct CpuTime;
+#[derive(Debug, Clone, Copy)]
+pub struct CpuTime;
 
 impl Measurement for CpuTime {
     type Intermediate = u64;
