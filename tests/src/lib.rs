@@ -7,7 +7,6 @@ pub mod conversation;
 pub mod crowd;
 pub mod inbox;
 pub mod json_program;
-pub mod msrp_checker;
 pub mod msrp_tap;
 pub mod peers;
 pub mod ports;

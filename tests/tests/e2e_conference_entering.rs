@@ -18,6 +18,7 @@ use gateway_tests::{
 on_each_xmpp_server!(
     rfc7702_section_5_4_both_sides_see_who_is_there,
     rfc7247_section_7_what_the_focus_refuses_is_told_as_an_error,
+    rfc3261_section_8_1_3_4_a_conference_that_has_moved_is_followed,
     rfc7702_section_5_6_a_nickname_in_use_is_a_conflict,
     what_a_conference_does_without_does_not_keep_users_out,
     a_conference_that_never_answers_is_given_up,
@@ -67,7 +68,8 @@ fn rfc7247_section_7_what_the_focus_refuses_is_told_as_an_error(server: XmppServ
             (&["--refuse", "488"], "not-acceptable"),
             (&["--refuse", "407"], "registration-required"),
             (&["--refuse", "500"], "internal-server-error"),
-            (&["--redirect", "sip:elsewhere@example.org"], "redirect"),
+            // Followed, but nobody is there.
+            (&["--redirect", "sip:elsewhere@example.org"], "item-not-found"),
             (&["--capacity", "0"], "recipient-unavailable"),
         ] {
             world.restart_conference(options)?;
@@ -76,6 +78,20 @@ fn rfc7247_section_7_what_the_focus_refuses_is_told_as_an_error(server: XmppServ
         }
         world.restart_conference(&[])?;
         juliet.enter(CONFERENCE_JID, "JuliC")?;
+        Ok(())
+    })
+}
+
+fn rfc3261_section_8_1_3_4_a_conference_that_has_moved_is_followed(server: XmppServerKind) -> Result<()> {
+    let elsewhere = format!("sip:mantua@{CONFERENCES}");
+    in_a_conference_world(server, &["--redirect", &elsewhere], |world| {
+        world.conference.join("mantua", "Friar John")?;
+        let mut juliet = world.xmpp_user("juliet")?;
+        ensure!(juliet.enter(CONFERENCE_JID, "JuliC")? == ["Friar John"]);
+        juliet.say(CONFERENCE_JID, "Is the letter here?")?;
+        juliet.hear(CONFERENCE_JID, "Is the letter here?")?;
+        world.conference.say("mantua", "Friar John", "I could not send it")?;
+        ensure!(juliet.hear(CONFERENCE_JID, "I could not send it")? == "Friar John");
         Ok(())
     })
 }

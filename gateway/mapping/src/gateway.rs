@@ -7,7 +7,7 @@ use std::{
 
 use bytes::Bytes;
 use jiff::{SignedDuration, Timestamp};
-use msrp::{MessageId, MessageTag, OutgoingMessage};
+use msrp::{Lane, MessageId, MessageTag, OutgoingMessage};
 use rand_chacha::{
     ChaCha12Rng,
     rand_core::{Rng, SeedableRng},
@@ -498,8 +498,8 @@ impl Gateway {
             .unwrap_or(self.started.1)
     }
 
-    /// A CPIM message; several can share its octets.
-    pub(crate) fn outgoing(&mut self, body: Bytes) -> OutgoingMessage {
+    /// A CPIM message; several can share its octets. Those of one lane arrive in order.
+    pub(crate) fn outgoing(&mut self, body: Bytes, lane: Lane) -> OutgoingMessage {
         OutgoingMessage {
             tag: self.next_tag(),
             id: MessageId::random(&mut self.rng),
@@ -507,6 +507,7 @@ impl Gateway {
             body,
             success_report: false,
             failure_report: msrp::FailureReport::Yes,
+            lane,
         }
     }
 }

@@ -4,7 +4,7 @@ use std::time::Instant;
 
 use bytes::Bytes;
 use msrp::{
-    AnswerDue, IncomingMessage, MessageTag, Status,
+    AnswerDue, IncomingMessage, Lane, MessageTag, Status,
     cpim::{Address, Cpim},
 };
 use sip::Uri;
@@ -191,7 +191,7 @@ impl Gateway {
             content: Bytes::from(text),
             ..Cpim::default()
         };
-        let message = self.outgoing(cpim.to_bytes());
+        let message = self.outgoing(cpim.to_bytes(), Lane::default());
         let stay = self.stays.get_mut(key).ok_or_else(not_in)?;
         let octets = message.body.len() as u64;
         if stay

@@ -4,7 +4,7 @@ use std::time::Instant;
 
 use jiff::Timestamp;
 use msrp::{
-    AnswerDue, FailureReport, IncomingMessage, SessionId, Status,
+    AnswerDue, FailureReport, IncomingMessage, Lane, SessionId, Status,
     cpim::{Address, Cpim},
 };
 use sip::Uri;
@@ -401,14 +401,14 @@ impl Gateway {
         let Some(room) = session.and_then(|session| self.rooms.get(&session.room)) else {
             return;
         };
-        let from = match &nickname {
-            Some(nickname) => room.address.occupant(nickname),
-            None => room.address.sip.clone(),
+        let (from, lane) = match &nickname {
+            Some(nickname) => (room.address.occupant(nickname), room.roster.lane(nickname)),
+            None => (room.address.sip.clone(), Lane::default()),
         };
         let cpim = plain_text(nickname, &from, &room.address.sip, stamp, text);
         let body = cpim.to_bytes();
         for key in keys {
-            let outgoing = self.outgoing(body.clone());
+            let outgoing = self.outgoing(body.clone(), lane);
             self.send_to_user(*key, outgoing, now);
         }
     }
@@ -447,8 +447,9 @@ impl Gateway {
         };
         let name = nickname.as_str().to_owned();
         let from = room.address.occupant(&name);
+        let lane = room.roster.lane(&name);
         let cpim = plain_text(Some(name), &from, &session.who.user, self.wall(now), text);
-        let outgoing = self.outgoing(cpim.to_bytes());
+        let outgoing = self.outgoing(cpim.to_bytes(), lane);
         if let Some(session) = self.sessions.get_mut(key) {
             session.private_in.insert(outgoing.tag, sender);
         }

@@ -320,3 +320,65 @@ fn a_text_arrives_as_it_was() {
     let expected: Vec<_> = texts.iter().flat_map(|text| [*text, *text]).collect();
     assert_eq!(heard, expected);
 }
+
+/// What reached one user of Juliet (under whichever nickname) and of others: the first letter of the speaker and of the text.
+fn letters(stage: &Stage, user: usize) -> Vec<String> {
+    let letter = |from: &str, text: &str| {
+        let speaker = from.rsplit_once("gr=").unwrap().1;
+        format!("{}{}", &speaker[..1], &text[..1])
+    };
+    let heard = stage.heard(user);
+    heard.iter().map(|(from, _, text)| letter(from, text)).collect()
+}
+
+/// RFC 4975 §5.1: long messages are cut so that short ones need not wait for their end. Each speaker keeps his order, in
+/// public, in private and under a new nickname.
+#[test]
+fn a_short_message_does_not_wait_for_the_long_one_of_another_speaker() {
+    let mut stage = Stage::new(config());
+    for native in ["Juliet", "Benvolio"] {
+        stage.muc.native_enters(ROOM, native);
+    }
+    let romeo = stage.user("romeo");
+    stage.invite(romeo, ROOM_URI, Some("Romeo"));
+    // His client has not connected yet: everything waits for him.
+    let to = occupant(&stage, "Romeo");
+    let room = ROOM.parse().unwrap();
+    let long = "1".repeat(40_000);
+    stage.stanza(message(&room, "Juliet", &to, "a", &long));
+    stage.stanza(message(&room, "Benvolio", &to, "b", "1"));
+    stage.stanza(private(&room, "Juliet", &to, "c", "2"));
+    for mut renamed in stage.muc.leaves(ROOM, "Juliet", &[303], None) {
+        if let xmpp::stanza::Stanza::Presence(presence) = &mut renamed {
+            presence.muc.as_mut().unwrap().items[0].nick = Some("July".to_owned());
+        }
+        stage.stanza(renamed);
+    }
+    let back = stage.muc.native_enters(ROOM, "July");
+    stage.stanzas(back);
+    stage.stanza(message(&room, "July", &to, "d", "3"));
+    stage.stanza(message(&room, "Benvolio", &to, "e", "2"));
+    stage.connect(romeo);
+    assert_eq!(letters(&stage, romeo), ["B1", "B2", "J1", "J2", "J3"]);
+}
+
+#[test]
+fn short_messages_of_all_speakers_keep_the_order_of_the_room() {
+    let mut stage = Stage::new(config());
+    for native in ["Juliet", "Benvolio"] {
+        stage.muc.native_enters(ROOM, native);
+    }
+    let romeo = stage.user("romeo");
+    stage.invite(romeo, ROOM_URI, Some("Romeo"));
+    for (speaker, text) in [
+        ("Juliet", "1"),
+        ("Juliet", "2"),
+        ("Benvolio", "3"),
+        ("Juliet", "4"),
+    ] {
+        let said = stage.muc.native_says(ROOM, speaker, text);
+        stage.stanzas(said);
+    }
+    stage.connect(romeo);
+    assert_eq!(letters(&stage, romeo), ["J1", "J2", "B3", "J4"]);
+}

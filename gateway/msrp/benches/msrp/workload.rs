@@ -1,7 +1,7 @@
 //! What the workloads have in common.
 
 use bytes::Bytes;
-use msrp::{FailureReport, MessageTag, OutgoingMessage, Path, SessionId, SessionParameters};
+use msrp::{FailureReport, Lane, MessageTag, OutgoingMessage, Path, SessionId, SessionParameters};
 
 /// The two ends of session number `index`, seen from ours.
 pub(crate) fn parameters(index: usize) -> SessionParameters {
@@ -32,5 +32,6 @@ pub(crate) fn outgoing(tag: u64, body: &Bytes) -> OutgoingMessage {
         body: body.clone(),
         success_report: false,
         failure_report: FailureReport::Yes,
+        lane: Lane::default(),
     }
 }

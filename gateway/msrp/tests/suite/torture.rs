@@ -4,7 +4,7 @@ use std::{collections::BTreeSet, fs, path::PathBuf};
 
 use bytes::{Bytes, BytesMut};
 use msrp::{
-    Command, Connection, Event, FailureReport, Limits, MessageTag, OutgoingMessage, SessionId,
+    Command, Connection, Event, FailureReport, Lane, Limits, MessageTag, OutgoingMessage, SessionId,
     SessionParameters, Status,
     cpim::{Address, Cpim},
     frame::{Content, Decoder, Flag, Frame, Kind, Method},
@@ -126,6 +126,7 @@ fn outcome(pieces: &[&[u8]]) -> Outcome {
         body: Bytes::from_static(b"Hello"),
         success_report: true,
         failure_report: FailureReport::Yes,
+        lane: Lane::default(),
     };
     let session: SessionId = "ours".parse().unwrap();
     receiver.handle_command(Command::Send { session, message }, now);

@@ -361,7 +361,7 @@ impl ConnectionTask {
             Command::RefuseBind { .. }
             | Command::Send { .. }
             | Command::Interject { .. }
-            | Command::Arrange { .. }
+            | Command::Abort { .. }
             | Command::Authorize(_)
             | Command::Report { .. }
             | Command::Nickname { .. }

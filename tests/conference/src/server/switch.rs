@@ -326,6 +326,7 @@ impl Server {
                 body: body.clone(),
                 success_report: self.options.quirks.success_reports,
                 failure_report: FailureReport::Yes,
+                lane: msrp::Lane::default(),
             };
             self.link_command(connection, Command::Send { session, message }, now);
         }

@@ -260,15 +260,15 @@ impl World {
             (false, _) => connection.stalled_since = None,
             (true, Some(_)) => {}
         }
-        let faults = connection.wire.sent(&out, now);
+        let complaint = connection.wire.sent(&out, now);
         let held = (
             connection.machine.outgoing_octets(),
             connection.machine.incoming_octets(),
             connection.wire.longest,
         );
         let closing = connection.closing;
-        for fault in faults {
-            self.model.fail("limits_hold", fault, now);
+        if let Some(complaint) = complaint {
+            self.model.fail("msrp_is_sound", complaint, now);
         }
         self.hold_connection_limits(held);
         for event in events {

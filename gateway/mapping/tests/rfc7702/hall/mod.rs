@@ -126,6 +126,8 @@ struct Wire {
     ours: msrp::Connection,
     switch: msrp::Connection,
     open: bool,
+    /// Judges every octet that the gateway writes.
+    judge: msrp_checker::Judge,
 }
 
 pub(crate) fn config() -> Config {
@@ -373,6 +375,7 @@ impl Hall {
             body,
             success_report: false,
             failure_report: msrp::FailureReport::Yes,
+            lane: msrp::Lane::default(),
         };
         let command = msrp::Command::Send { session, message };
         let now = self.now;
@@ -478,6 +481,7 @@ impl Hall {
             ours: msrp::Connection::new(limits.clone(), [21; 32]),
             switch: msrp::Connection::new(limits, [22; 32]),
             open: true,
+            judge: msrp_checker::Judge::default(),
         };
         self.wires.insert(connection, wire);
     }
@@ -667,6 +671,8 @@ impl Hall {
         for (connection, wire) in &mut self.wires {
             let mut octets = BytesMut::new();
             while wire.ours.poll_transmit(&mut octets, 65_536, now) {}
+            wire.judge.written(&octets);
+            assert_eq!(wire.judge.complaint(), None, "the gateway writes unsound MSRP");
             if !octets.is_empty() && !self.silent {
                 moved = true;
                 wire.switch.handle_bytes(&octets, now);
@@ -675,6 +681,7 @@ impl Hall {
             while wire.switch.poll_transmit(&mut octets, 65_536, now) {}
             if !octets.is_empty() && !self.silent {
                 moved = true;
+                wire.judge.heard(&octets);
                 wire.ours.handle_bytes(&octets, now);
             }
             while let Some(event) = wire.switch.poll_event() {

@@ -62,6 +62,23 @@ struct Wire {
     machine: msrp::Connection,
     user: usize,
     open: bool,
+    /// Judges every octet that the switch writes.
+    judge: msrp_checker::Judge,
+}
+
+impl Wire {
+    fn hear(&mut self, octets: &[u8], now: Instant) {
+        self.judge.heard(octets);
+        self.machine.handle_bytes(octets, now);
+    }
+
+    fn write(&mut self, now: Instant) -> BytesMut {
+        let mut octets = BytesMut::new();
+        while self.machine.poll_transmit(&mut octets, 65_536, now) {}
+        self.judge.written(&octets);
+        assert_eq!(self.judge.complaint(), None, "the switch writes unsound MSRP");
+        octets
+    }
 }
 
 pub(crate) struct User {
@@ -360,6 +377,7 @@ impl Stage {
                 machine,
                 user,
                 open: true,
+                judge: msrp_checker::Judge::default(),
             },
         );
         let caller = &mut self.users[user];
@@ -394,6 +412,7 @@ impl Stage {
                 machine,
                 user,
                 open: true,
+                judge: msrp_checker::Judge::default(),
             },
         );
     }
@@ -462,6 +481,7 @@ impl Stage {
             body,
             success_report: false,
             failure_report: msrp::FailureReport::Yes,
+            lane: msrp::Lane::default(),
         };
         sender
             .msrp
@@ -734,10 +754,9 @@ impl Stage {
                 while user.msrp.poll_transmit(&mut octets, 65_536, self.now) {}
                 if !octets.is_empty() && !user.silent {
                     moved = true;
-                    wire.machine.handle_bytes(&octets, self.now);
+                    wire.hear(&octets, self.now);
                 }
-                let mut octets = BytesMut::new();
-                while wire.machine.poll_transmit(&mut octets, 65_536, self.now) {}
+                let octets = wire.write(self.now);
                 if !octets.is_empty() && !user.silent {
                     moved = true;
                     user.msrp.handle_bytes(&octets, self.now);

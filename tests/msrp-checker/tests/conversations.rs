@@ -1,14 +1,21 @@
 //! Everything that two connections of the `msrp` crate write in random conversations passes the strict checker.
 
+#![expect(
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::unwrap_used,
+    reason = "tests: a failed assumption is a failed test"
+)]
+
 use std::time::{Duration, Instant};
 
 use bytes::{Bytes, BytesMut};
-use gateway_tests::msrp_checker::check_conversation;
 use msrp::{
-    AnswerDue, Command, Connection, Event, FailureReport, Limits, MessageTag, OutgoingMessage, Path,
+    AnswerDue, Command, Connection, Event, FailureReport, Lane, Limits, MessageTag, OutgoingMessage, Path,
     SessionId, SessionParameters, Status,
     cpim::{Address, Cpim},
 };
+use msrp_checker::check_conversation;
 use proptest::{prelude::*, sample::select};
 
 const SESSIONS: usize = 3;
@@ -38,6 +45,11 @@ enum Step {
     },
     Report {
         side: usize,
+    },
+    Abort {
+        side: usize,
+        session: usize,
+        recent: u64,
     },
     Carry {
         side: usize,
@@ -124,6 +136,9 @@ fn step() -> impl Strategy<Value = Step> {
         4 => (who.clone(), status).prop_map(|(side, status)| Step::Answer { side, status }),
         4 => (who.clone(), 1..5000_usize).prop_map(|(side, piece)| Step::Carry { side, piece }),
         1 => who.clone().prop_map(|side| Step::Report { side }),
+        2 => (who.clone(), session.clone(), 1..4_u64).prop_map(
+            |(side, session, recent)| Step::Abort { side, session, recent }
+        ),
         1 => (0..60_u64).prop_map(Step::Pass),
         1 => (who, session).prop_map(|(side, session)| Step::Unbind { side, session }),
     ]
@@ -151,9 +166,21 @@ fn take(sides: &mut [Side; 2], step: Step, now: &mut Instant) {
                 body,
                 success_report: success,
                 failure_report: failure,
+                lane: Lane(tag % 2),
             };
             let session = id(side, session);
             let command = Command::Send { session, message };
+            sides[side].connection.handle_command(command, *now);
+        }
+        Step::Abort {
+            side,
+            session,
+            recent,
+        } => {
+            let command = Command::Abort {
+                session: id(side, session),
+                tag: MessageTag(sides[side].messages.saturating_sub(recent)),
+            };
             sides[side].connection.handle_command(command, *now);
         }
         Step::Nickname {

@@ -1,6 +1,6 @@
 //! The strict checker catches what it must, and finds nothing wrong with what RFC 4975 and RFC 7701 ask for.
 
-use gateway_tests::msrp_checker::{Deviation, check, check_conversation};
+use msrp_checker::{Deviation, check, check_conversation};
 
 const TO: &str = "To-Path: msrp://b.example.org:2855/bsession;tcp\r\n";
 const FROM: &str = "From-Path: msrp://a.example.org:7394/asession;tcp\r\n";

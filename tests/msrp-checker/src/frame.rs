@@ -63,17 +63,9 @@ impl Frame {
         self.header("Failure-Report").unwrap_or("yes")
     }
 
-    fn length(&self) -> u64 {
+    pub(super) fn length(&self) -> u64 {
         self.body.as_ref().map_or(0, |body| body.len() as u64)
     }
-}
-
-/// The frames of a direction.
-#[derive(Debug, Default)]
-pub(super) struct Reading {
-    pub(super) frames: Vec<Frame>,
-    pub(super) faults: Faults,
-    pub(super) unfinished: usize,
 }
 
 /// How header lines are read.
@@ -85,29 +77,68 @@ pub(super) enum Ear {
     Forgiving,
 }
 
-/// Reads to the end, or to the first place where it cannot be told where a frame ends.
-pub(super) fn read(octets: &[u8], ear: Ear) -> Reading {
-    let mut reading = Reading::default();
-    let mut offset = 0;
-    while offset < octets.len() {
-        let rest = octets.get(offset..).unwrap_or_default();
-        match take(rest, offset, ear, &mut reading.faults) {
+/// Reads the frames of one direction, up to the first place where it cannot be told where a frame ends.
+#[derive(Debug)]
+pub(super) struct Reader {
+    ear: Ear,
+    /// What is no whole frame yet.
+    rest: Vec<u8>,
+    /// Octets before that.
+    offset: usize,
+    /// Whether a line may have ended in it since it was last looked at: a frame ends where a line ends.
+    fresh: bool,
+    unreadable: bool,
+}
+
+impl Reader {
+    pub(super) fn new(ear: Ear) -> Self {
+        Self {
+            ear,
+            rest: Vec::new(),
+            offset: 0,
+            fresh: false,
+            unreadable: false,
+        }
+    }
+
+    pub(super) fn push(&mut self, octets: &[u8]) {
+        if !self.unreadable {
+            self.rest.extend_from_slice(octets);
+            self.fresh |= octets.contains(&b'\n');
+        }
+    }
+
+    pub(super) fn next(&mut self, faults: &mut Faults) -> Option<Frame> {
+        if !self.fresh {
+            return None;
+        }
+        match take(&self.rest, self.offset, self.ear, faults) {
             Ok(Some((frame, length))) => {
-                check(&frame, &mut reading.faults);
-                reading.frames.push(frame);
-                offset += length;
+                if self.ear == Ear::Strict {
+                    check(&frame, faults);
+                }
+                self.rest.drain(..length);
+                self.offset += length;
+                Some(frame)
             }
             Ok(None) => {
-                reading.unfinished = rest.len();
-                return reading;
+                self.fresh = false;
+                None
             }
             Err(what) => {
-                reading.faults.add(offset, "RFC 4975 §9", what);
-                return reading;
+                faults.add(self.offset, "RFC 4975 §9", what);
+                self.unreadable = true;
+                self.fresh = false;
+                self.rest = Vec::new();
+                None
             }
         }
     }
-    reading
+
+    /// Octets of a frame that has not ended.
+    pub(super) fn unfinished(&self) -> usize {
+        self.rest.len()
+    }
 }
 
 /// The first frame of `octets` and its length; `None` if it does not end. An error tells what makes the rest unreadable.
