@@ -90,7 +90,9 @@ fn rfc3261_section_8_1_3_4_a_conference_that_has_moved_is_followed(server: XmppS
         ensure!(juliet.enter(CONFERENCE_JID, "JuliC")? == ["Friar John"]);
         juliet.say(CONFERENCE_JID, "Is the letter here?")?;
         juliet.hear(CONFERENCE_JID, "Is the letter here?")?;
-        world.conference.say("mantua", "Friar John", "I could not send it")?;
+        world
+            .conference
+            .say("mantua", "Friar John", "I could not send it")?;
         ensure!(juliet.hear(CONFERENCE_JID, "I could not send it")? == "Friar John");
         Ok(())
     })
