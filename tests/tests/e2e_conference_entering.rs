@@ -102,6 +102,12 @@ fn rfc7702_section_5_6_a_nickname_in_use_is_a_conflict(server: XmppServerKind) -
     in_a_conference_world(server.clone(), &["--nickname-taken", "Escalus"], |world| {
         let _romeo = world.sip_user("romeo", "Romeo")?;
         let mut juliet = world.xmpp_user("juliet")?;
+        // Known: what Unicode 3.2 did not have cannot be in an address of ours, and so in no nickname. ejabberd refuses it by itself.
+        let (condition, _) = juliet.enter_in_vain(CONFERENCE_JID, "Juliet \u{1f480}")?;
+        ensure!(
+            matches!(&*condition, "jid-malformed" | "bad-request"),
+            "{condition}"
+        );
         for name in ["Romeo", "romeo", "Escalus"] {
             let (condition, _) = juliet.enter_in_vain(CONFERENCE_JID, name)?;
             ensure!(condition == "conflict", "{name}: {condition}");
