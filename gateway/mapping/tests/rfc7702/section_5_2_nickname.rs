@@ -14,6 +14,7 @@ fn refusing(statuses: &[Status]) -> Script {
     }
 }
 
+// Rows: A7702-15, F25, F26, E-25
 #[test]
 fn a7702_15_a_nickname_that_is_taken_is_a_conflict_and_the_call_ends() {
     let mut hall = Hall::scripted(refusing(&[Status::NICKNAME_IN_USE]));
@@ -23,6 +24,7 @@ fn a7702_15_a_nickname_that_is_taken_is_a_conflict_and_the_call_ends() {
     assert_eq!(hall.gateway.census(), (0, 0, 0, 0));
 }
 
+// Rows: A7702-16, CXMPP-04, N7702-06
 #[test]
 fn a7702_16_or_he_is_given_a_variant_and_told_so() {
     let mut config = config();
@@ -39,6 +41,7 @@ fn a7702_16_or_he_is_given_a_variant_and_told_so() {
     );
 }
 
+// Rows: A7702-17, A7702-24, N7702-05, N7702-06
 #[test]
 fn a7702_17_a_conference_without_nicknames_is_not_asked_for_one() {
     let mut hall = Hall::scripted(Script {
@@ -79,6 +82,7 @@ fn a_switch_that_gives_nobody_a_nickname_lets_him_in_all_the_same() {
     }
 }
 
+// Rows: N7702-01, C7701-10
 #[test]
 fn a_nickname_that_is_none_is_refused_before_anybody_is_called() {
     let mut hall = Hall::new();
@@ -94,6 +98,7 @@ fn a_nickname_that_is_none_is_refused_before_anybody_is_called() {
     assert_eq!(hall.heard(JULIET), ["presence p1 to JuliC: jid-malformed"]);
 }
 
+// Rows: F23, F24, F25, F26, A7702-15, A7702-47
 #[test]
 fn f23_to_f26_a_conflict_leaves_the_former_nickname() {
     let mut hall = Hall::new();
@@ -106,6 +111,7 @@ fn f23_to_f26_a_conflict_leaves_the_former_nickname() {
     assert_eq!(hall.heard(JULIET), ["JuliC: still me"]);
 }
 
+// Rows: F23, F24, A7702-47, CXMPP-11
 #[test]
 fn a7702_47_a_change_is_told_to_every_client_once_though_the_focus_tells_it_too() {
     let mut hall = Hall::new();
@@ -129,6 +135,7 @@ fn a7702_47_a_change_is_told_to_every_client_once_though_the_focus_tells_it_too(
     assert_eq!(hall.heard(JULIET).len(), 2);
 }
 
+// Rows: N7702-02, N7702-06
 #[test]
 fn n7702_06_whoever_is_called_as_the_user_is_called_otherwise() {
     let mut hall = Hall::new();

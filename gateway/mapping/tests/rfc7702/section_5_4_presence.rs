@@ -24,6 +24,7 @@ fn partial(users: Vec<User>) -> Document {
 
 const MERCUTIO: &str = "sip:mercutio@example.org";
 
+// Rows: A7702-35, CXMPP-11
 #[test]
 fn a7702_35_full_documents_alone_are_enough() {
     let mut hall = in_conference();
@@ -42,6 +43,7 @@ fn a7702_35_full_documents_alone_are_enough() {
     );
 }
 
+// Rows: A7702-35, A7702-22
 #[test]
 fn a7702_35_partial_documents_change_what_they_name() {
     let mut hall = in_conference();
@@ -69,6 +71,7 @@ fn a7702_35_partial_documents_change_what_they_name() {
     assert_eq!(hall.heard(JULIET), ["subject: A plague"]);
 }
 
+// Rows: A7702-35
 #[test]
 fn a_gap_between_versions_is_filled_by_a_new_subscription() {
     let mut hall = in_conference();
@@ -90,6 +93,7 @@ fn a_gap_between_versions_is_filled_by_a_new_subscription() {
     assert_eq!(hall.subscribes.len(), 2);
 }
 
+// Rows: A7702-19
 #[test]
 fn a7702_19_a_focus_that_cannot_be_watched_leaves_him_alone_in_the_room() {
     for refusal in [403, 489, 603] {
@@ -104,6 +108,7 @@ fn a7702_19_a_focus_that_cannot_be_watched_leaves_him_alone_in_the_room() {
     }
 }
 
+// Rows: A7702-19, CXMPP-06
 #[test]
 fn a_focus_that_never_says_who_is_in_does_not_keep_him_waiting() {
     for script in [
@@ -171,6 +176,7 @@ fn a_subscription_that_is_lost_is_renewed() {
 }
 
 /// A deployed server lists a participant as soon as he is there, and his nickname a moment later.
+// Rows: A7702-23, A7702-35
 #[test]
 fn a_participant_without_a_name_is_waited_for() {
     let mut hall = in_conference();
@@ -187,6 +193,7 @@ fn a_participant_without_a_name_is_waited_for() {
 }
 
 /// The same server names participants by their addresses, escapes these whole, and leaves roles and status out.
+// Rows: A7702-23, A7702-24, A7702-25, A7702-44, N7702-02, E-35
 #[test]
 fn participants_under_plain_and_escaped_addresses_are_known() {
     let mut hall = Hall::new();
@@ -222,6 +229,7 @@ fn participants_under_plain_and_escaped_addresses_are_known() {
     );
 }
 
+// Rows: N7702-03, A7702-33, G-05
 #[test]
 fn n7702_03_the_nickname_goes_before_the_display_name_and_roles_are_kept() {
     let mut hall = Hall::new();
@@ -235,6 +243,7 @@ fn n7702_03_the_nickname_goes_before_the_display_name_and_roles_are_kept() {
     assert_eq!(hall.heard(JULIET)[0], "Merc is in (moderator)");
 }
 
+// Rows: A7702-55, G-09
 #[test]
 fn a7702_55_who_is_no_more_in_the_document_by_the_focus_s_will_is_out() {
     let mut hall = Hall::new();
@@ -257,6 +266,7 @@ fn a7702_55_who_is_no_more_in_the_document_by_the_focus_s_will_is_out() {
     assert!(hall.legs[0].ended.is_some());
 }
 
+// Rows: A7702-55, G-09
 #[test]
 fn a7702_55_a_conference_that_is_over_is_a_destroyed_room() {
     let mut hall = in_conference();
@@ -268,6 +278,7 @@ fn a7702_55_a_conference_that_is_over_is_a_destroyed_room() {
     assert_eq!(hall.heard(JULIET), ["JuliC is out (none) 110 destroyed"]);
 }
 
+// Rows: A7702-26, CXMPP-05
 #[test]
 fn a7702_26_who_shows_his_address_is_no_stranger() {
     let mut hall = Hall::new();

@@ -15,6 +15,7 @@ fn in_conference() -> Hall {
     hall
 }
 
+// Rows: F16, F17, F18, F19, A7702-36, A7702-37, A7702-38, A7702-39, A7702-40, A7702-41, CXMPP-08, E-15, E-24
 #[test]
 fn f16_to_f19_the_switch_has_a_message_before_its_sender_sees_it() {
     let mut hall = in_conference();
@@ -32,6 +33,7 @@ fn f16_to_f19_the_switch_has_a_message_before_its_sender_sees_it() {
     );
 }
 
+// Rows: A7702-41, A7702-46
 #[test]
 fn a7702_41_a_message_that_the_switch_refuses_is_not_reflected() {
     for (status, condition) in [
@@ -46,6 +48,7 @@ fn a7702_41_a_message_that_the_switch_refuses_is_not_reflected() {
     }
 }
 
+// Rows: F20, F21, F22, A7702-36, A7702-43, E-21
 #[test]
 fn f20_to_f22_a_private_message_goes_to_the_occupant_alone() {
     let mut hall = in_conference();
@@ -56,6 +59,7 @@ fn f20_to_f22_a_private_message_goes_to_the_occupant_alone() {
     assert_eq!(hall.heard(JULIET), [""; 0]);
 }
 
+// Rows: A7702-44, E-21
 #[test]
 fn what_the_conference_says_is_shown_as_the_speaker_s() {
     let mut hall = in_conference();
@@ -81,6 +85,7 @@ fn what_the_conference_says_is_shown_as_the_speaker_s() {
     );
 }
 
+// Rows: A7702-40, A7702-55
 #[test]
 fn a7702_40_a_switch_that_does_not_answer_is_an_error_in_time() {
     let mut hall = in_conference();
@@ -99,6 +104,7 @@ fn a7702_40_a_switch_that_does_not_answer_is_an_error_in_time() {
     );
 }
 
+// Rows: A7702-42, CXMPP-08, G-11
 #[test]
 fn a7702_42_all_clients_of_the_account_see_a_message_once() {
     let mut hall = in_conference();
@@ -122,6 +128,7 @@ fn a_switch_that_sends_a_message_back_shows_it_once() {
     assert_eq!(hall.heard(JULIET), ["JuliC: echo"]);
 }
 
+// Rows: A7702-46, A7702-45
 #[test]
 fn a7702_46_private_messages_that_are_refused_come_back() {
     let romeo = format!("{ROOM}/Romeo");
@@ -150,6 +157,7 @@ fn a7702_46_private_messages_that_are_refused_come_back() {
     assert_eq!(hall.taken.len(), 0);
 }
 
+// Rows: G7702-06
 #[test]
 fn a_text_longer_than_the_switch_or_the_gateway_takes_is_refused() {
     let mut hall = Hall::scripted(Script {
@@ -165,6 +173,7 @@ fn a_text_longer_than_the_switch_or_the_gateway_takes_is_refused() {
     assert_eq!(hall.heard(JULIET), ["JuliC: short"]);
 }
 
+// Rows: G-08, CXMPP-06
 #[test]
 fn g_08_what_was_said_before_he_entered_comes_between_roster_and_subject_with_its_time() {
     let mut hall = Hall::scripted(Script {
@@ -235,6 +244,7 @@ fn what_is_no_text_in_a_wrapper_is_refused() {
     assert_eq!(hall.heard(JULIET), [""; 0]);
 }
 
+// Rows: A7702-46
 #[test]
 fn a_failure_that_is_reported_later_comes_back_too() {
     let mut hall = in_conference();

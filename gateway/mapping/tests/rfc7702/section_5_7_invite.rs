@@ -59,6 +59,7 @@ fn in_conference() -> Hall {
     hall
 }
 
+// Rows: F27, F28, F29, F30, A7702-48, A7702-49, CXMPP-12, E-28, E-39
 #[test]
 fn f27_to_f30_the_focus_is_asked_to_call_and_success_is_seen_in_the_roster() {
     let mut hall = in_conference();
@@ -77,6 +78,7 @@ fn f27_to_f30_the_focus_is_asked_to_call_and_success_is_seen_in_the_roster() {
     assert_eq!(hall.heard(JULIET), [""; 0]);
 }
 
+// Rows: A7702-49
 #[test]
 fn a7702_49_a_focus_that_does_not_call_is_an_error() {
     for (code, condition) in [
@@ -92,6 +94,7 @@ fn a7702_49_a_focus_that_does_not_call_is_an_error() {
     }
 }
 
+// Rows: F30, A7702-50
 #[test]
 fn a7702_50_whom_the_call_does_not_reach_has_declined() {
     for (fragment, heard) in [

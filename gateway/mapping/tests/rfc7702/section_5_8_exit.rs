@@ -8,6 +8,7 @@ use xmpp::stanza::{Condition, StanzaError};
 
 use crate::hall::{CONFERENCE, Hall, JULIET, JULIET_TOO, ROOM};
 
+// Rows: F31, F32, F33, F34, A7702-52, A7702-53, A7702-54, CXMPP-13, G-03
 #[test]
 fn f31_to_f34_the_call_ends_with_the_words_of_the_user() {
     let mut hall = Hall::new();
@@ -26,6 +27,7 @@ fn f31_to_f34_the_call_ends_with_the_words_of_the_user() {
     assert_eq!(hall.gateway.census(), (0, 0, 0, 0));
 }
 
+// Rows: G-11
 #[test]
 fn the_account_is_in_as_long_as_one_of_its_clients_is() {
     let mut hall = Hall::new();
@@ -41,6 +43,7 @@ fn the_account_is_in_as_long_as_one_of_its_clients_is() {
     assert!(hall.legs[0].ended.is_some());
 }
 
+// Rows: A7702-55, G-09
 #[test]
 fn a7702_55_who_is_removed_by_the_focus_hears_so() {
     let mut hall = Hall::new();
@@ -58,6 +61,7 @@ fn a7702_55_who_is_removed_by_the_focus_hears_so() {
     assert_eq!(hall.gateway.census(), (0, 0, 0, 0));
 }
 
+// Rows: A7702-55
 #[test]
 fn a_lost_msrp_session_is_a_technical_removal_and_a_bye() {
     let mut hall = Hall::new();
@@ -91,6 +95,7 @@ fn what_the_switch_has_not_taken_by_the_end_comes_back() {
     );
 }
 
+// Rows: CXMPP-15, A7702-52
 #[test]
 fn cxmpp_15_a_client_that_is_gone_ends_its_stay() {
     for condition in [
@@ -112,6 +117,7 @@ fn cxmpp_15_a_client_that_is_gone_ends_its_stay() {
     assert_eq!(hall.legs[0].ended, None);
 }
 
+// Rows: G-12
 #[test]
 fn stays_outlive_the_link_for_a_while() {
     let romeo = "sip:capulet@rooms.example.net;gr=Romeo";

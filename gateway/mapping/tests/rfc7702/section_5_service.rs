@@ -22,6 +22,7 @@ fn asked(hall: &mut Hall, from: &str, to: &str, kind: IqKind) -> String {
     heard[0].clone()
 }
 
+// Rows: CXMPP-17, CXMPP-08
 #[test]
 fn cxmpp_17_service_and_room_say_what_they_are() {
     let mut hall = in_conference();
@@ -48,6 +49,7 @@ fn cxmpp_17_service_and_room_say_what_they_are() {
     assert!(!items.contains("<item"), "{items}");
 }
 
+// Rows: CXMPP-16, CXMPP-18
 #[test]
 fn cxmpp_16_self_ping_says_whether_he_is_in() {
     let mut hall = in_conference();
@@ -71,6 +73,7 @@ fn cxmpp_16_self_ping_says_whether_he_is_in() {
     assert_eq!(asked(&mut hall, JULIET, SERVICE, kind()), "result q1 ");
 }
 
+// Rows: CXMPP-17, CXMPP-18, G7702-01, G-06
 #[test]
 fn cxmpp_18_and_g7702_01_what_has_no_counterpart_is_refused_and_calls_nobody() {
     let mut hall = in_conference();
@@ -124,6 +127,7 @@ fn cxmpp_18_and_g7702_01_what_has_no_counterpart_is_refused_and_calls_nobody() {
     assert_eq!(hall.subscribes.len(), 1);
 }
 
+// Rows: CXMPP-09, CXMPP-10, A7702-43
 #[test]
 fn cxmpp_09_and_10_messages_that_go_nowhere_are_refused() {
     let mut hall = in_conference();
@@ -156,6 +160,7 @@ fn cxmpp_09_and_10_messages_that_go_nowhere_are_refused() {
     assert_eq!(hall.heard(JULIET_TOO), [""; 0]);
 }
 
+// Rows: G-04
 #[test]
 fn g_04_availability_within_a_conference_is_taken_without_a_word() {
     let mut hall = in_conference();
@@ -165,6 +170,7 @@ fn g_04_availability_within_a_conference_is_taken_without_a_word() {
     assert_eq!(hall.nicknames, ["JuliC"]);
 }
 
+// Rows: CXMPP-31
 #[test]
 fn cxmpp_31_no_error_is_answered_with_an_error() {
     let mut hall = in_conference();
