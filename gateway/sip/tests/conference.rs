@@ -432,6 +432,7 @@ fn user() -> impl Strategy<Value = User> {
             display_text,
             nickname,
             roles,
+            aors: Vec::new(),
             status,
         })
 }
