@@ -434,6 +434,7 @@ fn user() -> impl Strategy<Value = User> {
             nickname,
             aors,
             roles,
+            aors: Vec::new(),
             status,
         })
 }
