@@ -434,7 +434,6 @@ fn user() -> impl Strategy<Value = User> {
             nickname,
             aors,
             roles,
-            aors: Vec::new(),
             status,
         })
 }
