@@ -108,7 +108,7 @@ pub(crate) struct Quirks {
     /// Announce no private messages, and refuse them with 428
     #[arg(long)]
     pub(crate) no_private_messages: bool,
-    /// Refuse subscriptions [403 if no status is given]
+    /// Refuse subscriptions; with 403 if no status is given
     #[arg(long, value_name = "STATUS", num_args = 0..=1, default_missing_value = "403")]
     pub(crate) no_subscription: Option<u16>,
     /// Refuse subscriptions with 480 until the MSRP session is bound
@@ -123,7 +123,7 @@ pub(crate) struct Quirks {
     /// Take so long to answer anything but BYE
     #[arg(long, value_name = "DURATION", value_parser = duration)]
     pub(crate) slow: Option<Duration>,
-    /// Redirect every INVITE there (302)
+    /// Redirect every INVITE there (302) that is not for there
     #[arg(long, value_name = "URI")]
     pub(crate) redirect: Option<String>,
     /// Refuse every INVITE
@@ -144,7 +144,7 @@ pub(crate) struct Quirks {
     /// Refuse SUBSCRIBE (500) and REFER (403) within the dialog of an INVITE
     #[arg(long)]
     pub(crate) own_dialogs_only: bool,
-    /// Send a bodiless SEND with Keep-Alive this often, and end a session that leaves one unanswered [60s]
+    /// Send a bodiless SEND with Keep-Alive this often, and end a session that leaves one unanswered; 60s if no duration is given
     #[arg(long, value_name = "DURATION", value_parser = duration, num_args = 0..=1, default_missing_value = "60s")]
     pub(crate) keep_alive: Option<Duration>,
     /// End the session of whoever sends a message in several chunks
