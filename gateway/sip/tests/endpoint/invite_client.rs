@@ -186,7 +186,14 @@ fn a_redirection_is_the_owners() {
         &["Contact: <sip:elsewhere@192.0.2.99>"],
         "",
     ));
-    assert_eq!(scene.event(), refused(302, false));
+    let Event::Refused { status, contact, .. } = scene.event() else {
+        panic!()
+    };
+    let there = contact.map(|contact| contact.uri.to_string());
+    assert_eq!(
+        (status.0, there.as_deref()),
+        (302, Some("sip:elsewhere@192.0.2.99"))
+    );
     assert_eq!(scene.titles(), ["ACK"]);
 }
 
