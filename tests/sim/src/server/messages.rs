@@ -120,7 +120,7 @@ impl Server {
         let private = Entry::Private {
             room: room.to_owned(),
             from: from.to_owned(),
-            nickname: own.nickname.clone(),
+            nickname: own.nickname,
             to: to.to_owned(),
             body: body.to_owned(),
         };

@@ -140,7 +140,7 @@ impl Stage {
 
     pub(super) fn subscription(&mut self, script: &mut Script<'_>) {
         let kind = script.octet();
-        if kind % 3 == 0 {
+        if kind.is_multiple_of(3) {
             return self.subscribe(script, kind);
         }
         let subscription = match self.subscriptions.get(script.below(self.subscriptions.len())) {
