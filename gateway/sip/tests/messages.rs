@@ -253,6 +253,13 @@ fn ambiguous_heads_are_refused() {
         let fault = fault(&options(&[(old, new)]));
         assert!(fault.rejection.rule.starts_with(rule), "{new:?}: {fault}");
         assert_eq!(fault.rejection.status, StatusCode(400));
+        let answer = fault.response.as_ref().map(|response| response.to_bytes());
+        let answer = answer.unwrap_or_default();
+        let answer = String::from_utf8_lossy(&answer);
+        for name in ["From:", "To:", "Call-ID:", "CSeq:"] {
+            let times = answer.lines().filter(|line| line.starts_with(name)).count();
+            assert!(answer.is_empty() || times == 1, "{new:?}: {answer}");
+        }
     }
 }
 

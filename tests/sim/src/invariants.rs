@@ -69,9 +69,9 @@ fn at_most_once(model: &mut Model, stay: usize, token: u32, now: Instant) {
     }
 }
 
-/// 2: what a session hears of one speaker is in the order in which the room had it; so is what it hears of several, unless one of
-/// them says something so long that others are let by. Under another nickname somebody is
-/// another speaker: a newcomer who is told the history cannot know better.
+/// 2: what a session hears of one speaker is in the order in which the room had it; so is all of it until something so long is
+/// said in the room that it lets others by. Under another nickname somebody is another speaker: a newcomer who is told the history
+/// cannot know better.
 fn order_is_kept(model: &mut Model, stay: usize, token: u32, now: Instant) {
     let said = &model.said[&token];
     let Some((_, place)) = said.accepted else {
@@ -82,11 +82,11 @@ fn order_is_kept(model: &mut Model, stay: usize, token: u32, now: Instant) {
         );
     };
     let speaker = (said.from, said.nickname.clone());
-    let terse = |(speaker, _): &(Speaker, String)| !model.long_winded.contains(speaker);
+    let terse = !model.long_winded.contains(&said.room);
     let last_places = &model.stays[stay].last_places;
     let is_late = last_places
         .iter()
-        .any(|(other, last)| place < *last && (*other == speaker || terse(other) && terse(&speaker)));
+        .any(|(other, last)| place < *last && (terse || *other == speaker));
     if is_late {
         model.fail("order_is_kept", format!("stay {stay} hears {token} late"), now);
     }

@@ -100,8 +100,8 @@ pub(crate) struct Model {
     pub(crate) start: Instant,
     pub(crate) stays: Vec<Stay>,
     pub(crate) said: BTreeMap<u32, Said>,
-    /// Who has said something that MSRP may cut.
-    pub(crate) long_winded: BTreeSet<Speaker>,
+    /// Rooms in which something was said that MSRP may cut.
+    pub(crate) long_winded: BTreeSet<usize>,
     pub(crate) failures: Vec<Failure>,
     disturbances: Vec<Disturbance>,
     next_token: u32,
@@ -195,7 +195,7 @@ impl Model {
         let mut text = format!("\u{27e8}{token}\u{27e9} ");
         text.extend(filler.chars().cycle().take(size));
         if text.len() > UNCUT {
-            self.long_winded.insert(from);
+            self.long_winded.insert(room);
         }
         self.said.insert(
             token,

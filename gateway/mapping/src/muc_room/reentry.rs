@@ -121,6 +121,11 @@ impl Gateway {
         if let Some(room) = room.and_then(|room| self.rooms.get_mut(&room)) {
             room.roster.begin_relisting();
         }
+        let phase = self.sessions.get(key).map(|session| &session.phase);
+        if matches!(phase, Some(Phase::Entering { answer: Some(_), .. })) {
+            // Who was never in has nothing to come back to, and his INVITE waits for an answer.
+            return self.end(key, &Refusal::RoomSilent, now);
+        }
         self.out(key, &Refusal::NotInRoom, Some(now + RETRY), now);
     }
 

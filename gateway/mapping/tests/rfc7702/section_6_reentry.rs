@@ -1,11 +1,11 @@
 use std::time::Duration;
 
 use msrp::Status;
-use xmpp::stanza::{Condition, Outgoing};
+use xmpp::stanza::{Condition, Outgoing, PresenceKind};
 
 use crate::{
     ROOM, ROOM_URI,
-    stage::{Stage, config},
+    stage::{Stage, config, muc::presence},
 };
 
 fn with_two() -> (Stage, usize, usize) {
@@ -148,6 +148,26 @@ fn a_technical_removal_leads_back_into_the_room() {
     let tag = stage.say(romeo, "back");
     assert_eq!(stage.outcome(romeo, tag), Some(Ok(())));
     assert_eq!(stage.heard(mercutio).len(), 1);
+}
+
+/// Who was never in has nothing to come back to.
+#[test]
+fn a_room_that_goes_away_while_somebody_enters_refuses_his_call() {
+    let mut stage = Stage::new(config());
+    let romeo = stage.user("romeo");
+    stage.muc.mute = true;
+    stage.invite(romeo, ROOM_URI, Some("Romeo"));
+    let Some(Outgoing::Enter { from, .. }) = stage.to_rooms.last().cloned() else {
+        panic!()
+    };
+    let (room, gone) = (ROOM.parse().unwrap(), PresenceKind::Unavailable);
+    stage.stanza(presence(&room, "Romeo", &from, gone, &[110, 332], Some("none")));
+    assert_eq!(
+        stage.refusal(romeo),
+        Some((408, "Room Does Not Answer".to_owned()))
+    );
+    stage.pass(Duration::from_secs(120));
+    assert_eq!(stage.gateway.census(), (0, 0, 0, 0));
 }
 
 // Rows: N7702-06

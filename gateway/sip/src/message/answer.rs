@@ -57,9 +57,11 @@ pub(super) fn refuse(head: &Head, rejection: &Rejection) -> Option<Response> {
 fn answer(request: &Headers, status: StatusCode, tag: Option<&str>) -> Response {
     let mut headers = Headers::default();
     for header in &request.0 {
-        if ["Via", "From", "Call-ID", "CSeq"].contains(&&*header.name) {
+        // A request with two of one of these is refused, and the answer must not be as malformed.
+        let is_first = header.name == "Via" || headers.get(&header.name).is_none();
+        if ["Via", "From", "Call-ID", "CSeq"].contains(&&*header.name) && is_first {
             headers.0.push(header.clone());
-        } else if header.name == "To" {
+        } else if header.name == "To" && is_first {
             headers.push("To", tagged(&header.value, tag));
         }
     }

@@ -1,0 +1,185 @@
+//! An XMPP server with a multi-user chat service, as seen through a component stream: it reads our bytes and answers bytes, in the order
+//! and with the habits of Prosody or ejabberd. It is the authority on who is in which room.
+
+mod administration;
+mod messages;
+mod presence;
+mod stanzas;
+mod stream;
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+
+use crate::xml::Reader;
+
+pub(crate) const MUC: &str = "rooms.example.com";
+pub(crate) const SECRET: &str = "s3cret";
+
+const MUC_NS: &str = "http://jabber.org/protocol/muc";
+const MUC_USER: &str = "http://jabber.org/protocol/muc#user";
+const STANZAS: &str = "urn:ietf:params:xml:ns:xmpp-stanzas";
+
+/// Conditions for which Prosody takes an occupant for gone.
+const KICKABLE: [&str; 9] = [
+    "gone",
+    "internal-server-error",
+    "item-not-found",
+    "jid-malformed",
+    "recipient-unavailable",
+    "redirect",
+    "remote-server-not-found",
+    "remote-server-timeout",
+    "service-unavailable",
+];
+
+/// Whose habits it has.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Flavour {
+    Prosody,
+    Ejabberd,
+}
+
+/// One in a room.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Occupant {
+    pub(crate) nickname: String,
+    /// Full address.
+    pub(crate) jid: String,
+    pub(crate) affiliation: &'static str,
+    display_name: Option<String>,
+}
+
+#[derive(Debug, Default)]
+pub(crate) struct Room {
+    pub(crate) occupants: Vec<Occupant>,
+    pub(crate) subject: String,
+    banned: BTreeSet<String>,
+    history: VecDeque<(String, String, String)>,
+}
+
+/// What happened in the rooms, in the order in which they decided it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Entry {
+    Entered {
+        room: String,
+        jid: String,
+        nickname: String,
+    },
+    Left {
+        room: String,
+        jid: String,
+        nickname: String,
+    },
+    Renamed {
+        room: String,
+        jid: String,
+        nickname: String,
+    },
+    /// A room has a message; `to` are its occupants' addresses.
+    Public {
+        room: String,
+        from: String,
+        nickname: String,
+        body: String,
+        to: Vec<String>,
+    },
+    /// A private message was handed to an occupant.
+    Private {
+        room: String,
+        from: String,
+        nickname: String,
+        to: String,
+        body: String,
+    },
+    /// A private message of a native user came back with an error.
+    Bounced { id: String },
+    /// A request of the server to the component was answered.
+    Answered { id: String },
+    /// A native user was invited.
+    Invited { room: String, invitee: String },
+    /// The component broke a rule.
+    Broken(String),
+}
+
+pub(crate) struct Server {
+    flavour: Flavour,
+    component: String,
+    pub(crate) rooms: BTreeMap<String, Room>,
+    entries: Vec<Entry>,
+    stream: Option<Stream>,
+    streams: u32,
+    stamps: u32,
+    pub(crate) capacity: usize,
+}
+
+struct Stream {
+    reader: Reader,
+    id: String,
+    ready: bool,
+    out: Vec<u8>,
+    closed: bool,
+}
+
+impl Server {
+    pub(crate) fn new(flavour: Flavour, component: &str) -> Self {
+        Self {
+            flavour,
+            component: component.to_owned(),
+            rooms: BTreeMap::new(),
+            entries: Vec::new(),
+            stream: None,
+            streams: 0,
+            stamps: 0,
+            capacity: 1000,
+        }
+    }
+
+    pub(crate) fn take_entries(&mut self) -> Vec<Entry> {
+        std::mem::take(&mut self.entries)
+    }
+
+    fn ours(&self, jid: &str) -> bool {
+        domain(jid) == self.component
+    }
+
+    /// The same to each of ours in a room. Prosody removes those it cannot reach when a message bounces.
+    fn tell(&mut self, room: &str, message: bool, stanza: impl Fn(&Occupant) -> String) {
+        let mut told: Vec<Occupant> = self.occupants(room);
+        told.retain(|occupant| self.ours(&occupant.jid));
+        for occupant in told {
+            if !self.send(&stanza(&occupant)) && message && self.flavour == Flavour::Prosody {
+                self.leave(room, &occupant.jid, Some("Kicked: remote server timeout"), &[333]);
+            }
+        }
+    }
+
+    pub(crate) fn occupants(&self, room: &str) -> Vec<Occupant> {
+        self.rooms
+            .get(room)
+            .map(|room| room.occupants.clone())
+            .unwrap_or_default()
+    }
+
+    pub(crate) fn occupant(&self, room: &str, jid: &str) -> Option<&Occupant> {
+        self.rooms
+            .get(room)?
+            .occupants
+            .iter()
+            .find(|occupant| occupant.jid == jid)
+    }
+}
+
+pub(crate) fn bare(jid: &str) -> &str {
+    jid.split('/').next().unwrap_or_default()
+}
+
+pub(crate) fn local(jid: &str) -> &str {
+    bare(jid).rsplit_once('@').map_or("", |(local, _)| local)
+}
+
+fn domain(jid: &str) -> &str {
+    bare(jid).rsplit_once('@').map_or(bare(jid), |(_, domain)| domain)
+}
+
+fn resource(jid: &str) -> &str {
+    jid.split_once('/').map_or("", |(_, resource)| resource)
+}
