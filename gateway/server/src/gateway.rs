@@ -13,13 +13,14 @@ use ::sip::{Endpoint, Transport};
 use ::xmpp::Link;
 use tokio::{
     net::{TcpListener, UdpSocket},
-    sync::{mpsc, oneshot},
+    sync::{mpsc, oneshot, watch},
     task::{JoinError, JoinHandle},
 };
 
 use crate::{
-    config::Config,
+    config::{Config, Policy},
     lookup::Lookup,
+    reload::Reloader,
     seeds::{Purpose, Seeds},
     tasks::{COMMANDS, EVENTS, link::LinkTask, mapping::MappingTask, msrp::MsrpListener, sip::SipTask},
     tls::Tls,
@@ -38,6 +39,7 @@ pub struct Bound {
     msrp: TcpListener,
     sip_addresses: Vec<(Transport, SocketAddr)>,
     msrp_address: SocketAddr,
+    policy: watch::Sender<Policy>,
 }
 
 /// Why a gateway does not start, or ended.
@@ -112,6 +114,7 @@ impl Bound {
         let msrp_address = msrp.local_addr().map_err(fault)?;
         tracing::info!(address = %msrp_address, "listening for MSRP");
         Ok(Self {
+            policy: watch::Sender::new(config.sip.policy.clone()),
             config,
             seeds,
             udp,
@@ -133,6 +136,15 @@ impl Bound {
     #[must_use]
     pub fn msrp_address(&self) -> SocketAddr {
         self.msrp_address
+    }
+
+    /// What hands it a new configuration while it serves.
+    #[must_use]
+    pub fn reloader(&self) -> Reloader {
+        Reloader {
+            tls: self.config.tls.clone(),
+            policy: self.policy.clone(),
+        }
     }
 
     /// Serves until `stop` resolves, then ends every session towards both sides within `limits.connections.stop`, closes the
@@ -199,7 +211,6 @@ impl Bound {
             self.seeds.seed(Purpose::Sip),
         );
         endpoint.set_credentials(self.config.sip.credentials);
-        endpoint.set_trust(self.config.sip.trust);
         let sip = SipTask {
             endpoint,
             register: self.config.sip.register,
@@ -210,6 +221,7 @@ impl Bound {
             tls_listeners: self.tls,
             tls: self.config.tls,
             keep_alive: self.config.sip.keep_alive,
+            policy: self.policy.subscribe(),
             lookup: lookup.clone(),
             commands: sip_commands_out,
             events: sip_events_in,
@@ -285,17 +297,13 @@ async fn watch_certificates(tls: Option<Tls>, check: Duration) -> Infallible {
     };
     loop {
         tokio::time::sleep(check).await;
-        if tls.has_changed() {
-            reload_certificates(&tls);
+        if !tls.has_changed() {
+            continue;
         }
-    }
-}
-
-/// Reads the certificates again and says what came of it.
-pub(crate) fn reload_certificates(tls: &Tls) {
-    match tls.reload() {
-        Ok(()) => tracing::info!(names = tls.summary(), "certificates reloaded"),
-        Err(fault) => tracing::error!(%fault, "certificates not reloaded: the former ones stay in use"),
+        match tls.reload() {
+            Ok(()) => tracing::info!(names = tls.summary(), "certificates reloaded"),
+            Err(fault) => tracing::error!(%fault, "certificates not reloaded: the former ones stay in use"),
+        }
     }
 }
 

@@ -388,7 +388,7 @@ impl Check<'_> {
             outbound_proxy: proxy,
             t1: settings.sip.t1,
             keep_alive: settings.sip.keep_alive,
-            trust: self.trust(settings),
+            policy: self.policy(settings),
             limits: settings.limits.sip.clone(),
         })
     }
@@ -534,12 +534,13 @@ impl Check<'_> {
                 self.fault::<()>(key, problem, remedy);
             }
         }
-        let periods: [(&[&str], Duration); 11] = [
+        let periods: [(&[&str], Duration); 12] = [
             (&["xmpp", "handshake"], settings.xmpp.handshake),
             (&["xmpp", "idle"], settings.xmpp.idle),
             (&["xmpp", "ping"], settings.xmpp.ping),
             (&["sip", "t1"], settings.sip.t1),
             (&["sip", "register", "expires"], settings.sip.register.expires),
+            (&["sip", "challenge", "nonce"], settings.sip.challenge.nonce),
             (&["dns", "deadline"], settings.dns.deadline),
             (&["limits", "mapping", "admission"], limits.mapping.admission),
             (&["limits", "connections", "connect"], limits.connections.connect),

@@ -164,7 +164,7 @@ impl Endpoint {
         self.peers.trust = trust;
     }
 
-    /// How much those who are not trusted may send from now on; what was counted is forgotten.
+    /// How much those who are not trusted may send from now on; what was counted is forgotten if it is another amount.
     pub fn set_rates(&mut self, rates: Rates) {
         self.sources.set_rates(rates);
     }
