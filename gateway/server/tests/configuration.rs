@@ -696,11 +696,7 @@ fn certificates_that_cannot_be_used_are_named_with_their_remedy() {
             "empty\"\nkey",
             "empty: it holds no certificate; put the certificate",
         ),
-        (
-            "gateway.key",
-            "gateway.pem",
-            "gateway.pem: it holds no private key; ",
-        ),
+        ("gateway.key", "gateway.pem", "tls.key: "),
         ("gateway.key", "other.key", "tls.certificate: "),
         (
             "gateway.key",

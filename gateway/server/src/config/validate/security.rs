@@ -5,11 +5,7 @@ use std::path::{Path, PathBuf};
 use sip::{Trust, Users, digest::AuthorityLimits};
 
 use super::{
-    super::{
-        Policy,
-        settings::{Settings, TlsSettings},
-        users,
-    },
+    super::{Policy, settings::Settings, users},
     Check,
 };
 use crate::tls::{KeyPair, Tls, TlsConfig, TlsFault};
@@ -45,9 +41,7 @@ impl Check<'_> {
             trust_anchors: tls.trust_anchors.as_ref().map(|file| directory.join(file)),
             client_certificates: tls.client_certificates,
         };
-        Tls::open(config)
-            .map_err(|fault| self.tls_fault(tls, &fault))
-            .ok()
+        Tls::open(config).map_err(|fault| self.tls_fault(&fault)).ok()
     }
 
     /// A certificate and its key, which come together.
@@ -73,25 +67,9 @@ impl Check<'_> {
         self.fault(&["tls", missing], "missing", "add it, or take the other key away")
     }
 
-    fn tls_fault(&mut self, tls: &TlsSettings, fault: &TlsFault) {
-        let directory = self.sources.directory();
-        let named = [
-            ("certificate", &tls.certificate),
-            ("key", &tls.key),
-            ("client_certificate", &tls.client_certificate),
-            ("client_key", &tls.client_key),
-            ("trust_anchors", &tls.trust_anchors),
-        ];
-        let at_fault = |file: &Option<PathBuf>| {
-            file.as_ref()
-                .is_some_and(|file| directory.join(file) == fault.file)
-        };
-        let key = named
-            .iter()
-            .find(|(_, file)| at_fault(file))
-            .map_or("trust_anchors", |(key, _)| *key);
-        let problem = format!("{}: {}", Path::display(&fault.file), fault.problem);
-        self.fault::<()>(&["tls", key], problem, fault.remedy);
+    fn tls_fault(&mut self, fault: &TlsFault) {
+        let problem = format!("{}: {}", fault.file.display(), fault.problem);
+        self.fault::<()>(&["tls", fault.key], problem, fault.remedy);
     }
 
     /// How the endpoint meets those who send requests.
