@@ -129,9 +129,12 @@ impl Gateway {
             Event::Confirmed { .. }
             | Event::Progress { .. }
             | Event::Answered { .. }
+            | Event::Reanswered { .. }
+            | Event::ReinviteRefused { .. }
             | Event::Refused { .. }
             | Event::SubscriptionAccepted { .. }
             | Event::SubscriptionRefused { .. }
+            | Event::ReferProgress { .. }
             | Event::Notified { .. } => {}
         }
     }

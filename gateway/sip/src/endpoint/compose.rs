@@ -13,9 +13,7 @@ use crate::message::{
 pub(super) const ALLOW: &str =
     "INVITE, ACK, CANCEL, BYE, OPTIONS, SUBSCRIBE, NOTIFY, REFER, UPDATE, PRACK, MESSAGE, INFO";
 /// Option tags we understand in Require.
-pub(super) const SUPPORTED: [&str; 3] = ["norefersub", "timer", "100rel"];
-/// Event packages that may be subscribed to or are implied by REFER.
-pub(super) const ALLOW_EVENTS: &str = "conference, refer";
+pub(super) const SUPPORTED: [&str; 4] = ["norefersub", "nosub", "timer", "100rel"];
 /// Bodies an INVITE or UPDATE may carry.
 pub(super) const ACCEPT: &str = "application/sdp";
 

@@ -6,7 +6,7 @@ use sip::{
     Target, Transport, Uri, message::Request,
 };
 
-const CALL: DialogId = DialogId(2);
+pub(crate) const CALL: DialogId = DialogId(2);
 const CONTACT: &str = "Contact: <sip:room@192.0.2.20:5080>;isfocus";
 
 fn invite_to(uri: &str) -> Command {
@@ -37,7 +37,7 @@ fn calling() -> (Scene, Request) {
 }
 
 /// A confirmed call, with the ACK taken.
-fn answered() -> (Scene, Request) {
+pub(crate) fn answered() -> (Scene, Request) {
     let (mut scene, invite) = calling();
     scene.receive(&response(&invite, 200, "focus", &[CONTACT], SDP));
     assert_eq!(scene.request().method.as_str(), "ACK");

@@ -258,6 +258,7 @@ fn refer() -> Command {
         to: named("sip:capulet@rooms.example.com"),
         contact: me(),
         refer_to: named("sip:benvolio@example.com"),
+        silent: false,
     };
     Command::Refer {
         subscription: INVITATION,
@@ -336,8 +337,10 @@ fn assert_played(pair: &Pair, caller_leaves: bool, seed: u64) {
     let progress = |event: &Event| {
         matches!(
             event,
-            Event::Notified {
+            Event::ReferProgress {
                 subscription: INVITATION,
+                status: sip::StatusCode(100),
+                is_over: true,
                 ..
             }
         )
