@@ -21,8 +21,7 @@ pub use xmpp_server::{XmppServer, XmppServerKind};
 pub use xmpp_user::XmppUser;
 
 /// What to do when a server is not installed.
-pub const REMEDY: &str =
-    "`cargo xtask test` installs it, so does `apt-get install prosody ejabberd kamailio`";
+pub const REMEDY: &str = "`cargo xtask test` installs it, so does `apt-get install prosody ejabberd kamailio kamailio-tls-modules`";
 
 /// Attempts to start a server on fresh ports before giving up.
 const ATTEMPTS: usize = 5;

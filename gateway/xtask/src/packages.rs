@@ -11,10 +11,11 @@ use gateway_tests::{Context, Result, bail, ensure, process::find_program};
 
 use crate::screen;
 
-/// A package, told to be installed by a program of it.
+/// A package, told to be installed by a file of it.
 #[derive(Debug)]
 pub(crate) struct Package {
     name: &'static str,
+    /// A program, or a path under `/usr/lib/<architecture>`.
     program: &'static str,
     /// Services that it brings. They must not run afterwards unless they ran before.
     services: &'static [&'static str],
@@ -35,11 +36,18 @@ pub(crate) const SERVERS: &[Package] = &[
 ];
 
 /// What the tests need besides.
-pub(crate) const TESTS: &[Package] = &[Package {
-    name: "ejabberd",
-    program: "ejabberdctl",
-    services: &["ejabberd", "epmd"],
-}];
+pub(crate) const TESTS: &[Package] = &[
+    Package {
+        name: "ejabberd",
+        program: "ejabberdctl",
+        services: &["ejabberd", "epmd"],
+    },
+    Package {
+        name: "kamailio-tls-modules",
+        program: "kamailio/modules/tls.so",
+        services: &[],
+    },
+];
 
 /// What the compose test needs besides.
 pub(crate) const COMPOSE: &[Package] = &[
@@ -75,7 +83,7 @@ const INSTALL: &str = include_str!("install.sh");
 pub(crate) fn install(packages: &[Package]) -> Result<()> {
     let missing: Vec<&Package> = packages
         .iter()
-        .filter(|package| find_program(package.program).is_none())
+        .filter(|package| !package.is_installed())
         .collect();
     if missing.is_empty() {
         return Ok(());
@@ -118,7 +126,7 @@ pub(crate) fn install(packages: &[Package]) -> Result<()> {
     );
     let absent: Vec<&str> = missing
         .iter()
-        .filter(|package| find_program(package.program).is_none())
+        .filter(|package| !package.is_installed())
         .map(|package| package.name)
         .collect();
     ensure!(
@@ -127,6 +135,18 @@ pub(crate) fn install(packages: &[Package]) -> Result<()> {
         absent.join(", ")
     );
     Ok(())
+}
+
+impl Package {
+    fn is_installed(&self) -> bool {
+        if !self.program.contains('/') {
+            return find_program(self.program).is_some();
+        }
+        let architectures = fs::read_dir("/usr/lib").into_iter().flatten().flatten();
+        architectures
+            .map(|architecture| architecture.path().join(self.program))
+            .any(|file| file.exists())
+    }
 }
 
 /// The command for a user who is not root.
