@@ -192,6 +192,33 @@ async fn deadlines_of_streams_hold_behind_the_handshake() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_peer_that_does_not_read_its_tls_connection_is_dropped_and_others_are_answered() {
+    let authority = Authority::new().unwrap();
+    let gateway = secured(&authority, &gateway_certificate(&authority), &[]).await;
+    let deaf = connect_tls(&gateway, None).await.unwrap().into_inner();
+    let (deaf_reader, mut deaf_writer) = tokio::io::split(deaf);
+    let writing = tokio::spawn(async move {
+        for sent in (0..).step_by(100) {
+            let batch: String = (0..100).map(|n| request("OPTIONS", "TLS", sent + n)).collect();
+            if deaf_writer.write_all(batch.as_bytes()).await.is_err() || deaf_writer.flush().await.is_err() {
+                break;
+            }
+        }
+    });
+    let mut other = connect_tls(&gateway, None).await.unwrap();
+    let mut answered = 0;
+    while !writing.is_finished() {
+        answered += 1;
+        let status = options(&mut other, 10_000_000 + answered).await;
+        assert!(status.starts_with("SIP/2.0 "), "{status}");
+    }
+    within("the deaf peer is dropped", writing).await.unwrap();
+    drop(deaf_reader);
+    assert!(answered > 1);
+    gateway.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_client_certificate_is_optional_and_one_that_is_shown_must_be_valid() {
     let (authority, other) = (Authority::new().unwrap(), Authority::new().unwrap());
     let gateway = secured(&authority, &gateway_certificate(&authority), &[]).await;
