@@ -3,9 +3,10 @@
 
 pub mod authority;
 pub mod binaries;
+pub mod conference_world;
 pub mod conversation;
 pub mod inbox;
-pub mod msrp_checker;
+pub mod json_program;
 pub mod msrp_tap;
 pub mod peers;
 pub mod ports;
@@ -13,6 +14,7 @@ pub mod process;
 pub mod raw_msrp;
 pub mod raw_sip;
 pub mod scratch;
+pub mod sipp;
 pub mod stanza;
 pub mod world;
 

@@ -3,10 +3,11 @@
 use std::{io::Write, path::PathBuf, process::ExitCode};
 
 use clap::{Parser, Subcommand};
+use mapping::explain::Explanation;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use crate::{
-    config::{self, Fault, Loaded, Settings},
+    config::{self, Fault, Loaded, Settings, fault::Dotted},
     gateway::Bound,
     logs::{self, Level},
     reload::{Reloader, takes_effect_at_once},
@@ -19,6 +20,7 @@ const EXAMPLES: &str = "\
 Examples:
   sip-xmpp-gateway check --config gateway.toml
   sip-xmpp-gateway run --config gateway.toml
+  sip-xmpp-gateway map sip:romeo@example.org --config gateway.toml
   GATEWAY__XMPP__SECRET_FILE=/run/secrets/component sip-xmpp-gateway run
 
 Every key of the file can be set by an environment variable GATEWAY__SECTION__KEY, which comes first:
@@ -52,6 +54,13 @@ enum Command {
     Check,
     /// Print the effective configuration as TOML, defaults and environment included, secrets redacted
     PrintConfig,
+    /// Say what an address becomes on the other side, and which rule and setting say so
+    ///
+    /// Knows sip:, sips:, tel:, im: and xmpp: addresses and JIDs: of users, rooms and occupants. Nothing is looked up.
+    Map {
+        /// Such as sip:romeo@example.org, tel:+12015550123 or capulet@rooms.example.com/Juliet
+        address: String,
+    },
 }
 
 /// Reads the command line and does what it says.
@@ -66,7 +75,57 @@ pub fn run() -> ExitCode {
         Command::Run => serve(loaded, arguments.config),
         Command::Check => say(&format!("OK: {}\n", arguments.config.display())),
         Command::PrintConfig => print(&loaded),
+        Command::Map { address } => map(&loaded, &address),
     }
+}
+
+fn map(loaded: &Loaded, address: &str) -> ExitCode {
+    // Where MSRP peers reach the gateway is no part of any address of a user or room.
+    let unbound = std::net::SocketAddr::from(([0, 0, 0, 0], 0));
+    let explanations = match mapping::explain::explain(address, &loaded.config.core(unbound)) {
+        Ok(explanations) => explanations,
+        Err(problem) => {
+            eprintln!("`{address}`: {problem}");
+            return ExitCode::FAILURE;
+        }
+    };
+    let mut text = String::new();
+    for explanation in &explanations {
+        text.push_str(&described(explanation, loaded));
+    }
+    let shown = say(&text);
+    if explanations.iter().any(|explanation| explanation.other.is_ok()) {
+        shown
+    } else {
+        ExitCode::FAILURE
+    }
+}
+
+/// One meaning of an address, in a few lines.
+fn described(explanation: &Explanation, loaded: &Loaded) -> String {
+    let mut lines = vec![explanation.meaning.to_owned()];
+    match &explanation.other {
+        Ok(other) => lines.push(format!("  is       {other}")),
+        Err(refusal) => {
+            let sip = refusal.sip();
+            let phrase = sip.phrase.unwrap_or_else(|| sip.status.reason().to_owned());
+            let condition = refusal.xmpp().0.as_str();
+            lines.push(format!(
+                "  refused  {} {phrase}; in XMPP {condition}",
+                sip.status.0
+            ));
+        }
+    }
+    lines.push(format!("  rule     {}", explanation.rule));
+    if !explanation.setting.is_empty() {
+        let place = loaded.place(&explanation.setting);
+        lines.push(format!("  setting  {} ({place})", Dotted(&explanation.setting)));
+    }
+    if let Some(remedy) = explanation.remedy {
+        lines.push(format!("  remedy   {remedy}"));
+    }
+    lines.push(String::new());
+    lines.join("\n")
 }
 
 fn report(faults: &[Fault]) -> ExitCode {
@@ -103,7 +162,7 @@ fn serve(loaded: Loaded, file: PathBuf) -> ExitCode {
             return ExitCode::FAILURE;
         }
     };
-    let Loaded { settings, config } = loaded;
+    let Loaded { settings, config, .. } = loaded;
     let served = runtime.block_on(async {
         let no_signals = |error| format!("signals cannot be received: {error}");
         let stop = stop_signal().map_err(no_signals)?;
@@ -154,7 +213,7 @@ impl Reloads {
     }
 
     fn adopt(&mut self, loaded: Loaded) {
-        let Loaded { settings, config } = loaded;
+        let Loaded { settings, config, .. } = loaded;
         let mut changed = config::changed_keys(&self.last, &settings);
         changed.retain(|key| takes_effect_at_once(key));
         let mut waiting = config::changed_keys(&self.started, &settings);

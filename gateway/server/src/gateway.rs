@@ -8,21 +8,27 @@ use std::{
     time::{Duration, Instant},
 };
 
-use ::mapping::Gateway;
+use ::mapping::{Gateway, LinkId};
 use ::sip::{Endpoint, Transport};
 use ::xmpp::Link;
 use tokio::{
     net::{TcpListener, UdpSocket},
     sync::{mpsc, oneshot, watch},
-    task::{JoinError, JoinHandle},
+    task::{JoinError, JoinHandle, JoinSet},
 };
 
 use crate::{
-    config::{Config, Policy},
+    config::{ComponentLink, Config, Policy},
     lookup::Lookup,
     reload::Reloader,
     seeds::{Purpose, Seeds},
-    tasks::{COMMANDS, EVENTS, link::LinkTask, mapping::MappingTask, msrp::MsrpListener, sip::SipTask},
+    tasks::{
+        COMMANDS, EVENTS,
+        link::LinkTask,
+        mapping::{LinkHandle, MappingTask},
+        msrp::MsrpListener,
+        sip::SipTask,
+    },
     tls::Tls,
 };
 
@@ -162,7 +168,7 @@ impl Bound {
             never = watched => match never {},
             ended = &mut tasks.mapping => Some(("mapping", ended)),
             ended = &mut tasks.sip => Some(("SIP", ended)),
-            ended = &mut tasks.link => Some(("link", ended)),
+            Some(ended) = tasks.links.join_next() => Some(("link", ended)),
             ended = &mut tasks.msrp => Some(("MSRP", ended)),
         };
         match ended {
@@ -185,14 +191,31 @@ impl Bound {
         let started = (Instant::now(), jiff::Timestamp::now());
         let lookup = Lookup::new(&self.config.lookup, self.seeds.seed(Purpose::Lookup));
         let (sip_commands, sip_commands_out) = mpsc::channel(COMMANDS);
-        let (xmpp_commands, xmpp_commands_out) = mpsc::channel(COMMANDS);
         let (sip_events_in, sip_events) = mpsc::channel(EVENTS);
         let (xmpp_events_in, xmpp_events) = mpsc::channel(EVENTS);
         let (msrp_notices_in, msrp_notices) = mpsc::channel(EVENTS);
+        let (openings, openings_out) = mpsc::channel(COMMANDS);
         let (stop_mapping, mapping_stopped) = oneshot::channel();
         let (stop_msrp, msrp_stopped) = oneshot::channel();
+        let mut links = JoinSet::new();
+        let mut link_handles = Vec::new();
+        for (number, ComponentLink { server, link }) in self.config.links.iter().cloned().enumerate() {
+            let (commands, commands_out) = mpsc::channel(COMMANDS);
+            link_handles.push(LinkHandle {
+                domain: link.domain.clone(),
+                commands,
+            });
+            let task = LinkTask {
+                id: LinkId(number),
+                link: Link::new(link, self.seeds.seed(Purpose::Link(number as u64))),
+                server,
+                lookup: lookup.clone(),
+                commands: commands_out,
+                events: xmpp_events_in.clone(),
+            };
+            links.spawn(task.run());
+        }
         let mapping = MappingTask {
-            domain: self.config.link.domain.clone(),
             gateway: Gateway::new(
                 self.config.core(self.msrp_address),
                 self.seeds.seed(Purpose::Mapping),
@@ -202,8 +225,9 @@ impl Bound {
             msrp_notices,
             xmpp_events,
             sip_commands,
-            xmpp_commands,
+            links: link_handles,
             stop: mapping_stopped,
+            openings,
             connections: BTreeMap::new(),
         };
         let mut endpoint = Endpoint::new(
@@ -226,25 +250,20 @@ impl Bound {
             commands: sip_commands_out,
             events: sip_events_in,
         };
-        let link = LinkTask {
-            link: Link::new(self.config.link, self.seeds.seed(Purpose::Link)),
-            server: self.config.server,
-            lookup,
-            commands: xmpp_commands_out,
-            events: xmpp_events_in,
-        };
         let msrp = MsrpListener {
             listener: self.msrp,
             limits: self.config.msrp.limits,
             connections: self.config.connections,
             seeds: self.seeds,
             notices: msrp_notices_in,
+            openings: openings_out,
+            lookup,
             stop: msrp_stopped,
         };
         Tasks {
             mapping: tokio::spawn(mapping.run()),
             sip: tokio::spawn(sip.run()),
-            link: tokio::spawn(link.run()),
+            links,
             msrp: tokio::spawn(msrp.run()),
             stop_mapping,
             stop_msrp,
@@ -256,17 +275,18 @@ impl Bound {
 struct Tasks {
     mapping: JoinHandle<()>,
     sip: JoinHandle<()>,
-    link: JoinHandle<()>,
+    links: JoinSet<()>,
     msrp: JoinHandle<()>,
     stop_mapping: oneshot::Sender<()>,
     stop_msrp: oneshot::Sender<()>,
 }
 
 impl Tasks {
-    fn abort(&self) {
-        for task in [&self.mapping, &self.sip, &self.link, &self.msrp] {
+    fn abort(&mut self) {
+        for task in [&self.mapping, &self.sip, &self.msrp] {
             task.abort();
         }
+        self.links.abort_all();
     }
 
     /// Ends the sessions, then the sockets: the others go when the mapping task has let go of their commands.
@@ -277,15 +297,16 @@ impl Tasks {
             self.mapping.abort();
         }
         let _listener_gone = self.stop_msrp.send(());
-        for (name, task) in [
-            ("SIP", &mut self.sip),
-            ("MSRP", &mut self.msrp),
-            ("link", &mut self.link),
-        ] {
+        for (name, task) in [("SIP", &mut self.sip), ("MSRP", &mut self.msrp)] {
             if tokio::time::timeout(CLOSE, &mut *task).await.is_err() {
                 tracing::debug!(task = name, "ended at its deadline");
                 task.abort();
             }
+        }
+        let closed = async { while self.links.join_next().await.is_some() {} };
+        if tokio::time::timeout(CLOSE, closed).await.is_err() {
+            tracing::debug!(task = "link", "ended at its deadline");
+            self.links.abort_all();
         }
     }
 }

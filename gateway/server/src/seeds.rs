@@ -18,8 +18,8 @@ pub enum Purpose {
     Mapping,
     /// The SIP endpoint.
     Sip,
-    /// The component link.
-    Link,
+    /// A component link, by its number.
+    Link(u64),
     /// The choice among SRV records of equal priority.
     Lookup,
     /// An MSRP connection, by its number.
@@ -49,9 +49,10 @@ impl Seeds {
         let stream = match purpose {
             Purpose::Mapping => 0,
             Purpose::Sip => 1,
-            Purpose::Link => 2,
             Purpose::Lookup => 3,
-            Purpose::Connection(number) => number.wrapping_add(16),
+            // Even streams are links, odd ones connections.
+            Purpose::Link(number) => number.wrapping_mul(2).wrapping_add(16),
+            Purpose::Connection(number) => number.wrapping_mul(2).wrapping_add(17),
         };
         let mut rng = ChaCha12Rng::from_seed(self.master);
         rng.set_stream(stream);
@@ -71,7 +72,8 @@ mod tests {
         let all = [
             Purpose::Mapping,
             Purpose::Sip,
-            Purpose::Link,
+            Purpose::Link(0),
+            Purpose::Link(1),
             Purpose::Lookup,
             Purpose::Connection(0),
             Purpose::Connection(1),
@@ -80,7 +82,7 @@ mod tests {
         for (i, one) in all.iter().enumerate() {
             assert!(all[i + 1..].iter().all(|other| other != one));
         }
-        assert_eq!(seeds.seed(Purpose::Connection(1)), all[5]);
+        assert_eq!(seeds.seed(Purpose::Connection(1)), all[6]);
         assert_ne!(Seeds::from_master([8; 32]).seed(Purpose::Mapping), all[0]);
     }
 }

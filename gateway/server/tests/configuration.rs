@@ -115,7 +115,7 @@ fn the_deployed_file_names_every_key_and_each_key_left_out_at_its_default() {
     let uncommented: String = text
         .lines()
         .map(|line| match line.strip_prefix('#') {
-            Some(key) if key.starts_with(|c: char| c.is_ascii_lowercase()) => format!("{key}\n"),
+            Some(key) if key.starts_with(|c: char| c.is_ascii_lowercase() || c == '[') => format!("{key}\n"),
             _ => format!("{line}\n"),
         })
         .collect();
@@ -137,6 +137,8 @@ fn the_deployed_file_names_every_key_and_each_key_left_out_at_its_default() {
             sip: Some(String::new()),
             muc: Some(String::new()),
         }],
+        users: vec![config::settings::UserSettings::default()],
+        conferences: vec![config::settings::ConferenceSettings::default()],
         ..Settings::default()
     };
     let printed = toml_edit::ser::to_string_pretty(&settings).unwrap();
@@ -159,6 +161,16 @@ fn the_deployed_file_names_every_key_and_each_key_left_out_at_its_default() {
         ".msrp.advertise",
         ".sip.challenge.realm",
         ".sip.challenge.users",
+        ".users.domain",
+        ".users.server",
+        ".users.secret",
+        ".users.secret_file",
+        ".routing.numbers",
+        ".conferences.muc",
+        ".conferences.sip",
+        ".conferences.server",
+        ".conferences.secret",
+        ".conferences.secret_file",
         ".tls.certificate",
         ".tls.key",
         ".tls.client_certificate",
@@ -183,8 +195,8 @@ fn the_deployed_file_names_every_key_and_each_key_left_out_at_its_default() {
 #[test]
 fn a_minimal_file_is_enough() {
     let loaded = load(MINIMAL, &[]).map_err(|faults| faults.join("\n")).unwrap();
-    assert_eq!(loaded.config.link.domain, "example.org");
-    assert_eq!(loaded.config.link.secret, "Tybalt");
+    assert_eq!(loaded.config.links[0].link.domain, "example.org");
+    assert_eq!(loaded.config.links[0].link.secret, "Tybalt");
     assert_eq!(loaded.config.core.rooms[0].muc, "muc.example.com");
     let bound = [(Transport::Tcp, "127.0.0.1:5099".parse().unwrap())];
     let endpoint = loaded.config.endpoint(&bound);
@@ -378,7 +390,7 @@ fn an_environment_variable_comes_before_the_file() {
         .map_err(|faults| faults.join("\n"))
         .unwrap()
         .config;
-    assert_eq!(config.link.secret, "012345");
+    assert_eq!(config.links[0].link.secret, "012345");
     assert_eq!(
         config.sip.listen,
         [
@@ -466,7 +478,7 @@ fn a_secret_file_is_read_beside_the_configuration_and_one_line_end_does_not_coun
     let loaded = config::load(&path, Vec::new())
         .map_err(|faults| faults[0].to_string())
         .unwrap();
-    assert_eq!(loaded.config.link.secret, "Mercutio ");
+    assert_eq!(loaded.config.links[0].link.secret, "Mercutio ");
 
     directory.write("component", "\r\n");
     let faults = config::load(&path, Vec::new()).map(|_| ()).unwrap_err();
@@ -494,10 +506,7 @@ fn a_secret_by_the_environment_stands_for_the_other_way_in_the_file() {
     let file = directory.write("component", "Mercutio");
     let loaded = load(MINIMAL, &[("GATEWAY__XMPP__SECRET_FILE", file.to_str().unwrap())]);
     assert_eq!(
-        loaded
-            .map_err(|faults| faults.join("\n"))
-            .unwrap()
-            .config
+        loaded.map_err(|faults| faults.join("\n")).unwrap().config.links[0]
             .link
             .secret,
         "Mercutio"
@@ -505,13 +514,50 @@ fn a_secret_by_the_environment_stands_for_the_other_way_in_the_file() {
     let text = MINIMAL.replace("secret = \"Tybalt\"", "secret_file = \"/nonexistent\"");
     let loaded = load(&text, &[("GATEWAY__XMPP__SECRET", "Paris")]);
     assert_eq!(
-        loaded
-            .map_err(|faults| faults.join("\n"))
-            .unwrap()
-            .config
+        loaded.map_err(|faults| faults.join("\n")).unwrap().config.links[0]
             .link
             .secret,
         "Paris"
+    );
+}
+
+#[test]
+fn each_conference_domain_is_a_component_with_its_own_link() {
+    let text = format!(
+        "{MINIMAL}\n[[conferences]]\nmuc = \"conf.example.org\"\nsip = \"conf.example.com\"\n\
+         [[conferences]]\nmuc = \"talks.example.org\"\nsip = \"talks.example.com\"\nserver = \"xmpp2:5348\"\nsecret = \"Paris\"\n"
+    );
+    let config = load(&text, &[])
+        .map_err(|faults| faults.join("\n"))
+        .unwrap()
+        .config;
+    let links: Vec<_> = config
+        .links
+        .iter()
+        .map(|link| {
+            (
+                link.link.domain.as_str(),
+                link.link.secret.as_str(),
+                link.server.port,
+            )
+        })
+        .collect();
+    assert_eq!(
+        links,
+        [
+            ("example.org", "Tybalt", 5347),
+            ("conf.example.org", "Tybalt", 5347),
+            ("talks.example.org", "Paris", 5348)
+        ]
+    );
+    let core = config.core("127.0.0.1:2855".parse().unwrap());
+    assert!(core.links().eq(links.iter().map(|(domain, ..)| *domain)));
+
+    let twice = text.replace("talks.example.org", "example.org");
+    let faults = load(&twice, &[]).err().unwrap();
+    assert!(
+        faults[0].contains("conferences[1].muc: `example.org` is a component already"),
+        "{faults:?}"
     );
 }
 

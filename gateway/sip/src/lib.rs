@@ -8,10 +8,12 @@ pub mod conference;
 pub mod digest;
 pub mod locate;
 pub mod message;
+pub mod resource_lists;
 pub mod sdp;
 
 mod endpoint;
 mod fingerprint;
+mod xml;
 
 pub use endpoint::{
     AnswerDue, Body, Command, Config, Contact, Credentials, DialogId, EndCause, Endpoint, Event, Flow,

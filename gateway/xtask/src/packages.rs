@@ -7,15 +7,15 @@ use std::{
     process::{Command, Stdio},
 };
 
-use gateway_tests::{Context, Result, bail, ensure, process::find_program};
+use gateway_tests::{Context, Result, bail, ensure, peers::slixmpp, process::find_program};
 
 use crate::screen;
 
-/// A package, told to be installed by a file of it.
+/// A package, told to be installed by a program of it, or by any other file.
 #[derive(Debug)]
 pub(crate) struct Package {
     name: &'static str,
-    /// A program, or a path under `/usr/lib/<architecture>`.
+    /// Its name on the search path, its absolute path, or its path under `/usr/lib/<architecture>`.
     program: &'static str,
     /// Services that it brings. They must not run afterwards unless they ran before.
     services: &'static [&'static str],
@@ -45,6 +45,21 @@ pub(crate) const TESTS: &[Package] = &[
     Package {
         name: "kamailio-tls-modules",
         program: "kamailio/modules/tls.so",
+        services: &[],
+    },
+    Package {
+        name: "sip-tester",
+        program: "sipp",
+        services: &[],
+    },
+    Package {
+        name: "python3-slixmpp",
+        program: slixmpp::LIBRARY,
+        services: &[],
+    },
+    Package {
+        name: "profanity-light",
+        program: "profanity",
         services: &[],
     },
 ];

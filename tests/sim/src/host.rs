@@ -70,25 +70,34 @@ impl Host {
     pub(crate) fn new(setting: &Setting, seed: u64, now: Instant) -> Self {
         let mut seeds = Dice::new(seed, 2);
         let config = Config {
-            component: Component {
+            components: vec![Component {
                 domain: component(setting).to_owned(),
                 form: if setting.hosted {
                     AddressForm::Hosted
                 } else {
                     AddressForm::Native
                 },
-            },
+            }],
             rooms: vec![RoomDomain {
                 sip: MUC.to_owned(),
                 muc: MUC.to_owned(),
             }],
+            conferences: Vec::new(),
             msrp: (proxy::GATEWAY.to_string(), 2855),
             answer: if setting.at_once {
                 AnswerRule::AtOnce
             } else {
                 AnswerRule::WhenAdmitted
             },
+            conflict: mapping::ConflictRule::Refuse,
             history: setting.history,
+            naming: mapping::NamingRule::Provisional,
+            creation: mapping::CreationRule::AcceptDefault,
+            access: mapping::Access::default(),
+            routes: mapping::Routes::default(),
+            numbers: None,
+            occupants: mapping::Occupants::default(),
+            connect: true,
             texts: mapping::Texts::default(),
             // The model knows what people say, not what the gateway tells them.
             outage: mapping::Outage {
@@ -116,6 +125,9 @@ impl Host {
             handshake: Duration::from_secs(10),
             idle: Duration::from_secs(30),
             ping: Duration::from_secs(10),
+            retry: Duration::from_secs(2),
+            conflict: xmpp::ConflictRule::Retry,
+            answers: true,
         };
         let wall = jiff::Timestamp::UNIX_EPOCH;
         Self {

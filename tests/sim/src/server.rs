@@ -74,6 +74,7 @@ pub(crate) enum Entry {
     Public {
         room: String,
         from: String,
+        nickname: String,
         body: String,
         to: Vec<String>,
     },
@@ -81,6 +82,7 @@ pub(crate) enum Entry {
     Private {
         room: String,
         from: String,
+        nickname: String,
         to: String,
         body: String,
     },
@@ -604,6 +606,7 @@ impl Server {
         self.entries.push(Entry::Public {
             room: room.to_owned(),
             from: from.to_owned(),
+            nickname: own.nickname.clone(),
             body: body.to_owned(),
             to,
         });
@@ -690,6 +693,7 @@ impl Server {
         let private = Entry::Private {
             room: room.to_owned(),
             from: from.to_owned(),
+            nickname: own.nickname.clone(),
             to: to.to_owned(),
             body: body.to_owned(),
         };

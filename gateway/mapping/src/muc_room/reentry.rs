@@ -9,8 +9,7 @@ use xmpp::{
 };
 
 use crate::{
-    Gateway,
-    gateway::LinkState,
+    Gateway, LinkId,
     refusal::Refusal,
     session::{Phase, SessionKey},
     timers::Timer,
@@ -34,20 +33,32 @@ const UNNOTICED: Duration = Duration::from_secs(60);
 
 impl Gateway {
     /// The server is there again: whoever was in a room goes back.
-    pub(crate) fn link_up(&mut self, now: Instant) {
-        if self.link == LinkState::Stopping {
+    pub(crate) fn link_up(&mut self, link: LinkId, now: Instant) {
+        let Some(link) = self.links.get_mut(link.0).filter(|_| !self.stopping) else {
             return;
-        }
-        self.link = LinkState::Up;
-        self.set_ready(true);
-        for farewell in std::mem::take(&mut self.farewells) {
+        };
+        link.up = true;
+        let domain = link.domain.clone();
+        self.set_readiness();
+        let mine = |stanza: &mut Outgoing| stanza.from().domain().as_str() == domain;
+        let farewells: Vec<Outgoing> = self.farewells.extract_if(.., mine).collect();
+        for farewell in farewells {
             self.xmpp(farewell);
         }
-        for room in self.rooms.values_mut() {
-            room.roster.begin_relisting();
+        let coming = self.sessions.of_domain(&domain);
+        for key in &coming {
+            if let Some(room) = self
+                .sessions
+                .get(*key)
+                .and_then(|session| self.rooms.get_mut(&session.room))
+            {
+                room.roster.begin_relisting();
+            }
         }
-        self.reentering = self.sessions.keys().into();
-        self.reenter_some(now);
+        self.reentering.extend(coming);
+        if !self.pacing {
+            self.reenter_some(now);
+        }
     }
 
     /// Until a link that broke is known to be broken, stanzas are written that nobody reads.
@@ -64,18 +75,24 @@ impl Gateway {
     }
 
     /// The server is away: what waits for it is refused, and who was in a room is out of it for now.
-    pub(crate) fn link_down(&mut self, now: Instant) {
-        if self.link == LinkState::Stopping {
+    pub(crate) fn link_down(&mut self, link: LinkId, now: Instant) {
+        let Some(link) = self.links.get_mut(link.0).filter(|_| !self.stopping) else {
             return;
-        }
-        self.link = LinkState::Down;
-        self.set_ready(false);
-        let departed = std::mem::take(&mut self.departed).into_iter();
-        let unsure = departed.filter(|(at, _)| now.saturating_duration_since(*at) <= UNNOTICED);
-        self.farewells.extend(unsure.map(|(_, leave)| leave));
+        };
+        link.up = false;
+        let domain = link.domain.clone();
+        self.set_readiness();
+        let unsure = |(at, leave): &(Instant, Outgoing)| {
+            leave.from().domain().as_str() == domain && now.saturating_duration_since(*at) <= UNNOTICED
+        };
+        let unsure = self.departed.iter().filter(|departed| unsure(departed));
+        self.farewells.extend(unsure.map(|(_, leave)| leave.clone()));
         self.farewells.truncate(self.config.limits.sessions);
-        self.reentering.clear();
-        for key in self.sessions.keys() {
+        self.departed
+            .retain(|(_, leave)| leave.from().domain().as_str() != domain);
+        let out = self.sessions.of_domain(&domain);
+        self.reentering.retain(|key| !out.contains(key));
+        for key in out {
             match self.sessions.get(key).map(|session| &session.phase) {
                 Some(Phase::Entering { answer: Some(_), .. }) => self.end(key, &Refusal::LinkDown, now),
                 Some(_) => self.out(key, &Refusal::LinkDown, None, now),
@@ -93,6 +110,7 @@ impl Gateway {
             self.reentry_due(key, now);
         }
         if !self.reentering.is_empty() {
+            self.pacing = true;
             self.timers.start(now + pause, Timer::ReentryPace);
         }
     }
@@ -108,6 +126,7 @@ impl Gateway {
 
     /// The user is out until he is back: what he has sent is answered now, for nobody else will, and he is told once.
     fn out(&mut self, key: SessionKey, why: &Refusal, retry: Option<Instant>, now: Instant) {
+        self.end_sharing(key);
         self.settle_sent(key, why);
         let until = now + self.config.limits.reentry;
         let timer = retry.map(|at| self.timers.start(at, Timer::Reentry(key)));
@@ -118,7 +137,7 @@ impl Gateway {
         let (was_in, told) = match &session.phase {
             Phase::Joined => (true, tell),
             Phase::Out { told, .. } => (false, *told),
-            Phase::Entering { .. } => (false, false),
+            Phase::Naming { .. } | Phase::Entering { .. } => (false, false),
         };
         let out = Phase::Out {
             until,
@@ -128,7 +147,7 @@ impl Gateway {
             told,
         };
         match std::mem::replace(&mut session.phase, out) {
-            Phase::Entering { timer, .. } => self.timers.cancel(timer),
+            Phase::Entering { timer, .. } | Phase::Naming { timer } => self.timers.cancel(timer),
             Phase::Out {
                 timer: Some(timer), ..
             } => self.timers.cancel(timer),
@@ -141,7 +160,11 @@ impl Gateway {
 
     /// Tries to get back, or gives up. While the link is down the clock does not run: nobody knows how long a server takes.
     pub(crate) fn reentry_due(&mut self, key: SessionKey, now: Instant) {
-        if self.link != LinkState::Up {
+        let up = self
+            .sessions
+            .get(key)
+            .is_some_and(|session| self.is_up(session.who.jid.domain()));
+        if !up || self.stopping {
             return;
         }
         let limit = self.config.limits.reentry;
@@ -256,7 +279,8 @@ impl Gateway {
             | Condition::NotAuthorized
             | Condition::RegistrationRequired
             | Condition::Gone => {
-                self.end(key, &Refusal::Room(error.condition, error.text), now);
+                let refusal = self.refusal_of(error);
+                self.end(key, &refusal, now);
             }
             _ => {
                 let retry = self.timers.start(now + RETRY, Timer::Reentry(key));

@@ -1,6 +1,7 @@
 //! The configuration: a TOML file, overridden by environment variables `GATEWAY__SECTION__KEY`, secrets also from files. All faults
 //! are collected, each with its place and a remedy.
 
+mod attached;
 pub mod fault;
 pub mod human;
 pub mod settings;
@@ -36,6 +37,15 @@ pub struct Loaded {
     pub settings: Settings,
     /// As the gateway uses it.
     pub config: Config,
+    sources: Sources,
+}
+
+impl Loaded {
+    /// Where a key, or the nearest of its parents, was set.
+    #[must_use]
+    pub fn place(&self, key: &[String]) -> Place {
+        self.sources.place(key)
+    }
 }
 
 /// Reads and validates the whole configuration. Nothing is looked up and no address is bound; files with secrets are read.
@@ -50,7 +60,11 @@ pub fn load(
     let (settings, mut faults) = read::settings(&sources);
     let config = validate::config(&settings, &sources, &mut faults);
     match config {
-        Some(config) if faults.is_empty() => Ok(Loaded { settings, config }),
+        Some(config) if faults.is_empty() => Ok(Loaded {
+            settings,
+            config,
+            sources,
+        }),
         _ => Err(faults),
     }
 }
@@ -93,10 +107,8 @@ fn leaves(settings: &Settings) -> BTreeMap<String, String> {
 /// What the gateway runs with.
 #[derive(Clone)]
 pub struct Config {
-    /// The XMPP server's component listener.
-    pub server: Host,
-    /// The component link.
-    pub link: xmpp::LinkConfig,
+    /// The component links, in the order of [`mapping::Config::links`].
+    pub links: Vec<ComponentLink>,
     /// SIP.
     pub sip: SipConfig,
     /// Certificates.
@@ -113,6 +125,15 @@ pub struct Config {
     pub log: LogSettings,
     /// Bounds of sockets.
     pub connections: ConnectionLimits,
+}
+
+/// A component link and where it goes.
+#[derive(Clone)]
+pub struct ComponentLink {
+    /// The XMPP server's component listener.
+    pub server: Host,
+    /// What is said there.
+    pub link: xmpp::LinkConfig,
 }
 
 /// A host, by name or address, and a port.
@@ -172,14 +193,32 @@ pub struct MsrpConfig {
 /// The mapping core.
 #[derive(Debug, Clone)]
 pub struct CoreConfig {
-    /// The attached component.
-    pub component: mapping::Component,
-    /// Conference domains.
+    /// The attached components of SIP users.
+    pub components: Vec<mapping::Component>,
+    /// Conference domains of multi-user chat services.
     pub rooms: Vec<mapping::RoomDomain>,
+    /// Attached components of SIP conferences.
+    pub conferences: Vec<mapping::ConferenceDomain>,
+    /// Which other domains are whose.
+    pub routes: mapping::Routes,
+    /// The SIP domain of telephone numbers.
+    pub numbers: Option<String>,
+    /// Whether MSRP connections are opened to clients that want that.
+    pub connect: bool,
     /// When an INVITE is answered.
     pub answer: mapping::AnswerRule,
+    /// What becomes of a nickname that is taken in a conference.
+    pub conflict: mapping::ConflictRule,
     /// History stanzas asked for.
     pub history: u32,
+    /// Under which nickname a room is entered.
+    pub naming: mapping::NamingRule,
+    /// What becomes of a room that a call creates.
+    pub creation: mapping::CreationRule,
+    /// Who may use the gateway.
+    pub access: mapping::Access,
+    /// How our users' occupants behave.
+    pub occupants: mapping::Occupants,
     /// What else than plain texts SIP users are shown.
     pub texts: mapping::Texts,
     /// What SIP users see of a room that is out of reach.
@@ -220,11 +259,20 @@ impl Config {
     #[must_use]
     pub fn core(&self, msrp: SocketAddr) -> mapping::Config {
         mapping::Config {
-            component: self.core.component.clone(),
+            components: self.core.components.clone(),
             rooms: self.core.rooms.clone(),
+            conferences: self.core.conferences.clone(),
             msrp: advertised(self.msrp.advertise.as_ref(), msrp),
             answer: self.core.answer,
+            conflict: self.core.conflict,
             history: self.core.history,
+            routes: self.core.routes.clone(),
+            numbers: self.core.numbers.clone(),
+            connect: self.core.connect,
+            naming: self.core.naming,
+            creation: self.core.creation,
+            access: self.core.access.clone(),
+            occupants: self.core.occupants,
             texts: self.core.texts.clone(),
             outage: self.core.outage,
             limits: self.core.limits.clone(),

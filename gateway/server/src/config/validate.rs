@@ -16,6 +16,7 @@ use tracing_subscriber::filter::LevelFilter;
 
 use super::{
     Config, CoreConfig, Host, MsrpConfig, SipConfig,
+    attached::Attached,
     fault::Fault,
     settings::{Secret, Settings, XmppSettings},
     source::Sources,
@@ -38,6 +39,15 @@ pub(super) fn config(settings: &Settings, sources: &Sources, faults: &mut Vec<Fa
     );
     let secret = check.secret(settings);
     let rooms = check.rooms(settings);
+    let usual = (server.as_ref(), secret.as_ref());
+    let mut attached = settings
+        .xmpp
+        .domain
+        .iter()
+        .map(|domain| domain.to_lowercase())
+        .collect();
+    let users = check.users(settings, usual, &mut attached);
+    let conferences = check.conferences(settings, usual, &mut attached);
     let sip = check.sip(settings);
     let secured = sip.as_ref().is_some_and(|sip| {
         sip.listen
@@ -49,29 +59,46 @@ pub(super) fn config(settings: &Settings, sources: &Sources, faults: &mut Vec<Fa
     let servers = check.name_servers(settings);
     check.log(&settings.log.level);
     check.limits(settings);
-    let domain = domain?;
-    Some(Config {
-        server: server?,
-        link: xmpp::LinkConfig {
-            domain: domain.clone(),
-            secret: secret?.expose().to_owned(),
-            limits: settings.limits.xmpp.clone(),
-            handshake: settings.xmpp.handshake,
-            idle: settings.xmpp.idle,
-            ping: settings.xmpp.ping,
+    let access = check.access(settings);
+    let routes = check.routes(settings);
+    let numbers = check.numbers(settings);
+    let first = Attached {
+        of: Component {
+            domain: domain?,
+            form: settings.xmpp.form,
         },
+        server: server?,
+        secret: secret?,
+    };
+    let (users, conferences) = (users?, conferences?);
+    let users: Vec<_> = [first].into_iter().chain(users).collect();
+    let components = users
+        .iter()
+        .map(|user| user.link(&user.of.domain, true, settings));
+    // The core has more to say for a service of rooms.
+    let conference_links = conferences
+        .iter()
+        .map(|room| room.link(&room.of.muc, false, settings));
+    Some(Config {
+        links: components.chain(conference_links).collect(),
         sip: sip?,
         tls,
         tls_check: settings.tls.check,
         msrp: msrp?,
         core: CoreConfig {
-            component: Component {
-                domain,
-                form: settings.xmpp.form,
-            },
+            components: users.iter().map(|user| user.of.clone()).collect(),
             rooms: rooms?,
+            conferences: conferences.iter().map(|room| room.of.clone()).collect(),
+            routes: routes?,
+            numbers: numbers?,
+            connect: settings.msrp.connect,
             answer: settings.entering.answer,
+            conflict: settings.entering.conflict,
             history: settings.entering.history,
+            naming: settings.entering.naming,
+            creation: settings.entering.create,
+            access: access?,
+            occupants: settings.occupants,
             texts: settings.texts.clone(),
             outage: settings.outage,
             limits: settings.limits.mapping.clone(),
@@ -86,14 +113,19 @@ pub(super) fn config(settings: &Settings, sources: &Sources, faults: &mut Vec<Fa
     })
 }
 
-struct Check<'a> {
+pub(super) struct Check<'a> {
     sources: &'a Sources,
     faults: &'a mut Vec<Fault>,
 }
 
 impl Check<'_> {
     /// Adds a fault, unless the key has one already.
-    fn fault<T>(&mut self, key: &[&str], problem: impl Into<String>, remedy: impl Into<String>) -> Option<T> {
+    pub(super) fn fault<T>(
+        &mut self,
+        key: &[&str],
+        problem: impl Into<String>,
+        remedy: impl Into<String>,
+    ) -> Option<T> {
         let key: Vec<String> = key.iter().map(|part| (*part).to_owned()).collect();
         if !self.faults.iter().any(|fault| fault.key == key) {
             let place = self.sources.place(&key);
@@ -107,7 +139,7 @@ impl Check<'_> {
         None
     }
 
-    fn host(&mut self, key: &[&str], text: &str, default_port: Option<u16>) -> Option<Host> {
+    pub(super) fn host(&mut self, key: &[&str], text: &str, default_port: Option<u16>) -> Option<Host> {
         match host_and_port(text) {
             Some((name, port)) if port.or(default_port).is_some() => Some(Host {
                 name,
@@ -121,7 +153,7 @@ impl Check<'_> {
         }
     }
 
-    fn domain(&mut self, key: &[&str], text: Option<&str>, example: &str) -> Option<String> {
+    pub(super) fn domain(&mut self, key: &[&str], text: Option<&str>, example: &str) -> Option<String> {
         let Some(text) = text else {
             return self.fault(key, "missing", format!("add it, such as \"{example}\""));
         };
@@ -156,7 +188,7 @@ impl Check<'_> {
     }
 
     /// A secret that stands in the file or in a file of its own, not in both.
-    fn one_secret(
+    pub(super) fn one_secret(
         &mut self,
         [key, file_key]: [&[&str]; 2],
         what: &str,
@@ -445,7 +477,7 @@ impl Check<'_> {
                 self.fault::<()>(key, problem, remedy);
             }
         }
-        let periods: [(&[&str], Duration); 12] = [
+        let periods: [(&[&str], Duration); 13] = [
             (&["xmpp", "handshake"], settings.xmpp.handshake),
             (&["xmpp", "idle"], settings.xmpp.idle),
             (&["xmpp", "ping"], settings.xmpp.ping),
@@ -454,6 +486,7 @@ impl Check<'_> {
             (&["sip", "challenge", "nonce"], settings.sip.challenge.nonce),
             (&["dns", "deadline"], settings.dns.deadline),
             (&["limits", "mapping", "admission"], limits.mapping.admission),
+            (&["limits", "mapping", "entrance"], limits.mapping.entrance),
             (&["limits", "connections", "connect"], limits.connections.connect),
             (
                 &["limits", "connections", "tls_handshake"],

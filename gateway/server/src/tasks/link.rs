@@ -2,6 +2,7 @@
 
 use std::{future::Future, io, net::SocketAddr, pin::Pin, time::Instant};
 
+use ::mapping::LinkId;
 use ::xmpp::{Action, Command, Event, Link};
 use bytes::BytesMut;
 use tokio::{
@@ -24,17 +25,19 @@ type Connecting = Pin<Box<dyn Future<Output = Result<TcpStream, String>> + Send>
 
 /// The link task before it runs.
 pub(crate) struct LinkTask {
+    pub(crate) id: LinkId,
     pub(crate) link: Link,
     pub(crate) server: Host,
     pub(crate) lookup: Lookup,
     pub(crate) commands: mpsc::Receiver<Command>,
-    pub(crate) events: mpsc::Sender<Event>,
+    pub(crate) events: mpsc::Sender<(LinkId, Event)>,
 }
 
 impl LinkTask {
     /// Runs until the mapping task has let go of the commands and the stream is closed.
     pub(crate) async fn run(self) {
         let mut carrier = Carrier {
+            id: self.id,
             link: self.link,
             server: self.server,
             lookup: self.lookup,
@@ -65,10 +68,11 @@ enum Progress {
 
 /// Carries between the link and its connection.
 struct Carrier {
+    id: LinkId,
     link: Link,
     server: Host,
     lookup: Lookup,
-    outlet: Outlet<Event>,
+    outlet: Outlet<(LinkId, Event)>,
     transport: Transport,
     inbox: BytesMut,
     outbox: BytesMut,
@@ -115,7 +119,7 @@ impl Carrier {
             let Some(event) = self.link.poll_event() else {
                 break;
             };
-            self.outlet.put(event);
+            self.outlet.put((self.id, event));
         }
         // One write per turn: the rest stays in the link, whose queue is bounded.
         if self.outbox.is_empty() {
@@ -200,7 +204,7 @@ async fn read_at_once(reader: &mut OwnedReadHalf, inbox: &mut BytesMut) -> io::R
 }
 
 /// Opens a connection to the first address of the server that takes one.
-async fn connect(server: Host, lookup: Lookup) -> Result<TcpStream, String> {
+pub(super) async fn connect(server: Host, lookup: Lookup) -> Result<TcpStream, String> {
     let addresses = lookup.addresses(&server.name).await?;
     let mut failures = Vec::new();
     for address in addresses {

@@ -2,27 +2,36 @@
 
 use std::{collections::BTreeMap, time::Instant};
 
-use ::mapping::{Command, ConnectionId, Gateway};
+use ::mapping::{Command, ConnectionId, Gateway, LinkId};
 use tokio::sync::{mpsc, oneshot};
 
 use super::{
-    msrp::{ConnectionHandle, Notice},
+    msrp::{ConnectionHandle, Notice, Opening},
     sleep_until,
 };
+use crate::config::Host;
 
 /// What the core is fed from and where its commands go.
 pub(crate) struct MappingTask {
-    /// The component's domain, for the log.
-    pub(crate) domain: String,
     pub(crate) gateway: Gateway,
     pub(crate) sip_events: mpsc::Receiver<::sip::Event>,
     pub(crate) msrp_notices: mpsc::Receiver<Notice>,
-    pub(crate) xmpp_events: mpsc::Receiver<::xmpp::Event>,
+    pub(crate) xmpp_events: mpsc::Receiver<(LinkId, ::xmpp::Event)>,
     pub(crate) sip_commands: mpsc::Sender<::sip::Command>,
-    pub(crate) xmpp_commands: mpsc::Sender<::xmpp::Command>,
+    /// By [`LinkId`].
+    pub(crate) links: Vec<LinkHandle>,
     /// Resolves when the gateway is to stop.
     pub(crate) stop: oneshot::Receiver<()>,
+    /// MSRP connections that are to be opened.
+    pub(crate) openings: mpsc::Sender<Opening>,
     pub(crate) connections: BTreeMap<ConnectionId, ConnectionHandle>,
+}
+
+/// Where the commands to one component link go.
+pub(crate) struct LinkHandle {
+    /// Its domain, for the log.
+    pub(crate) domain: String,
+    pub(crate) commands: mpsc::Sender<::xmpp::Command>,
 }
 
 impl MappingTask {
@@ -37,7 +46,7 @@ impl MappingTask {
             tokio::select! {
                 Some(event) = self.sip_events.recv() => self.gateway.handle_sip(event, Instant::now()),
                 Some(notice) = self.msrp_notices.recv() => self.handle_msrp(notice),
-                Some(event) = self.xmpp_events.recv() => self.handle_xmpp(event),
+                Some((link, event)) = self.xmpp_events.recv() => self.handle_xmpp(link, event),
                 () = sleep_until(self.gateway.poll_timeout()) => self.gateway.handle_timeout(Instant::now()),
                 _ = &mut self.stop, if !stopping => {
                     stopping = true;
@@ -67,18 +76,19 @@ impl MappingTask {
         }
     }
 
-    fn handle_xmpp(&mut self, event: ::xmpp::Event) {
+    fn handle_xmpp(&mut self, link: LinkId, event: ::xmpp::Event) {
+        let domain = self.links.get(link.0).map(|link| link.domain.as_str());
         match &event {
             ::xmpp::Event::Up => {
-                tracing::info!(
-                    domain = self.domain,
-                    "link up: the XMPP server accepted the component"
-                );
+                tracing::info!(domain, "link up: the XMPP server accepted the component");
             }
-            ::xmpp::Event::Down(cause) => tracing::warn!(domain = self.domain, %cause, "link down"),
-            ::xmpp::Event::Skipped { .. } | ::xmpp::Event::Unsent { .. } | ::xmpp::Event::Stanza(_) => {}
+            ::xmpp::Event::Down(cause) => tracing::warn!(domain, %cause, "link down"),
+            ::xmpp::Event::Skipped { .. }
+            | ::xmpp::Event::Unshared { .. }
+            | ::xmpp::Event::Unsent { .. }
+            | ::xmpp::Event::Stanza(_) => {}
         }
-        self.gateway.handle_xmpp(event, Instant::now());
+        self.gateway.handle_xmpp(link, event, Instant::now());
     }
 
     /// Carries out every command of the core. Waits for room with the SIP task and the link task, which always make some; never for
@@ -87,7 +97,18 @@ impl MappingTask {
         while let Some(command) = self.gateway.poll_command() {
             let taken = match command {
                 Command::Sip(command) => self.sip_commands.send(command).await.is_ok(),
-                Command::Xmpp(command) => self.xmpp_commands.send(command).await.is_ok(),
+                Command::Xmpp(link, command) => match self.links.get(link.0) {
+                    Some(link) => link.commands.send(command).await.is_ok(),
+                    None => false,
+                },
+                Command::Connect {
+                    connection,
+                    host,
+                    port,
+                } => {
+                    self.connect(connection, Host { name: host, port });
+                    true
+                }
                 Command::Msrp(id, command) => {
                     self.command_connection(id, command);
                     true
@@ -97,6 +118,17 @@ impl MappingTask {
                 tracing::debug!("a command came after its task had stopped");
             }
         }
+    }
+
+    /// Has a connection opened. Its commands wait with it; the core hears of a failure as of any connection that ends.
+    fn connect(&mut self, id: ConnectionId, peer: Host) {
+        let (opening, handle) = Opening::new(id, peer);
+        if let Err(error) = self.openings.try_send(opening) {
+            tracing::warn!(connection = id.0, %error, "MSRP connection not opened");
+            let closed = ::msrp::Event::Closed;
+            return self.gateway.handle_msrp(id, closed, Instant::now());
+        }
+        self.connections.insert(id, handle);
     }
 
     fn command_connection(&mut self, id: ConnectionId, command: ::msrp::Command) {
@@ -127,19 +159,18 @@ mod tests {
             .unwrap();
         let core = loaded.config.core("127.0.0.1:2855".parse().unwrap());
         let (sip_commands, _sip) = mpsc::channel(1);
-        let (xmpp_commands, _xmpp) = mpsc::channel(1);
         let (_stop, stop) = oneshot::channel();
         let (commands, mut taken) = mpsc::channel(1);
         let (handle, cut) = ConnectionHandle::new(commands);
         let mut task = MappingTask {
-            domain: "example.org".to_owned(),
             gateway: Gateway::new(core, [0; 32], (Instant::now(), jiff::Timestamp::UNIX_EPOCH)),
             sip_events: mpsc::channel(1).1,
             msrp_notices: mpsc::channel(1).1,
             xmpp_events: mpsc::channel(1).1,
             sip_commands,
-            xmpp_commands,
+            links: Vec::new(),
             stop,
+            openings: mpsc::channel(1).0,
             connections: BTreeMap::from([(ConnectionId(1), handle)]),
         };
         task.command_connection(ConnectionId(1), ::msrp::Command::Close);

@@ -23,6 +23,12 @@ use self::running::{
     until_options, within,
 };
 
+/// What the gateway wrote on an MSRP connection from its start, after it had heard that.
+fn assert_sound_msrp(written: &[u8], heard: &[u8]) {
+    let verdict = msrp_checker::check_conversation(written, heard);
+    assert_eq!((verdict.deviations, verdict.unfinished), (Vec::new(), 0));
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn without_the_xmpp_server_the_gateway_lives_and_an_invite_gets_503_with_retry_after() {
     let gateway = Running::start(nobody().await, &[]).await;
@@ -68,6 +74,7 @@ async fn readiness_follows_the_link_and_a_lost_link_comes_back() {
     assert!(said.ends_with("</stream:stream>"), "{said}");
 }
 
+// Rows: C7701-37
 #[tokio::test(flavor = "multi_thread")]
 async fn a_peer_that_does_not_read_is_dropped_and_others_are_answered() {
     let gateway = Running::start(nobody().await, &[]).await;
@@ -211,11 +218,10 @@ async fn malformed_msrp_closes_its_connection_alone() {
     let gateway = Running::start(nobody().await, &[]).await;
     let mut other = connect(gateway.msrp).await;
     let mut garbled = connect(gateway.msrp).await;
-    garbled
-        .write_all(b"GET / HTTP/1.1\r\nHost: example.org\r\n\r\n")
-        .await
-        .unwrap();
-    closed("the garbled connection", &mut garbled).await;
+    let garbage = b"GET / HTTP/1.1\r\nHost: example.org\r\n\r\n";
+    garbled.write_all(garbage).await.unwrap();
+    let said = closed("the garbled connection", &mut garbled).await;
+    assert_sound_msrp(&said, garbage);
     let send = "MSRP d93kswow SEND\r\n\
                 To-Path: msrp://127.0.0.1:2855/nosuchsession;tcp\r\n\
                 From-Path: msrp://127.0.0.1:9/xs4ion;tcp\r\n\
@@ -223,9 +229,14 @@ async fn malformed_msrp_closes_its_connection_alone() {
                 -------d93kswow$\r\n";
     other.write_all(send.as_bytes()).await.unwrap();
     let mut answer = String::new();
-    within("the answer", other.read_line(&mut answer)).await.unwrap();
+    while !answer.ends_with("-------d93kswow$\r\n") {
+        let read = within("the answer", other.read_line(&mut answer)).await.unwrap();
+        assert_ne!(read, 0, "{answer}");
+    }
     assert!(answer.starts_with("MSRP d93kswow 481"), "{answer}");
     gateway.stop().await;
+    answer.push_str(&String::from_utf8(closed("the sound connection", &mut other).await).unwrap());
+    assert_sound_msrp(answer.as_bytes(), send.as_bytes());
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -246,7 +257,8 @@ async fn an_msrp_connection_without_a_session_has_a_deadline_that_octets_do_not_
         }
         false
     });
-    closed("the unbound connection", &mut reader).await;
+    let said = closed("the unbound connection", &mut reader).await;
+    assert_sound_msrp(&said, b"MSRP d93kswow SEND\r\nTo-Path: ");
     drop(reader);
     assert!(within("the dribble fails", dribble).await.unwrap());
     gateway.stop().await;
@@ -261,7 +273,8 @@ async fn connections_beyond_the_limit_of_an_address_are_closed_at_once() {
     .await;
     for address in [gateway.tcp, gateway.msrp] {
         let first = connect(address).await;
-        closed("the second connection", &mut connect(address).await).await;
+        let said = closed("the second connection", &mut connect(address).await).await;
+        assert!(said.is_empty(), "{said:?}");
         drop(first);
     }
     gateway.stop().await;

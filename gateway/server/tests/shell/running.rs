@@ -145,11 +145,12 @@ pub(crate) async fn assert_lives(gateway: &Running) {
     assert!(status.starts_with("SIP/2.0 "), "{status}");
 }
 
-/// Waits until the peer has closed, whatever it says before.
-pub(crate) async fn closed(what: &str, stream: &mut (impl AsyncReadExt + Unpin)) {
+/// Waits until the peer has closed; gives what it said before.
+pub(crate) async fn closed(what: &str, stream: &mut (impl AsyncReadExt + Unpin)) -> Vec<u8> {
     let mut rest = Vec::new();
     // A reset is a close, too.
     let _reset = within(what, stream.read_to_end(&mut rest)).await;
+    rest
 }
 
 /// Plays the server's part of one component handshake (XEP-0114).

@@ -13,9 +13,16 @@ use crate::message::{
 pub(super) const ALLOW: &str =
     "INVITE, ACK, CANCEL, BYE, OPTIONS, SUBSCRIBE, NOTIFY, REFER, UPDATE, PRACK, MESSAGE, INFO";
 /// Option tags we understand in Require.
-pub(super) const SUPPORTED: [&str; 4] = ["norefersub", "nosub", "timer", "100rel"];
+pub(super) const SUPPORTED: [&str; 6] = [
+    "norefersub",
+    "nosub",
+    "timer",
+    "100rel",
+    "recipient-list-invite",
+    "multiple-refer",
+];
 /// Bodies an INVITE or UPDATE may carry.
-pub(super) const ACCEPT: &str = "application/sdp";
+pub(super) const ACCEPT: &str = "application/sdp, multipart/mixed, application/resource-lists+xml";
 
 /// Appends the owner's headers; one that the endpoint writes itself is left out.
 pub(super) fn push_owned(headers: &mut Headers, owned: Vec<Header>) {
@@ -54,10 +61,14 @@ pub(super) fn contact(contact: &Contact, local: &LocalAddress) -> String {
         Transport::Tcp => uri = uri.with_parameter("transport", Some("tcp")),
         Transport::Tls => uri = uri.with_parameter("transport", Some("tls")),
     }
+    let (of_uri, of_header): (Vec<_>, Vec<_>) =
+        contact.parameters.iter().partition(|(name, _)| *name == "gr");
+    for (name, value) in of_uri {
+        uri = uri.with_parameter(name, value.as_deref());
+    }
     let mut address = NameAddr::new(uri);
-    address.parameters = contact
-        .parameters
-        .iter()
+    address.parameters = of_header
+        .into_iter()
         .map(|(name, value)| ((*name).to_owned(), value.clone()))
         .collect();
     address.to_string()

@@ -17,7 +17,7 @@ pub struct Incoming {
     pub from: NameAddr,
     /// The identity that a trusted peer asserts of the sender (P-Asserted-Identity, RFC 3325); never what a stranger wrote there.
     pub asserted: Option<NameAddr>,
-    /// The sender asks, through a trusted peer, that others do not learn who he is (Privacy: `id`, `user` or `header`; RFC 3323 §4.2).
+    /// The sender asks that others do not learn who he is (Privacy: `id`, `user` or `header`; RFC 3323 §4.2).
     pub anonymous: bool,
     /// To, without tag.
     pub to: NameAddr,
@@ -25,7 +25,7 @@ pub struct Incoming {
     pub contact: Option<NameAddr>,
     /// Call-ID.
     pub call_id: String,
-    /// All header fields, but for P-Asserted-Identity and Privacy of strangers.
+    /// All header fields, but for P-Asserted-Identity of strangers.
     pub headers: Headers,
     /// Body, if any.
     pub body: Option<Body>,
@@ -73,6 +73,8 @@ pub enum Event {
     Confirmed {
         /// Which.
         dialog: DialogId,
+        /// The answer, if our 200 had the offer (RFC 3264 §5).
+        body: Option<Body>,
     },
     /// The dialog is over; nothing more is sent in it.
     Ended {
@@ -168,6 +170,8 @@ pub enum Event {
         status: StatusCode,
         /// Reason phrase.
         phrase: String,
+        /// First Contact: where to instead, if it is a redirection.
+        contact: Option<NameAddr>,
         /// Made here.
         local: bool,
     },

@@ -16,7 +16,7 @@ use super::{
     dialog::{DialogKey, Usage},
     event::{EndCause, Event},
     flow::Target,
-    received::Received,
+    received::{Received, body_of},
     reinvite::Reinvite,
     reliable::{Early, Reliable},
     server::{Due, Reply, ServerId},
@@ -266,7 +266,8 @@ impl Endpoint {
         let is_first = !std::mem::replace(&mut usage.confirmed, true);
         self.timers.set(Timer::Unacknowledged(id, cseq), None);
         if is_first && !self.is_leaving(id) {
-            self.events.push_back(Event::Confirmed { dialog: id });
+            let body = body_of(&received.request.headers, &received.request.body);
+            self.events.push_back(Event::Confirmed { dialog: id, body });
         }
         self.send_bye_if_due(id, now);
     }

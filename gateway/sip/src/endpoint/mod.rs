@@ -247,6 +247,16 @@ impl Endpoint {
                 (server, Some(Due::Refer(refer))) => self.accept_refer(refer, server, &contact, now),
                 _ => self.answer(&due, Reply::new(500), now),
             },
+            Command::FollowRefer {
+                due,
+                contact,
+                subscription,
+            } => match self.due(&due) {
+                (server, Some(Due::Refer(refer))) => {
+                    self.follow_refer(refer, server, &contact, subscription, now);
+                }
+                _ => self.answer(&due, Reply::new(500), now),
+            },
             Command::Invite { dialog, parameters } => self.call(dialog, *parameters, now),
             Command::Subscribe {
                 subscription,

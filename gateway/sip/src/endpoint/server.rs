@@ -108,7 +108,13 @@ impl Reply {
     }
 
     pub(super) fn owned(mut self, headers: Vec<Header>) -> Self {
-        compose::push_owned(&mut self.headers, headers);
+        // The Contact of a redirection is not ours but where to go (RFC 3261 §21.3).
+        let redirects = (300..400).contains(&self.status.0);
+        let (targets, others) = headers
+            .into_iter()
+            .partition(|header| redirects && header.name.eq_ignore_ascii_case("Contact"));
+        self.headers.0.extend::<Vec<Header>>(targets);
+        compose::push_owned(&mut self.headers, others);
         self
     }
 

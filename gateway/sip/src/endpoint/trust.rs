@@ -20,7 +20,7 @@ use crate::message::{Headers, Method, NameAddr};
 /// Names of one certificate that are kept.
 const NAMES_MAX: usize = 64;
 /// What only a trusted peer may say.
-const ASSERTIONS: [&str; 2] = ["P-Asserted-Identity", "Privacy"];
+const ASSERTIONS: [&str; 1] = ["P-Asserted-Identity"];
 
 /// The peers that are believed when they assert identities, and what becomes of the others. Nobody by default.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]

@@ -54,7 +54,8 @@ fn rfc3325_section_5_what_a_stranger_asserts_is_taken_away() {
     let mut scene = trusting(&["198.51.100.0/24"], &["proxy.example.com"], Unlisted::Serve);
     let ask = Ask::invite().header(ASSERTED).header("Privacy: id");
     let request = invited(&mut scene, &ask, udp());
-    assert_eq!((request.asserted.as_ref(), request.anonymous), (None, false));
+    // To be let alone anybody may ask.
+    assert_eq!((request.asserted.as_ref(), request.anonymous), (None, true));
     assert_eq!(request.identity().uri.to_string(), "sip:romeo@example.org");
     assert_eq!(request.headers.get("P-Asserted-Identity"), None);
 }

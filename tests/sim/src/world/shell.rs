@@ -3,7 +3,7 @@
 use std::{net::SocketAddr, time::Duration};
 
 use bytes::{Bytes, BytesMut};
-use mapping::{Command, ConnectionId};
+use mapping::{Command, ConnectionId, LinkId};
 use sip::{Flow, FlowId, Transmit, Transport, message::StreamItem};
 
 use super::{Happening, Inner, Place, Purpose, World};
@@ -36,10 +36,14 @@ impl World {
         match inner {
             Inner::Sip(event) => self.host.core.handle_sip(*event, now),
             Inner::Msrp(id, event) => self.host.core.handle_msrp(id, *event, now),
-            Inner::Xmpp(event) => self.host.core.handle_xmpp(*event, now),
+            Inner::Xmpp(event) => self.host.core.handle_xmpp(LinkId(0), *event, now),
             Inner::Command(command) => match *command {
+                // This world has no conference to be called.
+                Command::Connect { connection, .. } => {
+                    self.host.core.handle_msrp(connection, msrp::Event::Closed, now);
+                }
                 Command::Sip(command) => self.host.endpoint.handle_command(command, now),
-                Command::Xmpp(command) => self.host.link.handle_command(command, now),
+                Command::Xmpp(_, command) => self.host.link.handle_command(command, now),
                 Command::Msrp(id, command) => {
                     self.host.dirty.insert(id);
                     if let Some(connection) = self.host.connections.get_mut(&id) {
@@ -57,8 +61,8 @@ impl World {
             self.record(&command);
             let lane = match &command {
                 Command::Sip(_) => (0, 0),
-                Command::Xmpp(_) => (1, 0),
-                Command::Msrp(id, _) => (2, id.0),
+                Command::Xmpp(..) => (1, 0),
+                Command::Msrp(id, _) | Command::Connect { connection: id, .. } => (2, id.0),
             };
             self.pass_on(lane, Inner::Command(Box::new(command)));
         }
@@ -256,15 +260,15 @@ impl World {
             (false, _) => connection.stalled_since = None,
             (true, Some(_)) => {}
         }
-        let faults = connection.wire.sent(&out, now);
+        let complaint = connection.wire.sent(&out, now);
         let held = (
             connection.machine.outgoing_octets(),
             connection.machine.incoming_octets(),
             connection.wire.longest,
         );
         let closing = connection.closing;
-        for fault in faults {
-            self.model.fail("limits_hold", fault, now);
+        if let Some(complaint) = complaint {
+            self.model.fail("msrp_is_sound", complaint, now);
         }
         self.hold_connection_limits(held);
         for event in events {

@@ -76,13 +76,13 @@ impl Check<'_> {
     pub(super) fn policy(&mut self, settings: &Settings) -> Policy {
         Policy {
             trust: self.trust(settings),
-            users: self.users(settings),
+            users: self.challenged_users(settings),
             rates: settings.limits.rates.clone(),
         }
     }
 
     /// Who is asked for a password; nobody without a realm.
-    fn users(&mut self, settings: &Settings) -> Option<Users> {
+    fn challenged_users(&mut self, settings: &Settings) -> Option<Users> {
         let challenge = &settings.sip.challenge;
         let (realm, file) = match (&challenge.realm, &challenge.users) {
             (Some(realm), Some(file)) => (realm, self.sources.directory().join(file)),
