@@ -1,6 +1,7 @@
 //! What the end-to-end tests, `cargo xtask demo` and `cargo xtask compose-test` share: the real servers, the gateway
 //! and its users as processes on loopback, and hand-written SIP and MSRP peers that owe nothing to the product's parsers.
 
+pub mod authority;
 pub mod binaries;
 pub mod conference_world;
 pub mod conversation;

@@ -29,7 +29,7 @@ pub use xmpp_server::{XmppServer, XmppServerKind};
 pub use xmpp_user::XmppUser;
 
 /// What to do when a server is not installed.
-pub const REMEDY: &str = "`cargo xtask test` installs it, so does `apt-get install prosody ejabberd kamailio python3-slixmpp profanity-light`";
+pub const REMEDY: &str = "`cargo xtask test` installs it, so does `apt-get install prosody ejabberd kamailio kamailio-tls-modules python3-slixmpp profanity-light`";
 
 /// Attempts to start a server on fresh ports before giving up.
 const ATTEMPTS: usize = 5;

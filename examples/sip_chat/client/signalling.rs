@@ -97,6 +97,7 @@ impl Client {
             to: NameAddr::new(self.settings.room.clone()),
             contact: self.contact(),
             refer_to: NameAddr::new(uri),
+            silent: false,
         };
         self.sip.handle_command(
             Command::Refer {
@@ -129,6 +130,10 @@ impl Client {
             SipEvent::Subscribing { due, .. } => self.refuse(due, 489, now),
             SipEvent::Referred { due, .. } => self.refuse(due, 603, now),
             SipEvent::Requested { due, .. } => self.refuse(due, 501, now),
+            // An invitation is told when it is accepted; calls of ours are offered once.
+            SipEvent::ReferProgress { .. }
+            | SipEvent::Reanswered { .. }
+            | SipEvent::ReinviteRefused { .. } => {}
             // About calls and subscriptions of peers, of which there are none.
             SipEvent::Cancelled { .. }
             | SipEvent::Confirmed { .. }
@@ -237,7 +242,7 @@ impl Client {
         now: Instant,
     ) {
         if self.subscription != Some(subscription) {
-            return; // the progress of an invitation, or the last word of a subscription given up
+            return; // a word about an invitation, or the last one of a subscription given up
         }
         if let Some(body) = body
             && media::is_type(&body.content_type, conference::CONTENT_TYPE)

@@ -222,7 +222,13 @@ impl Gateway {
                 state,
                 body,
             } => self.conference_notified(subscription, &state, body.as_ref(), now),
-            Event::Progress { .. } => {}
+            Event::Progress { .. } | Event::Reanswered { .. } | Event::ReinviteRefused { .. } => {}
+            Event::ReferProgress {
+                subscription,
+                status,
+                phrase,
+                is_over,
+            } => self.invitation_progress(subscription, status, phrase, is_over),
         }
     }
 

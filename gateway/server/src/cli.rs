@@ -1,14 +1,19 @@
 //! The command line.
 
-use std::{io::Write, path::PathBuf, process::ExitCode};
+use std::{io::Write, path::PathBuf, process::ExitCode, sync::Arc};
 
 use clap::{Parser, Subcommand};
 use mapping::explain::Explanation;
+use tokio::{
+    signal::unix::{Signal, SignalKind, signal},
+    sync::Notify,
+};
 
 use crate::{
-    config::{self, Fault, Loaded, fault::Dotted},
+    config::{self, Fault, Loaded, Settings, fault::Dotted},
     gateway::Bound,
-    logs,
+    logs::{self, Level},
+    reload::{Reloader, takes_effect_at_once},
 };
 
 /// Exit code for a configuration with faults; clap uses the same for a command line with faults.
@@ -42,7 +47,9 @@ struct Arguments {
 enum Command {
     /// Run the gateway until SIGTERM or SIGINT; a second signal ends it at once
     ///
-    /// Sessions are ended towards both sides before it exits. An XMPP server that is absent, at start or later, is waited for.
+    /// Sessions are ended towards both sides before it exits. An XMPP server that is absent, at start or later, is waited for. SIGHUP reads the
+    /// configuration again: certificates, users, trusted peers, rates and the log's level change at once and nobody is cut off; the log
+    /// names other keys that changed and wait for a restart.
     Run,
     /// Read and validate the configuration without touching the network
     ///
@@ -68,7 +75,7 @@ pub fn run() -> ExitCode {
         Err(faults) => return report(&faults),
     };
     match arguments.command {
-        Command::Run => serve(loaded),
+        Command::Run => serve(loaded, arguments.config),
         Command::Check => say(&format!("OK: {}\n", arguments.config.display())),
         Command::PrintConfig => print(&loaded),
         Command::Map { address } => map(&loaded, &address),
@@ -149,8 +156,8 @@ fn say(text: &str) -> ExitCode {
     }
 }
 
-fn serve(loaded: Loaded) -> ExitCode {
-    logs::install(&loaded.config.log);
+fn serve(loaded: Loaded, file: PathBuf) -> ExitCode {
+    let level = logs::install(&loaded.config.log);
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => {
@@ -158,11 +165,20 @@ fn serve(loaded: Loaded) -> ExitCode {
             return ExitCode::FAILURE;
         }
     };
+    let Loaded { settings, config, .. } = loaded;
     let served = runtime.block_on(async {
-        let stop = stop_signal().map_err(|error| format!("signals cannot be received: {error}"))?;
-        let bound = Bound::bind(loaded.config)
-            .await
-            .map_err(|error| error.to_string())?;
+        let no_signals = |error| format!("signals cannot be received: {error}");
+        let stop = stop_signal().map_err(no_signals)?;
+        let hangup = signal(SignalKind::hangup()).map_err(no_signals)?;
+        let bound = Bound::bind(config).await.map_err(|error| error.to_string())?;
+        let reloads = Reloads {
+            file,
+            last: settings.clone(),
+            started: settings,
+            level,
+            reloader: bound.reloader(),
+        };
+        tokio::spawn(reloads.run(hangup, bound.reload_wishes()));
         bound.serve(stop).await.map_err(|error| error.to_string())
     });
     match served {
@@ -174,9 +190,63 @@ fn serve(loaded: Loaded) -> ExitCode {
     }
 }
 
+/// Reads the configuration again at each SIGHUP, and when an administrator asks for it.
+struct Reloads {
+    file: PathBuf,
+    /// What it was started with.
+    started: Settings,
+    /// What was read last.
+    last: Settings,
+    level: Level,
+    reloader: Reloader,
+}
+
+impl Reloads {
+    async fn run(mut self, mut hangup: Signal, wishes: Arc<Notify>) {
+        loop {
+            tokio::select! {
+                Some(()) = hangup.recv() => {}
+                () = wishes.notified() => {}
+            }
+            match config::load(&self.file, std::env::vars_os()) {
+                Ok(loaded) => self.adopt(loaded),
+                Err(faults) => {
+                    for fault in faults {
+                        tracing::error!(%fault, "configuration not reloaded");
+                    }
+                }
+            }
+        }
+    }
+
+    fn adopt(&mut self, loaded: Loaded) {
+        let Loaded { settings, config, .. } = loaded;
+        let mut changed = config::changed_keys(&self.last, &settings);
+        changed.retain(|key| takes_effect_at_once(key));
+        let mut waiting = config::changed_keys(&self.started, &settings);
+        waiting.retain(|key| !takes_effect_at_once(key));
+        self.level.set(&config.log.level);
+        let certificate = self.reloader.adopt(&config);
+        let policy = &config.sip.policy;
+        tracing::info!(
+            changed = changed.join(", "),
+            certificate = certificate.as_deref().unwrap_or("none"),
+            users = policy.users.as_ref().map_or(0, |users| users.secrets.len()),
+            trusted = policy.trust.networks.len() + policy.trust.names.len(),
+            "configuration reloaded"
+        );
+        if !waiting.is_empty() {
+            tracing::warn!(
+                keys = waiting.join(", "),
+                "changed, but used only after a restart"
+            );
+        }
+        self.last = settings;
+    }
+}
+
 /// Resolves at the first SIGTERM or SIGINT; the second ends the process.
 fn stop_signal() -> std::io::Result<impl Future<Output = ()>> {
-    use tokio::signal::unix::{SignalKind, signal};
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
     let (stop, stopped) = tokio::sync::oneshot::channel::<()>();

@@ -5,6 +5,7 @@ use std::{
     convert::Infallible,
     io,
     net::SocketAddr,
+    sync::Arc,
     time::{Duration, Instant},
 };
 
@@ -13,13 +14,14 @@ use ::sip::{Endpoint, Transport};
 use ::xmpp::Link;
 use tokio::{
     net::{TcpListener, UdpSocket},
-    sync::{mpsc, oneshot},
+    sync::{Notify, mpsc, oneshot, watch},
     task::{JoinError, JoinHandle, JoinSet},
 };
 
 use crate::{
-    config::{ComponentLink, Config},
+    config::{ComponentLink, Config, Policy},
     lookup::Lookup,
+    reload::Reloader,
     seeds::{Purpose, Seeds},
     tasks::{
         COMMANDS, EVENTS,
@@ -41,9 +43,12 @@ pub struct Bound {
     udp: Vec<UdpSocket>,
     tcp: Vec<TcpListener>,
     tls: Vec<TcpListener>,
+    /// Told when an administrator wants the configuration read again.
+    reload: Arc<Notify>,
     msrp: TcpListener,
     sip_addresses: Vec<(Transport, SocketAddr)>,
     msrp_address: SocketAddr,
+    policy: watch::Sender<Policy>,
 }
 
 /// Why a gateway does not start, or ended.
@@ -118,11 +123,13 @@ impl Bound {
         let msrp_address = msrp.local_addr().map_err(fault)?;
         tracing::info!(address = %msrp_address, "listening for MSRP");
         Ok(Self {
+            policy: watch::Sender::new(config.sip.policy.clone()),
             config,
             seeds,
             udp,
             tcp,
             tls,
+            reload: Arc::default(),
             msrp,
             sip_addresses,
             msrp_address,
@@ -139,6 +146,21 @@ impl Bound {
     #[must_use]
     pub fn msrp_address(&self) -> SocketAddr {
         self.msrp_address
+    }
+
+    /// Resolves each time that an administrator asks for the configuration to be read again (XEP-0050).
+    #[must_use]
+    pub fn reload_wishes(&self) -> Arc<Notify> {
+        Arc::clone(&self.reload)
+    }
+
+    /// What hands it a new configuration while it serves.
+    #[must_use]
+    pub fn reloader(&self) -> Reloader {
+        Reloader {
+            tls: self.config.tls.clone(),
+            policy: self.policy.clone(),
+        }
     }
 
     /// Serves until `stop` resolves, then ends every session towards both sides within `limits.connections.stop`, closes the
@@ -222,14 +244,13 @@ impl Bound {
             connections: BTreeMap::new(),
             lookup: lookup.clone(),
             lookups: JoinSet::new(),
-            tls: self.config.tls.clone(),
+            reload: self.reload,
         };
         let mut endpoint = Endpoint::new(
             self.config.endpoint(&self.sip_addresses),
             self.seeds.seed(Purpose::Sip),
         );
         endpoint.set_credentials(self.config.sip.credentials);
-        endpoint.set_trust(self.config.sip.trust);
         let sip = SipTask {
             endpoint,
             register: self.config.sip.register,
@@ -240,6 +261,7 @@ impl Bound {
             tls_listeners: self.tls,
             tls: self.config.tls,
             keep_alive: self.config.sip.keep_alive,
+            policy: self.policy.subscribe(),
             lookup: lookup.clone(),
             commands: sip_commands_out,
             events: sip_events_in,
@@ -312,17 +334,13 @@ async fn watch_certificates(tls: Option<Tls>, check: Duration) -> Infallible {
     };
     loop {
         tokio::time::sleep(check).await;
-        if tls.has_changed() {
-            reload_certificates(&tls);
+        if !tls.has_changed() {
+            continue;
         }
-    }
-}
-
-/// Reads the certificates again and says what came of it.
-pub(crate) fn reload_certificates(tls: &Tls) {
-    match tls.reload() {
-        Ok(()) => tracing::info!(names = tls.summary(), "certificates reloaded"),
-        Err(fault) => tracing::error!(%fault, "certificates not reloaded: the former ones stay in use"),
+        match tls.reload() {
+            Ok(()) => tracing::info!(names = tls.summary(), "certificates reloaded"),
+            Err(fault) => tracing::error!(%fault, "certificates not reloaded: the former ones stay in use"),
+        }
     }
 }
 

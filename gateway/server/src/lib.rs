@@ -27,6 +27,7 @@ pub mod cli;
 pub mod config;
 pub mod gateway;
 pub mod lookup;
+pub mod reload;
 pub mod seeds;
 pub mod tls;
 

@@ -5,18 +5,22 @@
 use std::{
     io::{BufRead, BufReader},
     net::TcpListener,
-    path::PathBuf,
+    path::{Path, PathBuf},
     process::{Child, Command, Output, Stdio},
 };
 
 use rustix::process::{Pid, Signal};
 
 fn gateway() -> Command {
+    gateway_of(&deployed())
+}
+
+fn gateway_of(configuration: &Path) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_sip-xmpp-gateway"));
     command
         .env_remove("GATEWAY_CONFIG")
         .arg("--config")
-        .arg(deployed());
+        .arg(configuration);
     command
 }
 
@@ -32,7 +36,6 @@ fn output(command: &mut Command) -> Output {
     command.output().unwrap()
 }
 
-/// A gateway that has said `ready`, and the rest of its log.
 /// A gateway that does not outlive its test, whatever becomes of that.
 struct Running(Child);
 
@@ -42,9 +45,14 @@ impl Drop for Running {
     }
 }
 
+/// A gateway that has said `ready`, and the rest of its log.
 fn running() -> (Running, impl Iterator<Item = String>) {
+    running_with(&deployed())
+}
+
+fn running_with(configuration: &Path) -> (Running, impl Iterator<Item = String> + use<>) {
     let nobody = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
-    let mut child = gateway()
+    let mut child = gateway_of(configuration)
         .arg("run")
         .env("GATEWAY__XMPP__SERVER", nobody.to_string())
         .env("GATEWAY__SIP__LISTEN", "udp:127.0.0.1:0,tcp:127.0.0.1:0")
@@ -129,4 +137,42 @@ fn sigterm_and_sigint_end_it_with_0() {
         assert_eq!(gateway.0.wait().unwrap().code(), Some(0), "{rest:?}");
         assert!(rest.iter().any(|line| line.contains("stopped")), "{rest:?}");
     }
+}
+
+#[test]
+fn sighup_reads_the_configuration_again_says_what_changed_and_ends_nothing() {
+    let file = std::env::temp_dir().join(format!("gateway-sighup-{}.toml", std::process::id()));
+    let deployed = std::fs::read_to_string(deployed()).unwrap();
+    std::fs::write(&file, &deployed).unwrap();
+    let (mut gateway, mut log) = running_with(&file);
+    // One line of the answer; the file must not be written while it is being read.
+    let mut hangup = |configuration: &str, wanted: &str| {
+        std::fs::write(&file, configuration).unwrap();
+        signal(&gateway, Signal::HUP);
+        log.by_ref().find(|line| line.contains(wanted)).unwrap()
+    };
+    let at_once = deployed
+        .replace("#level = \"info\"", "level = \"debug\"")
+        .replace("#peers = []", "peers = [\"192.0.2.1\"]");
+    let line = hangup(&at_once, "configuration reloaded");
+    assert!(
+        line.contains("log.level, sip.trust.peers") && line.contains("trusted=1"),
+        "{line}"
+    );
+    let faulty = deployed.replace("[msrp]\n", "[msrp]\nlisten_on = 5\n");
+    let line = hangup(&faulty, "configuration not reloaded");
+    assert!(line.contains("msrp.listen_on: unknown key"), "{line}");
+    let line = hangup(&deployed, "configuration reloaded");
+    assert!(line.contains("trusted=0"), "{line}");
+    std::fs::write(&file, deployed.replace("#history = 0", "history = 5")).unwrap();
+    signal(&gateway, Signal::HUP);
+    let line = log
+        .by_ref()
+        .find(|line| line.contains("only after a restart"))
+        .unwrap();
+    assert!(line.contains("entering.history"), "{line}");
+    signal(&gateway, Signal::TERM);
+    let _rest: Vec<String> = log.collect();
+    assert_eq!(gateway.0.wait().unwrap().code(), Some(0));
+    std::fs::remove_file(&file).unwrap();
 }

@@ -162,6 +162,8 @@ fn the_deployed_file_names_every_key_and_each_key_left_out_at_its_default() {
         ".sip.register.registrar",
         ".sip.register.address",
         ".msrp.advertise",
+        ".sip.challenge.realm",
+        ".sip.challenge.users",
         ".users.domain",
         ".users.server",
         ".users.secret",
@@ -297,7 +299,7 @@ fn each_fault_names_its_place_and_remedy() {
         ),
         (
             "[limits.gateway]\n[xmpp]",
-            "gateway.toml:2:9: limits.gateway: unknown key; known here: mapping, sip, msrp, xmpp, connections",
+            "gateway.toml:2:9: limits.gateway: unknown key; known here: mapping, sip, rates, msrp, xmpp, connections",
         ),
         (
             "[xmpp]\nsecret_file = \"x\"",
@@ -708,4 +710,154 @@ fn faults_of_components_lists_and_routes_name_their_place() {
     ] {
         assert_eq!(faults(&format!("{MINIMAL}{more}"), &[]), [fault]);
     }
+}
+
+#[test]
+fn peers_are_trusted_by_address_network_and_certificate_name() {
+    let text = format!(
+        "{MINIMAL}\n[sip.trust]\npeers = [\"192.0.2.1\", \"2001:db8::/32\", \"Proxy.Example.com\"]\nothers = \"ignore\"\n"
+    );
+    let loaded = load(&text, &[]).map_err(|faults| faults.join("\n")).unwrap();
+    let trust = &loaded.config.sip.policy.trust;
+    assert_eq!(trust.networks.len(), 2);
+    assert_eq!(trust.names, ["proxy.example.com"]);
+    assert_eq!(trust.unlisted, sip::Unlisted::Ignore);
+    for (lines, expected) in [
+        (
+            "peers = [\"192.0.2.0/33\"]",
+            "gateway.toml:10:10: sip.trust.peers[0]: `192.0.2.0/33` is no address, network or host name; write it as",
+        ),
+        (
+            "others = \"refuse\"",
+            "gateway.toml:10:1: sip.trust.others: nobody is left to be served; add the proxy to sip.trust.peers",
+        ),
+        (
+            "others = \"drop\"",
+            "gateway.toml:10:1: sip.trust.others: unknown value `drop`; known here: serve, refuse, ignore",
+        ),
+    ] {
+        let found = faults(&format!("{MINIMAL}\n[sip.trust]\n{lines}\n"), &[]);
+        assert!(found.len() == 1 && found[0].starts_with(expected), "{found:?}");
+    }
+}
+
+#[test]
+fn users_who_are_asked_for_a_password_stand_in_a_file_of_their_own() {
+    let directory = Directory::new();
+    let md5 = "0123456789abcdef".repeat(2);
+    directory.write(
+        "users",
+        &format!("romeo:example.org:{md5}\njuliet:example.com:{md5}\n"),
+    );
+    directory.write("broken", "romeo:example.org\n");
+    let load = |lines: &str| {
+        let path = directory.write("gateway.toml", &format!("{MINIMAL}\n[sip.challenge]\n{lines}\n"));
+        config::load(&path, Vec::new())
+            .map_err(|faults| faults.iter().map(ToString::to_string).collect::<String>())
+    };
+    let loaded = load("realm = \"example.org\"\nusers = \"users\"").unwrap();
+    let users = loaded.config.sip.policy.users.unwrap();
+    assert_eq!(users.secrets.keys().collect::<Vec<_>>(), ["romeo"]);
+    assert_eq!(users.algorithms(), [sip::digest::Algorithm::Md5]);
+    for (lines, expected) in [
+        ("realm = \"example.org\"", "sip.challenge.users: missing; add it"),
+        ("users = \"users\"", "sip.challenge.realm: missing; add it"),
+        (
+            "realm = \"example.org\"\nusers = \"nowhere\"",
+            "nowhere cannot be read",
+        ),
+        (
+            "realm = \"example.org\"\nusers = \"broken\"",
+            "broken:1: it is not `user:realm:hash`",
+        ),
+        (
+            "realm = \"example.net\"\nusers = \"users\"",
+            "users has no user of the realm `example.net`; add one with htdigest",
+        ),
+    ] {
+        let fault = load(lines).err().unwrap();
+        assert!(fault.contains(expected), "{fault}");
+    }
+}
+
+#[test]
+fn certificates_that_cannot_be_used_are_named_with_their_remedy() {
+    let key = rcgen::KeyPair::generate().unwrap();
+    let other = rcgen::KeyPair::generate().unwrap();
+    let certificate = rcgen::CertificateParams::new(["gateway.example.com".to_owned()])
+        .unwrap()
+        .self_signed(&key)
+        .unwrap();
+    let directory = Directory::new();
+    directory.write("gateway.pem", &certificate.pem());
+    directory.write("gateway.key", &key.serialize_pem());
+    directory.write("other.key", &other.serialize_pem());
+    directory.write("empty", "");
+    let load = |lines: &str| {
+        let path = directory.write("gateway.toml", &format!("{MINIMAL}\n[tls]\n{lines}\n"));
+        config::load(&path, environment(&[("GATEWAY__SIP__LISTEN", "tls:127.0.0.1")]))
+            .map_err(|faults| faults.iter().map(ToString::to_string).collect::<String>())
+    };
+    let right = "certificate = \"gateway.pem\"\nkey = \"gateway.key\"\ntrust_anchors = \"gateway.pem\"";
+    let loaded = load(right).unwrap();
+    assert_eq!(
+        loaded.config.sip.listen,
+        [(Transport::Tls, "127.0.0.1:5061".parse().unwrap())]
+    );
+    assert_eq!(loaded.config.tls.unwrap().summary(), "gateway.example.com");
+    for (from, to, expected) in [
+        ("gateway.pem\"\nkey", "nowhere\"\nkey", "tls.certificate: "),
+        (
+            "gateway.pem\"\nkey",
+            "empty\"\nkey",
+            "empty: it holds no certificate; put the certificate",
+        ),
+        ("gateway.key", "gateway.pem", "tls.key: "),
+        ("gateway.key", "other.key", "tls.certificate: "),
+        (
+            "gateway.key",
+            "empty",
+            "empty: it holds no private key; put the certificate's private key there",
+        ),
+        (
+            "trust_anchors = \"gateway.pem",
+            "trust_anchors = \"gateway.key",
+            "tls.trust_anchors: ",
+        ),
+        (
+            "key = \"gateway.key\"\n",
+            "",
+            "tls.key: missing; add it, or take the other key away",
+        ),
+    ] {
+        let fault = load(&right.replace(from, to)).err().unwrap();
+        assert!(fault.contains(expected), "{to}: {fault}");
+    }
+}
+
+#[test]
+fn keys_whose_values_differ_are_named() {
+    let old = load(MINIMAL, &[])
+        .map_err(|faults| faults.join("\n"))
+        .unwrap()
+        .settings;
+    let new = load(
+        MINIMAL,
+        &[
+            ("GATEWAY__LOG__LEVEL", "debug"),
+            ("GATEWAY__SIP__TRUST__PEERS", "192.0.2.1"),
+            ("GATEWAY__MSRP__ADVERTISE", "gateway.example.com"),
+            ("GATEWAY__XMPP__SECRET", "Mercutio"),
+        ],
+    )
+    .map_err(|faults| faults.join("\n"))
+    .unwrap()
+    .settings;
+    let changed = config::changed_keys(&old, &new);
+    assert_eq!(changed, ["log.level", "msrp.advertise", "sip.trust.peers"]);
+    let waits = |key: &&String| !server::reload::takes_effect_at_once(key);
+    assert_eq!(
+        changed.iter().filter(waits).collect::<Vec<_>>(),
+        ["msrp.advertise"]
+    );
 }

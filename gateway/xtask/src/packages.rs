@@ -15,7 +15,7 @@ use crate::screen;
 #[derive(Debug)]
 pub(crate) struct Package {
     name: &'static str,
-    /// Its name on the search path, or its absolute path.
+    /// Its name on the search path, its absolute path, or its path under `/usr/lib/<architecture>`.
     program: &'static str,
     /// Services that it brings. They must not run afterwards unless they ran before.
     services: &'static [&'static str],
@@ -41,6 +41,11 @@ pub(crate) const TESTS: &[Package] = &[
         name: "ejabberd",
         program: "ejabberdctl",
         services: &["ejabberd", "epmd"],
+    },
+    Package {
+        name: "kamailio-tls-modules",
+        program: "kamailio/modules/tls.so",
+        services: &[],
     },
     Package {
         name: "sip-tester",
@@ -93,7 +98,7 @@ const INSTALL: &str = include_str!("install.sh");
 pub(crate) fn install(packages: &[Package]) -> Result<()> {
     let missing: Vec<&Package> = packages
         .iter()
-        .filter(|package| find_program(package.program).is_none())
+        .filter(|package| !package.is_installed())
         .collect();
     if missing.is_empty() {
         return Ok(());
@@ -136,7 +141,7 @@ pub(crate) fn install(packages: &[Package]) -> Result<()> {
     );
     let absent: Vec<&str> = missing
         .iter()
-        .filter(|package| find_program(package.program).is_none())
+        .filter(|package| !package.is_installed())
         .map(|package| package.name)
         .collect();
     ensure!(
@@ -145,6 +150,18 @@ pub(crate) fn install(packages: &[Package]) -> Result<()> {
         absent.join(", ")
     );
     Ok(())
+}
+
+impl Package {
+    fn is_installed(&self) -> bool {
+        if !self.program.contains('/') {
+            return find_program(self.program).is_some();
+        }
+        let architectures = fs::read_dir("/usr/lib").into_iter().flatten().flatten();
+        architectures
+            .map(|architecture| architecture.path().join(self.program))
+            .any(|file| file.exists())
+    }
 }
 
 /// The command for a user who is not root.

@@ -324,8 +324,11 @@ impl Server {
                 ..
             } => self.invitation_refused(dialog, status, &phrase, now),
             sip::Event::Cancelled { dialog } => self.call_over(dialog, "cancelled", now),
-            // We subscribe to nothing.
+            // We subscribe to nothing, refer nobody and offer nothing twice.
             sip::Event::Confirmed { .. }
+            | sip::Event::Reanswered { .. }
+            | sip::Event::ReinviteRefused { .. }
+            | sip::Event::ReferProgress { .. }
             | sip::Event::SubscriptionAccepted { .. }
             | sip::Event::SubscriptionRefused { .. }
             | sip::Event::Notified { .. } => {}

@@ -222,6 +222,7 @@ impl User {
             uri,
             contact: self.contact(),
             refer_to: NameAddr::new(refer_to),
+            silent: false,
         };
         let subscription = SubscriptionId(self.next);
         let parameters = Box::new(parameters);

@@ -3,13 +3,16 @@
 use std::{
     fs,
     net::{SocketAddr, UdpSocket},
+    path::Path,
     thread,
     time::{Duration, Instant},
 };
 
 use super::{deployed, on_free_ports, server_program};
 use crate::{
-    Context, Result, bail,
+    Context, Result,
+    authority::{Authority, Files},
+    bail,
     ports::free_port,
     process::{Launch, Process},
     scratch::{Scratch, User},
@@ -28,6 +31,7 @@ const MSRP_RELAY: &str = include_str!("kamailio_msrp_relay.cfg");
 pub struct Kamailio {
     process: Process,
     address: SocketAddr,
+    secured: Option<SocketAddr>,
     _scratch: Scratch,
 }
 
@@ -52,6 +56,33 @@ impl Kamailio {
             definition("CONFERENCE_URI", conference),
         ];
         Self::start_on(address, &deployed_config()?, &definitions.concat())
+    }
+
+    /// The same over TLS: it shows this certificate to the gateway, which listens at `gateway`, and wants one of the authority from it.
+    ///
+    /// # Errors
+    /// It or its TLS module is not installed, or it does not start.
+    pub fn start_with_tls(gateway: SocketAddr, authority: &Authority, files: &Files) -> Result<Self> {
+        let config = fs::read_to_string(deployed("kamailio.cfg")).context("deploy/kamailio.cfg")?;
+        let file = |name: &str, path: &Path| format!("{name}=\"{}\"", path.display());
+        let definitions = [
+            format!("GATEWAY_URI=\"sip:{gateway};transport=tls\""),
+            file("TLS_CERTIFICATE", &files.certificate),
+            file("TLS_KEY", &files.key),
+            file("TLS_AUTHORITIES", &authority.file()),
+        ];
+        on_free_ports(|| {
+            let secured = free_address()?;
+            let mut arguments = vec!["-l".to_owned(), format!("tls:{secured}")];
+            for definition in &definitions {
+                arguments.extend(["-A".to_owned(), definition.clone()]);
+            }
+            let kamailio = Self::start_on(free_address()?, &config, &arguments)?;
+            Ok(Self {
+                secured: Some(secured),
+                ..kamailio
+            })
+        })
     }
 
     /// Starts it as an MSRP relay with digest authentication and without TLS.
@@ -91,6 +122,7 @@ impl Kamailio {
         let mut kamailio = Self {
             process,
             address,
+            secured: None,
             _scratch: scratch,
         };
         kamailio.wait_until_it_answers()?;
@@ -101,6 +133,12 @@ impl Kamailio {
     #[must_use]
     pub fn address(&self) -> SocketAddr {
         self.address
+    }
+
+    /// Where it takes TLS connections.
+    #[must_use]
+    pub fn secured_address(&self) -> Option<SocketAddr> {
+        self.secured
     }
 
     /// Everything it has logged.

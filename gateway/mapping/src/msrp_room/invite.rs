@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-use sip::{Body, NameAddr, ReferParameters, StatusCode, SubscriptionId, SubscriptionState, Uri};
+use sip::{NameAddr, ReferParameters, StatusCode, SubscriptionId, Uri};
 use xmpp::{
     FullJid, Jid,
     stanza::{Condition, Message, StanzaError, service::RoomStanza},
@@ -80,6 +80,7 @@ impl Gateway {
             to: NameAddr::new(stay.conference.clone()),
             contact: contact(stay),
             refer_to: NameAddr::new(uri),
+            silent: false,
         };
         let subscription = SubscriptionId(self.next_handle());
         self.stays.invite(subscription, invitation);
@@ -97,22 +98,27 @@ impl Gateway {
     }
 
     /// F30. That it goes well is seen in the roster; that it does not, the inviter is told.
-    pub(super) fn invitation_progress(
+    pub(crate) fn invitation_progress(
         &mut self,
         subscription: SubscriptionId,
-        state: &SubscriptionState,
-        body: Option<&Body>,
+        status: StatusCode,
+        phrase: String,
+        is_over: bool,
     ) {
-        let outcome = body.and_then(|body| read_status(&body.bytes));
-        let failure = outcome.filter(|(status, _)| status.0 >= 300);
-        if failure.is_none() && !matches!(state, SubscriptionState::Terminated(_)) {
+        let failed = status.0 >= 300;
+        if !failed && !is_over {
             return;
         }
-        if let (Some(invitation), Some((status, phrase))) =
-            (self.stays.invitation_over(subscription), failure)
+        if let Some(invitation) = self.stays.invitation_over(subscription)
+            && failed
         {
             self.not_invited(invitation, status, Some(phrase));
         }
+    }
+
+    /// Nothing more is told of it, and never was anything that could be read.
+    pub(super) fn invitation_forgotten(&mut self, subscription: SubscriptionId) {
+        self.stays.invitation_over(subscription);
     }
 
     fn not_invited(&mut self, invitation: Invitation, status: StatusCode, phrase: Option<String>) {
@@ -151,36 +157,4 @@ impl Gateway {
 /// He was reached, or his own side says that he is not there: the focus has done its part.
 fn is_of_the_invitee(status: StatusCode) -> bool {
     matches!(status.0, 480 | 486 | 487 | 600 | 603)
-}
-
-/// The status line in a message/sipfrag (RFC 3420).
-fn read_status(fragment: &[u8]) -> Option<(StatusCode, String)> {
-    let line = fragment.split(|octet| *octet == b'\n').next()?;
-    let line = String::from_utf8_lossy(line);
-    let mut parts = line.trim().splitn(3, ' ');
-    let version = parts.next()?;
-    let status = parts.next()?.parse().ok()?;
-    let phrase = parts.next().unwrap_or_default().to_owned();
-    version
-        .starts_with("SIP/")
-        .then_some((StatusCode(status), phrase))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn rfc3420_the_status_of_a_fragment() {
-        let read = |text: &str| read_status(text.as_bytes()).map(|(status, phrase)| (status.0, phrase));
-        assert_eq!(read("SIP/2.0 100 Trying\r\n"), Some((100, "Trying".to_owned())));
-        assert_eq!(
-            read("SIP/2.0 603 No, thanks"),
-            Some((603, "No, thanks".to_owned()))
-        );
-        assert_eq!(read("SIP/2.0 200"), Some((200, String::new())));
-        assert_eq!(read(""), None);
-        assert_eq!(read("HTTP/1.1 200 OK"), None);
-        assert_eq!(read("SIP/2.0 many\u{0}"), None);
-    }
 }

@@ -124,7 +124,10 @@ impl Gateway {
         now: Instant,
     ) {
         let Some(key) = self.stays.of_subscription(subscription) else {
-            return self.invitation_progress(subscription, state, body);
+            if matches!(state, SubscriptionState::Terminated(_)) {
+                self.invitation_forgotten(subscription);
+            }
+            return;
         };
         if let Some(body) = body {
             match Document::parse(&body.bytes) {

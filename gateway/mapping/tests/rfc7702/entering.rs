@@ -165,6 +165,7 @@ fn refer(stage: &mut Stage, user: usize, refer_to: &str) -> Option<u16> {
         to: NameAddr::new(ROOM_URI.parse().unwrap()),
         contact: Contact::default(),
         refer_to: refer_to.parse().unwrap(),
+        silent: false,
     };
     let command = sip::Command::Refer {
         subscription: SubscriptionId(500),

@@ -20,6 +20,7 @@ fn refer(stage: &mut Stage, user: usize, refer_to: &str) -> Vec<sip::Event> {
         to: NameAddr::new(ROOM_URI.parse().unwrap()),
         contact: Contact::default(),
         refer_to: refer_to.parse().unwrap(),
+        silent: false,
     };
     let command = sip::Command::Refer {
         subscription: SubscriptionId(500),
@@ -47,8 +48,11 @@ fn f55_to_f58_refer_becomes_a_mediated_invitation() {
     assert!(
         events.iter().any(|event| matches!(
             event,
-            sip::Event::Notified { state: sip::SubscriptionState::Terminated(reason), body: Some(body), .. }
-                if reason == "noresource" && body.bytes.starts_with(b"SIP/2.0 100")
+            sip::Event::ReferProgress {
+                status: sip::StatusCode(100),
+                is_over: true,
+                ..
+            }
         )),
         "{events:?}"
     );

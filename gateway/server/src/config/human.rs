@@ -261,6 +261,33 @@ pub mod queue {
     }
 }
 
+/// `#[serde(with = …)]` for a rate, a second and at once: `[10, 50]`.
+pub mod rate {
+    use super::*;
+
+    #[derive(serde::Serialize, serde::Deserialize)]
+    struct Rate(
+        #[serde(with = "super::count")] u32,
+        #[serde(with = "super::count")] u32,
+    );
+
+    /// Reads.
+    ///
+    /// # Errors
+    /// As [`count`].
+    pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<sip::Rate, D::Error> {
+        let Rate(steady, burst) = serde::Deserialize::deserialize(deserializer)?;
+        Ok(sip::Rate { steady, burst })
+    }
+    /// Writes.
+    ///
+    /// # Errors
+    /// The serializer's.
+    pub fn serialize<S: Serializer>(value: &sip::Rate, serializer: S) -> Result<S::Ok, S::Error> {
+        serde::Serialize::serialize(&Rate(value.steady, value.burst), serializer)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

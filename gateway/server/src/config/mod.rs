@@ -8,9 +8,16 @@ pub mod settings;
 
 mod read;
 mod source;
+mod users;
 mod validate;
 
-use std::{collections::BTreeSet, ffi::OsString, net::SocketAddr, path::Path, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    ffi::OsString,
+    net::SocketAddr,
+    path::Path,
+    time::Duration,
+};
 
 use sip::{LocalAddress, Transport, message::Uri};
 
@@ -63,6 +70,41 @@ pub fn load(
         }),
         _ => Err(faults),
     }
+}
+
+/// The keys, as `section.key`, whose values differ; secrets are never compared.
+#[must_use]
+pub fn changed_keys(old: &Settings, new: &Settings) -> Vec<String> {
+    let (old, new) = (leaves(old), leaves(new));
+    let keys: BTreeSet<&String> = old.keys().chain(new.keys()).collect();
+    keys.into_iter()
+        .filter(|key| old.get(*key) != new.get(*key))
+        .cloned()
+        .collect()
+}
+
+/// Every value with its key, as printed.
+fn leaves(settings: &Settings) -> BTreeMap<String, String> {
+    fn enter(table: &dyn toml_edit::TableLike, path: &str, into: &mut BTreeMap<String, String>) {
+        for (key, item) in table.iter() {
+            let path = if path.is_empty() {
+                key.to_owned()
+            } else {
+                format!("{path}.{key}")
+            };
+            match item.as_table_like() {
+                Some(table) => enter(table, &path, into),
+                None => {
+                    into.insert(path, item.to_string().trim().to_owned());
+                }
+            }
+        }
+    }
+    let mut found = BTreeMap::new();
+    if let Ok(document) = toml_edit::ser::to_document(settings) {
+        enter(document.as_table(), "", &mut found);
+    }
+    found
 }
 
 /// What the gateway runs with.
@@ -125,10 +167,21 @@ pub struct SipConfig {
     pub t1: Duration,
     /// How often peers we have connected to are asked whether they are there; zero: never.
     pub keep_alive: Duration,
-    /// Who is believed.
-    pub trust: sip::Trust,
+    /// Who is believed, who is asked for a password, and who may ask for how much.
+    pub policy: Policy,
     /// Bounds.
     pub limits: sip::Limits,
+}
+
+/// How the endpoint meets those who send requests; it can change while calls stand.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Policy {
+    /// Who is believed.
+    pub trust: sip::Trust,
+    /// Who is asked for a password.
+    pub users: Option<sip::Users>,
+    /// How much others may ask for.
+    pub rates: sip::Rates,
 }
 
 /// MSRP.

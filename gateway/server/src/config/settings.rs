@@ -9,7 +9,7 @@ use super::human;
 
 mod security;
 
-pub use self::security::{TlsSettings, TrustSettings};
+pub use self::security::{ChallengeSettings, TlsSettings, TrustSettings};
 
 /// What a secret is shown as.
 pub const REDACTED: &str = "<redacted>";
@@ -152,6 +152,8 @@ pub struct SipSettings {
     pub keep_alive: Duration,
     /// Who is believed.
     pub trust: TrustSettings,
+    /// Who is asked for a password.
+    pub challenge: ChallengeSettings,
     /// What challenges are answered with.
     pub credentials: CredentialSettings,
     /// Where the gateway registers itself.
@@ -167,6 +169,7 @@ impl Default for SipSettings {
             t1: Duration::from_millis(500),
             keep_alive: Duration::from_secs(120),
             trust: TrustSettings::default(),
+            challenge: ChallengeSettings::default(),
             credentials: CredentialSettings::default(),
             register: RegisterSettings::default(),
         }
@@ -477,6 +480,9 @@ pub struct LimitSettings {
     /// Of SIP messages, transactions and dialogs.
     #[serde(with = "SipLimits")]
     pub sip: sip::Limits,
+    /// Of what each source may ask for that is no trusted peer.
+    #[serde(with = "SipRates")]
+    pub rates: sip::Rates,
     /// Of each MSRP connection.
     #[serde(with = "MsrpLimits")]
     pub msrp: msrp::Limits,
@@ -719,6 +725,16 @@ of_a_machine! {
         dialogs: usize = "human::count",
         subscription: (Duration, Duration) = "human::duration_range",
         session: (Duration, Duration) = "human::duration_range",
+    }
+}
+
+of_a_machine! {
+    "sip::Rates" as SipRates: sip::Rates {
+        invites: sip::Rate = "human::rate",
+        subscribes: sip::Rate = "human::rate",
+        registers: sip::Rate = "human::rate",
+        others: sip::Rate = "human::rate",
+        sources: usize = "human::count",
     }
 }
 

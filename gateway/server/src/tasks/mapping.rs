@@ -1,11 +1,11 @@
 //! The mapping task: the only owner of the core.
 
-use std::{collections::BTreeMap, time::Instant};
+use std::{collections::BTreeMap, sync::Arc, time::Instant};
 
 use ::mapping::{Command, ConnectionId, Gateway, LinkId, LookupId};
 use ::sip::locate::Answer;
 use tokio::{
-    sync::{mpsc, oneshot},
+    sync::{Notify, mpsc, oneshot},
     task::JoinSet,
 };
 
@@ -13,7 +13,7 @@ use super::{
     msrp::{ConnectionHandle, Notice, Opening},
     sleep_until,
 };
-use crate::{config::Host, gateway::reload_certificates, lookup::Lookup, tls::Tls};
+use crate::{config::Host, lookup::Lookup};
 
 /// What the core is fed from and where its commands go.
 pub(crate) struct MappingTask {
@@ -32,8 +32,8 @@ pub(crate) struct MappingTask {
     pub(crate) lookup: Lookup,
     /// Questions that are out; the core bounds their number and waits for none too long.
     pub(crate) lookups: JoinSet<(LookupId, Answer)>,
-    /// The certificates that an administrator may have read again.
-    pub(crate) tls: Option<Tls>,
+    /// Told when an administrator wants the configuration read again.
+    pub(crate) reload: Arc<Notify>,
 }
 
 /// Where the commands to one component link go.
@@ -110,10 +110,7 @@ impl MappingTask {
             let taken = match command {
                 Command::Sip(command) => self.sip_commands.send(command).await.is_ok(),
                 Command::Reload => {
-                    match &self.tls {
-                        Some(tls) => reload_certificates(tls),
-                        None => tracing::info!("there are no certificates to read again"),
-                    }
+                    self.reload.notify_one();
                     true
                 }
                 Command::Xmpp(link, command) => match self.links.get(link.0) {
@@ -199,7 +196,7 @@ mod tests {
             lookup: Lookup::new(&loaded.config.lookup, [0; 32]),
             lookups: JoinSet::new(),
             connections: BTreeMap::from([(ConnectionId(1), handle)]),
-            tls: None,
+            reload: Arc::default(),
         };
         task.command_connection(ConnectionId(1), ::msrp::Command::Close);
         task.command_connection(ConnectionId(1), ::msrp::Command::Close);

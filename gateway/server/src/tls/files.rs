@@ -22,6 +22,11 @@ use super::{
     identity::{self, SipServerVerifier},
 };
 
+/// The keys of `[tls]`.
+const SERVER: [&str; 2] = ["certificate", "key"];
+const CLIENT: [&str; 2] = ["client_certificate", "client_key"];
+const ANCHORS: &str = "trust_anchors";
+
 /// What handshakes are made with.
 pub(super) struct Material {
     pub(super) server: Arc<ServerConfig>,
@@ -34,6 +39,8 @@ pub(super) struct Material {
 #[derive(Debug, thiserror::Error)]
 #[error("{}: {problem}; {remedy}", file.display())]
 pub struct TlsFault {
+    /// The key of `[tls]` that names the file.
+    pub key: &'static str,
     /// The file.
     pub file: PathBuf,
     /// What is wrong.
@@ -64,15 +71,15 @@ impl Material {
     pub(super) fn read(config: &TlsConfig) -> Result<Self, TlsFault> {
         let provider = Arc::new(ring::default_provider());
         let anchors = Arc::new(read_anchors(config.trust_anchors.as_deref())?);
-        let (chain, key) = read_pair(&config.server)?;
+        let (chain, key) = read_pair(&config.server, SERVER)?;
         let names = chain.first().map(identity::names).unwrap_or_default();
         let clients = client_verifier(config, &anchors, &provider)?;
         let server = ServerConfig::builder_with_provider(Arc::clone(&provider))
             .with_safe_default_protocol_versions()
             .map(|builder| builder.with_client_cert_verifier(clients))
             .and_then(|builder| builder.with_single_cert(chain, key))
-            .map_err(|error| mismatch(&config.server, &error))?;
-        let (chain, key) = read_pair(&config.client)?;
+            .map_err(|error| mismatch(SERVER[0], &config.server, &error))?;
+        let (chain, key) = read_pair(&config.client, CLIENT)?;
         let client = ClientConfig::builder_with_provider(Arc::clone(&provider))
             .with_safe_default_protocol_versions()
             .map(|builder| {
@@ -81,7 +88,7 @@ impl Material {
                     .with_custom_certificate_verifier(Arc::new(SipServerVerifier::new(anchors, &provider)))
             })
             .and_then(|builder| builder.with_client_auth_cert(chain, key))
-            .map_err(|error| mismatch(&config.client, &error))?;
+            .map_err(|error| mismatch(CLIENT[0], &config.client, &error))?;
         Ok(Self {
             server: Arc::new(server),
             client: Arc::new(client),
@@ -104,9 +111,13 @@ fn client_verifier(
     verifier.map_err(|error| anchors_fault(config.trust_anchors.as_deref(), error.to_string()))
 }
 
-fn read_pair(pair: &KeyPair) -> Result<(Vec<CertificateDer<'static>>, PrivateKeyDer<'static>), TlsFault> {
-    let chain = read_certificates(&pair.certificate)?;
+fn read_pair(
+    pair: &KeyPair,
+    [certificate_key, key_key]: [&'static str; 2],
+) -> Result<(Vec<CertificateDer<'static>>, PrivateKeyDer<'static>), TlsFault> {
+    let chain = read_certificates(certificate_key, &pair.certificate)?;
     let key = PrivateKeyDer::from_pem_file(&pair.key).map_err(|error| TlsFault {
+        key: key_key,
         file: pair.key.clone(),
         problem: match error {
             pem::Error::NoItemsFound => "it holds no private key".to_owned(),
@@ -117,8 +128,9 @@ fn read_pair(pair: &KeyPair) -> Result<(Vec<CertificateDer<'static>>, PrivateKey
     Ok((chain, key))
 }
 
-fn read_certificates(file: &Path) -> Result<Vec<CertificateDer<'static>>, TlsFault> {
+fn read_certificates(key: &'static str, file: &Path) -> Result<Vec<CertificateDer<'static>>, TlsFault> {
     let fault = |problem| TlsFault {
+        key,
         file: file.to_owned(),
         problem,
         remedy: "put the certificate and those that follow it up to its trust anchor there in PEM form",
@@ -134,7 +146,7 @@ fn read_certificates(file: &Path) -> Result<Vec<CertificateDer<'static>>, TlsFau
 /// The anchors in a file, or the system's.
 pub(super) fn read_anchors(file: Option<&Path>) -> Result<RootCertStore, TlsFault> {
     let certificates = match file {
-        Some(file) => read_certificates(file)?,
+        Some(file) => read_certificates(ANCHORS, file)?,
         None => rustls_native_certs::load_native_certs().certs,
     };
     let mut anchors = RootCertStore::empty();
@@ -148,6 +160,7 @@ pub(super) fn read_anchors(file: Option<&Path>) -> Result<RootCertStore, TlsFaul
 
 fn anchors_fault(file: Option<&Path>, problem: String) -> TlsFault {
     TlsFault {
+        key: ANCHORS,
         file: file.unwrap_or(Path::new("the system's trust anchors")).to_owned(),
         problem,
         remedy: "install ca-certificates, or name a file with certificates in tls.trust_anchors",
@@ -163,8 +176,9 @@ fn unreadable(error: &pem::Error) -> String {
     }
 }
 
-fn mismatch(pair: &KeyPair, error: &rustls::Error) -> TlsFault {
+fn mismatch(key: &'static str, pair: &KeyPair, error: &rustls::Error) -> TlsFault {
     TlsFault {
+        key,
         file: pair.certificate.clone(),
         problem: format!("it does not go with {}: {error}", pair.key.display()),
         remedy: "put the certificate first and its own key beside it",

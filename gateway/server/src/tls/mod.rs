@@ -56,12 +56,14 @@ pub enum ClientCertificates {
 /// The certificates in use. Clones share them; a change is seen by the handshakes after it and touches no connection before it.
 #[derive(Clone)]
 pub struct Tls {
-    config: Arc<TlsConfig>,
     current: Arc<RwLock<Current>>,
 }
 
+#[derive(Clone)]
 struct Current {
+    config: Arc<TlsConfig>,
     material: Arc<Material>,
+    /// What the files looked like before they were read.
     stamps: Vec<Option<Stamp>>,
 }
 
@@ -81,15 +83,18 @@ impl Tls {
         let stamps = stamps(&config);
         let material = Arc::new(Material::read(&config)?);
         Ok(Self {
-            config: Arc::new(config),
-            current: Arc::new(RwLock::new(Current { material, stamps })),
+            current: Arc::new(RwLock::new(Current {
+                config: Arc::new(config),
+                material,
+                stamps,
+            })),
         })
     }
 
-    /// What it was opened with.
-    #[must_use]
-    pub fn config(&self) -> &TlsConfig {
-        &self.config
+    /// Uses from now on what `other` has read. Connections that stand go on with what they began with.
+    pub fn adopt(&self, other: &Self) {
+        let new = other.current();
+        *self.current.write().unwrap_or_else(PoisonError::into_inner) = new;
     }
 
     /// Reads the files again. Connections that stand go on with what they began with.
@@ -97,23 +102,30 @@ impl Tls {
     /// # Errors
     /// The first file that cannot be used, with the remedy; then the certificates stay as they are.
     pub fn reload(&self) -> Result<(), TlsFault> {
-        let stamps = stamps(&self.config);
-        let read = Material::read(&self.config);
-        let mut current = self.current.write().unwrap_or_else(PoisonError::into_inner);
-        // A fault is reported once, not at every look until it is mended.
-        current.stamps = stamps;
-        current.material = Arc::new(read?);
-        Ok(())
+        let Current { config, material, .. } = self.current();
+        let stamps = stamps(&config);
+        let read = Material::read(&config).map(Arc::new);
+        let (material, outcome) = match read {
+            Ok(read) => (read, Ok(())),
+            // It is reported once, not at every look until it is mended: hence the new stamps.
+            Err(fault) => (material, Err(fault)),
+        };
+        *self.current.write().unwrap_or_else(PoisonError::into_inner) = Current {
+            config,
+            material,
+            stamps,
+        };
+        outcome
     }
 
     /// Whether a file has changed since it was read.
     #[must_use]
     pub fn has_changed(&self) -> bool {
-        let current = self.current.read().unwrap_or_else(PoisonError::into_inner);
-        current.stamps != stamps(&self.config)
+        let current = self.current();
+        current.stamps != stamps(&current.config)
     }
 
-    /// What the log says of our certificate.
+    /// Whom our certificate names, for the log.
     #[must_use]
     pub fn summary(&self) -> String {
         self.material().names.join(", ")
@@ -163,8 +175,14 @@ impl Tls {
     }
 
     fn material(&self) -> Arc<Material> {
-        let current = self.current.read().unwrap_or_else(PoisonError::into_inner);
-        Arc::clone(&current.material)
+        self.current().material
+    }
+
+    fn current(&self) -> Current {
+        self.current
+            .read()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
     }
 }
 

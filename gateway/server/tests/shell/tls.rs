@@ -2,7 +2,7 @@
 
 use std::{net::SocketAddr, sync::Arc, time::Duration};
 
-use rcgen::{ExtendedKeyUsagePurpose, SanType};
+use gateway_tests::authority::{self, Authority, ExtendedKeyUsagePurpose, Files, SanType, Says};
 use rustls::pki_types::ServerName;
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt, BufReader},
@@ -11,7 +11,7 @@ use tokio::{
 use tokio_rustls::{TlsAcceptor, TlsConnector, client, server};
 
 use crate::{
-    authority::{Authority, Files, Says, dns, uri},
+    authority::{client as connecting, server as listening},
     running::{Running, assert_lives, closed, connect, nobody, options, request, response, within},
 };
 
@@ -34,17 +34,27 @@ async fn secured(authority: &Authority, files: &Files, settings: &[(&str, &str)]
 }
 
 fn gateway_certificate(authority: &Authority) -> Files {
-    authority.issue(
-        "gateway",
-        &Says::names(&[dns("gateway.example.com"), dns("localhost")]),
-    )
+    authority
+        .issue(
+            "gateway",
+            &Says::names(&[dns("gateway.example.com"), dns("localhost")]),
+        )
+        .unwrap()
+}
+
+fn dns(name: &str) -> SanType {
+    authority::dns(name).unwrap()
+}
+
+fn uri(name: &str) -> SanType {
+    authority::uri(name).unwrap()
 }
 
 type Secure = BufReader<client::TlsStream<TcpStream>>;
 
 /// A connection as far as the handshake; it may still be refused for want of a certificate.
 async fn connect_tls(gateway: &Running, files: Option<&Files>) -> std::io::Result<Secure> {
-    let connector = TlsConnector::from(Arc::new(Authority::client(files)));
+    let connector = TlsConnector::from(Arc::new(connecting(files)));
     let stream = TcpStream::connect(gateway.tls.unwrap()).await?;
     let name = ServerName::try_from("gateway.example.com").unwrap();
     let stream = within("the handshake", connector.connect(name, stream)).await?;
@@ -68,7 +78,7 @@ async fn status(gateway: &Running, files: Option<&Files>) -> Option<String> {
 // Rows: C7247-26
 #[tokio::test(flavor = "multi_thread")]
 async fn requests_over_tls_are_answered_on_their_connection_and_keep_alives_too() {
-    let authority = Authority::new();
+    let authority = Authority::new().unwrap();
     let gateway = secured(&authority, &gateway_certificate(&authority), &[]).await;
     let mut stream = connect_tls(&gateway, None).await.unwrap();
     assert!(options(&mut stream, 1).await.starts_with("SIP/2.0 "));
@@ -82,7 +92,7 @@ async fn requests_over_tls_are_answered_on_their_connection_and_keep_alives_too(
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_message_that_cannot_be_read_does_not_close_the_trunk_that_carries_many_users() {
-    let authority = Authority::new();
+    let authority = Authority::new().unwrap();
     let gateway = secured(&authority, &gateway_certificate(&authority), &[]).await;
     let faults = [
         request("OPTIONS", "TLS", 1).replace("CSeq: 1", "CSeq: no"),
@@ -121,7 +131,7 @@ async fn a_message_that_cannot_be_read_does_not_close_the_trunk_that_carries_man
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_handshake_that_is_not_ended_has_a_deadline_and_holds_up_nobody() {
-    let authority = Authority::new();
+    let authority = Authority::new().unwrap();
     let gateway = secured(
         &authority,
         &gateway_certificate(&authority),
@@ -147,7 +157,7 @@ async fn a_handshake_that_is_not_ended_has_a_deadline_and_holds_up_nobody() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn handshakes_under_way_count_among_the_connections_of_their_address() {
-    let authority = Authority::new();
+    let authority = Authority::new().unwrap();
     let gateway = secured(
         &authority,
         &gateway_certificate(&authority),
@@ -165,7 +175,7 @@ async fn handshakes_under_way_count_among_the_connections_of_their_address() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn deadlines_of_streams_hold_behind_the_handshake() {
-    let authority = Authority::new();
+    let authority = Authority::new().unwrap();
     let settings = [
         ("GATEWAY__LIMITS__CONNECTIONS__SIP_FIRST", "200ms"),
         ("GATEWAY__LIMITS__CONNECTIONS__SIP_MESSAGE", "300ms"),
@@ -184,16 +194,47 @@ async fn deadlines_of_streams_hold_behind_the_handshake() {
 
 // Rows: C7247-26
 #[tokio::test(flavor = "multi_thread")]
-async fn a_client_certificate_is_optional_and_one_that_is_shown_must_be_valid() {
-    let (authority, other) = (Authority::new(), Authority::new());
+async fn a_peer_that_does_not_read_its_tls_connection_is_dropped_and_others_are_answered() {
+    let authority = Authority::new().unwrap();
     let gateway = secured(&authority, &gateway_certificate(&authority), &[]).await;
-    let good = authority.issue("good", &Says::names(&[dns("proxy.example.com")]));
-    let foreign = other.issue("foreign", &Says::names(&[dns("proxy.example.com")]));
+    let deaf = connect_tls(&gateway, None).await.unwrap().into_inner();
+    let (deaf_reader, mut deaf_writer) = tokio::io::split(deaf);
+    let writing = tokio::spawn(async move {
+        for sent in (0..).step_by(100) {
+            let batch: String = (0..100).map(|n| request("OPTIONS", "TLS", sent + n)).collect();
+            if deaf_writer.write_all(batch.as_bytes()).await.is_err() || deaf_writer.flush().await.is_err() {
+                break;
+            }
+        }
+    });
+    let mut other = connect_tls(&gateway, None).await.unwrap();
+    let mut answered = 0;
+    while !writing.is_finished() {
+        answered += 1;
+        let status = options(&mut other, 10_000_000 + answered).await;
+        assert!(status.starts_with("SIP/2.0 "), "{status}");
+    }
+    within("the deaf peer is dropped", writing).await.unwrap();
+    drop(deaf_reader);
+    assert!(answered > 1);
+    gateway.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_client_certificate_is_optional_and_one_that_is_shown_must_be_valid() {
+    let (authority, other) = (Authority::new().unwrap(), Authority::new().unwrap());
+    let gateway = secured(&authority, &gateway_certificate(&authority), &[]).await;
+    let good = authority
+        .issue("good", &Says::names(&[dns("proxy.example.com")]))
+        .unwrap();
+    let foreign = other
+        .issue("foreign", &Says::names(&[dns("proxy.example.com")]))
+        .unwrap();
     let expired = Says {
         expired: true,
         ..Says::names(&[dns("proxy.example.com")])
     };
-    let expired = authority.issue("expired", &expired);
+    let expired = authority.issue("expired", &expired).unwrap();
     assert!(status(&gateway, None).await.is_some());
     assert!(status(&gateway, Some(&good)).await.is_some());
     assert_eq!(status(&gateway, Some(&foreign)).await, None);
@@ -203,10 +244,12 @@ async fn a_client_certificate_is_optional_and_one_that_is_shown_must_be_valid() 
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_required_client_certificate_is_required() {
-    let authority = Authority::new();
+    let authority = Authority::new().unwrap();
     let settings = [("GATEWAY__TLS__CLIENT_CERTIFICATES", "required")];
     let gateway = secured(&authority, &gateway_certificate(&authority), &settings).await;
-    let good = authority.issue("good", &Says::names(&[dns("proxy.example.com")]));
+    let good = authority
+        .issue("good", &Says::names(&[dns("proxy.example.com")]))
+        .unwrap();
     assert_eq!(status(&gateway, None).await, None);
     assert!(status(&gateway, Some(&good)).await.is_some());
     assert_lives(&gateway).await;
@@ -215,7 +258,7 @@ async fn a_required_client_certificate_is_required() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn rfc5922_section_7_1_a_listed_name_in_a_valid_certificate_is_served_where_strangers_are_refused() {
-    let authority = Authority::new();
+    let authority = Authority::new().unwrap();
     let settings = [
         ("GATEWAY__SIP__TRUST__PEERS", "proxy.example.com"),
         ("GATEWAY__SIP__TRUST__OTHERS", "refuse"),
@@ -234,7 +277,7 @@ async fn rfc5922_section_7_1_a_listed_name_in_a_valid_certificate_is_served_wher
         (vec![dns("*.example.com")], false),
         (vec![dns("sub.proxy.example.com")], false),
     ] {
-        let files = authority.issue("peer", &Says::names(&names));
+        let files = authority.issue("peer", &Says::names(&names)).unwrap();
         let status = status(&gateway, Some(&files)).await.unwrap();
         assert_eq!(status != "SIP/2.0 403", served, "{names:?}: {status}");
     }
@@ -252,7 +295,7 @@ impl Registrar {
     async fn new(authority: &Authority, files: &Files) -> Self {
         Self {
             listener: TcpListener::bind("127.0.0.1:0").await.unwrap(),
-            acceptor: TlsAcceptor::from(Arc::new(authority.server(files))),
+            acceptor: TlsAcceptor::from(Arc::new(listening(authority, files))),
         }
     }
 
@@ -287,13 +330,13 @@ async fn registering(
 
 #[tokio::test(flavor = "multi_thread")]
 async fn we_show_our_certificate_to_whom_we_connect_and_go_on_when_the_name_is_right() {
-    let authority = Authority::new();
+    let authority = Authority::new().unwrap();
     for (host, name) in [
         ("localhost", dns("localhost")),
         ("localhost", uri("sip:localhost")),
         ("127.0.0.1", SanType::IpAddress([127, 0, 0, 1].into())),
     ] {
-        let files = authority.issue("registrar", &Says::names(&[name]));
+        let files = authority.issue("registrar", &Says::names(&[name])).unwrap();
         let registrar = Registrar::new(&authority, &files).await;
         let gateway = registering(&authority, host, registrar.address(), &[]).await;
         let mut stream = registrar.accept().await.unwrap();
@@ -310,7 +353,7 @@ async fn we_show_our_certificate_to_whom_we_connect_and_go_on_when_the_name_is_r
 // Rows: C7247-26
 #[tokio::test(flavor = "multi_thread")]
 async fn rfc5922_section_7_3_nothing_is_sent_to_a_server_whose_certificate_is_not_for_the_host() {
-    let (authority, other) = (Authority::new(), Authority::new());
+    let (authority, other) = (Authority::new().unwrap(), Authority::new().unwrap());
     let right = Says::names(&[dns("localhost")]);
     let bad = [
         (
@@ -356,7 +399,7 @@ async fn rfc5922_section_7_3_nothing_is_sent_to_a_server_whose_certificate_is_no
         ("of another authority", &other, right),
     ];
     for (what, issuer, says) in bad {
-        let files = issuer.issue("registrar", &says);
+        let files = issuer.issue("registrar", &says).unwrap();
         let registrar = Registrar::new(&authority, &files).await;
         let gateway = registering(&authority, "localhost", registrar.address(), &[]).await;
         let heard = match registrar.accept().await {
@@ -374,8 +417,10 @@ async fn rfc5922_section_7_3_nothing_is_sent_to_a_server_whose_certificate_is_no
 
 #[tokio::test(flavor = "multi_thread")]
 async fn rfc5626_section_4_4_1_a_connection_of_ours_is_kept_alive_and_given_up_when_it_is_dead() {
-    let authority = Authority::new();
-    let files = authority.issue("registrar", &Says::names(&[dns("localhost")]));
+    let authority = Authority::new().unwrap();
+    let files = authority
+        .issue("registrar", &Says::names(&[dns("localhost")]))
+        .unwrap();
     let registrar = Registrar::new(&authority, &files).await;
     let settings = [
         ("GATEWAY__SIP__KEEP_ALIVE", "300ms"),
@@ -404,7 +449,7 @@ fn shown(stream: &Secure) -> Vec<u8> {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_changed_certificate_is_used_for_new_connections_and_old_ones_go_on() {
-    let authority = Authority::new();
+    let authority = Authority::new().unwrap();
     let files = gateway_certificate(&authority);
     let gateway = secured(&authority, &files, &[("GATEWAY__TLS__CHECK", "50ms")]).await;
     let mut old = connect_tls(&gateway, None).await.unwrap();
@@ -414,10 +459,12 @@ async fn a_changed_certificate_is_used_for_new_connections_and_old_ones_go_on() 
     std::fs::write(&files.certificate, "-----BEGIN CERTIFICATE-----\n").unwrap();
     tokio::time::sleep(Duration::from_millis(300)).await;
     assert_eq!(shown(&connect_tls(&gateway, None).await.unwrap()), first);
-    authority.issue(
-        "gateway",
-        &Says::names(&[dns("renewed.example.com"), dns("gateway.example.com")]),
-    );
+    authority
+        .issue(
+            "gateway",
+            &Says::names(&[dns("renewed.example.com"), dns("gateway.example.com")]),
+        )
+        .unwrap();
     within("the new certificate", async {
         while shown(&connect_tls(&gateway, None).await.unwrap()) == first {
             tokio::time::sleep(Duration::from_millis(20)).await;

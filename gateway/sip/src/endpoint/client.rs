@@ -40,6 +40,8 @@ pub(super) enum Purpose {
     Subscribe(SubscriptionId),
     /// The UPDATE or re-INVITE that refreshes a session.
     Refresh(DialogId),
+    /// The re-INVITE with a new description.
+    Reinvite(DialogId),
     /// The REGISTER of the registration.
     Register,
     /// Nobody: CANCEL, the BYE of a dialog already given up.

@@ -120,6 +120,8 @@ pub struct ReferParameters {
     pub contact: Contact,
     /// Refer-To.
     pub refer_to: NameAddr,
+    /// Asks for no progress (`Refer-Sub: false`, RFC 4488); a peer may tell it all the same.
+    pub silent: bool,
 }
 
 /// What the owner wants.
@@ -183,6 +185,15 @@ pub enum Command {
         dialog: DialogId,
         /// Why.
         reason: Option<Reason>,
+    },
+    /// A re-INVITE with a new offer (RFC 3261 §14.1). It waits while another INVITE is under way in the dialog, and is tried again, after a
+    /// pause drawn at random, when the peer's crosses it (491). [`super::event::Event::Reanswered`] or
+    /// [`super::event::Event::ReinviteRefused`] follows, unless the dialog ends. A further one replaces one that waits.
+    Reinvite {
+        /// Which; ignored unless it is established.
+        dialog: DialogId,
+        /// The offer.
+        body: Body,
     },
     /// 200 to a REFER, followed by one NOTIFY that says `100 Trying` and ends the implicit subscription (RFC 7702 §6.5);
     /// with `Refer-Sub: false` no NOTIFY (RFC 4488).

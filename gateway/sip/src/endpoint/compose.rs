@@ -13,15 +13,14 @@ use crate::message::{
 pub(super) const ALLOW: &str =
     "INVITE, ACK, CANCEL, BYE, OPTIONS, SUBSCRIBE, NOTIFY, REFER, UPDATE, PRACK, MESSAGE, INFO";
 /// Option tags we understand in Require.
-pub(super) const SUPPORTED: [&str; 5] = [
+pub(super) const SUPPORTED: [&str; 6] = [
     "norefersub",
+    "nosub",
     "timer",
     "100rel",
     "recipient-list-invite",
     "multiple-refer",
 ];
-/// Event packages that may be subscribed to or are implied by REFER.
-pub(super) const ALLOW_EVENTS: &str = "conference, refer";
 /// Bodies an INVITE or UPDATE may carry.
 pub(super) const ACCEPT: &str = "application/sdp, multipart/mixed, application/resource-lists+xml";
 

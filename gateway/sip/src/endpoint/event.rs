@@ -83,7 +83,7 @@ pub enum Event {
         /// Why.
         cause: EndCause,
     },
-    /// A SUBSCRIBE that opens a subscription to the package `conference` (others are refused 489); [`Incoming::headers`] has Event and
+    /// A SUBSCRIBE that opens a subscription to one of [`crate::Endpoint::serve_packages`] (others are refused 489); [`Incoming::headers`] has Event and
     /// Accept. `dialog` is the INVITE dialog it came in, if it did. A lifetime of zero is a fetch: its acceptance is followed by
     /// [`Event::SubscriptionEnded`] at once.
     Subscribing {
@@ -144,6 +144,24 @@ pub enum Event {
         /// The answer.
         body: Option<Body>,
     },
+    /// Our re-INVITE was accepted; ACK has been sent.
+    Reanswered {
+        /// Which.
+        dialog: DialogId,
+        /// The answer.
+        body: Option<Body>,
+    },
+    /// Our re-INVITE was refused; the session goes on as it was (RFC 3261 §14.1). `local` as in [`Event::Refused`].
+    ReinviteRefused {
+        /// Which.
+        dialog: DialogId,
+        /// Status.
+        status: StatusCode,
+        /// Reason phrase.
+        phrase: String,
+        /// Made here.
+        local: bool,
+    },
     /// Our INVITE was refused; `local` tells a deadline or transport failure of ours (408, 503) from a peer's answer.
     Refused {
         /// Which.
@@ -169,7 +187,18 @@ pub enum Event {
         /// Status.
         status: StatusCode,
     },
-    /// A NOTIFY for a subscription of ours; answered 200. With `Terminated` the subscription is gone.
+    /// A NOTIFY that tells how far our REFER has come (RFC 3515 §2.4.5).
+    ReferProgress {
+        /// Which.
+        subscription: SubscriptionId,
+        /// What the referred-to party answered last: 100 for nothing yet.
+        status: StatusCode,
+        /// Its reason phrase.
+        phrase: String,
+        /// Nothing more is told: the subscription is gone.
+        is_over: bool,
+    },
+    /// Another NOTIFY for a subscription of ours; answered 200. With `Terminated` the subscription is gone.
     Notified {
         /// Which.
         subscription: SubscriptionId,

@@ -17,6 +17,7 @@ use super::{
     event::{EndCause, Event},
     flow::Target,
     received::{Received, body_of},
+    reinvite::Reinvite,
     reliable::{Early, Reliable},
     server::{Due, Reply, ServerId},
     session_timer::{Asked, SessionTimer},
@@ -53,6 +54,9 @@ pub(super) struct InviteUsage {
     pub(super) early: BTreeMap<String, Early>,
     /// Our session description, which a re-INVITE that refreshes repeats.
     pub(super) described: Option<Body>,
+    /// A re-INVITE of ours with a new description, and the one after it.
+    pub(super) reinvite: Option<Reinvite>,
+    pub(super) next_offer: Option<Body>,
 }
 
 #[derive(Debug)]
@@ -92,6 +96,8 @@ impl InviteUsage {
             reliable: None,
             early: BTreeMap::new(),
             described: None,
+            reinvite: None,
+            next_offer: None,
         }
     }
 
@@ -109,6 +115,8 @@ impl InviteUsage {
             reliable: None,
             early: BTreeMap::new(),
             described: Some(described),
+            reinvite: None,
+            next_offer: None,
         }
     }
 
@@ -344,7 +352,7 @@ impl Endpoint {
             .get(&id)
             .is_some_and(|usage| matches!(usage.phase, Phase::Incoming));
         if opening {
-            reply = reply.opening_dialog().with("Allow-Events", compose::ALLOW_EVENTS);
+            reply = reply.opening_dialog().with("Allow-Events", self.allow_events());
         }
         self.reply(server, reply, now);
         self.end_provisional(id);
@@ -504,6 +512,7 @@ impl Endpoint {
         self.timers.set(Timer::Unanswered(id), None);
         self.timers.set(Timer::Session(id), None);
         self.timers.set(Timer::Provisional(id), None);
+        self.timers.set(Timer::Reinvite(id), None);
         for cseq in usage.unacknowledged.into_keys() {
             self.timers.set(Timer::Unacknowledged(id, cseq), None);
         }
@@ -539,7 +548,7 @@ impl Endpoint {
     fn glare(&mut self, id: DialogId, has_offer: bool) -> Option<Reply> {
         let usage = self.invites.get(&id)?;
         if has_offer && usage.pending.is_some() {
-            let wait = self.tokens.seconds(GLARE_RETRY_AFTER);
+            let wait = self.tokens.up_to(GLARE_RETRY_AFTER);
             return Some(Reply::new(500).with("Retry-After", wait.to_string()));
         }
         let offered = usage.unacknowledged.values().any(|waiting| waiting.offered);

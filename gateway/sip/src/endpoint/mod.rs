@@ -2,7 +2,7 @@
 //!
 //! From the wire inwards: [`received`] and [`compose`] read and write headers; [`transaction`] holds the machines of RFC 3261 §17,
 //! [`client`] and [`server`] their messages and addresses; [`dialog`] and [`route`] say where requests go; [`uas`] receives requests and
-//! hands them to the usages [`invite_usage`] and [`calling`], [`notifier`], [`subscriber`] and [`refer`]. [`trust`] says who is believed, [`rates`] how much others may
+//! hands them to the usages [`invite_usage`], [`calling`] and [`reinvite`], [`notifier`], [`subscriber`] and [`refer`]. [`trust`] says who is believed, [`rates`] how much others may
 //! ask for, and [`users`] asks them for a password. [`authentication`] answers challenges to requests of
 //! ours, [`registration`] keeps a trunk registered, [`session_timer`] refreshes sessions, [`reliable`]
 //! provisional responses are acknowledged.
@@ -22,6 +22,7 @@ mod rates;
 mod received;
 mod refer;
 mod registration;
+mod reinvite;
 mod reliable;
 mod route;
 mod server;
@@ -98,6 +99,8 @@ pub struct Endpoint {
     sources: Sources,
     asking: Option<Asking>,
     readiness: Readiness,
+    /// Event packages that peers may subscribe to.
+    packages: Vec<String>,
     timers: Timers,
     clients: Clients,
     servers: Servers,
@@ -138,6 +141,7 @@ impl Endpoint {
             sources: Sources::default(),
             asking: None,
             readiness: Readiness::Ready,
+            packages: vec!["conference".to_owned()],
             timers: Timers::default(),
             clients: Clients::default(),
             servers: Servers::default(),
@@ -156,6 +160,12 @@ impl Endpoint {
             last_dialog: 0,
             last_subscription: 0,
         }
+    }
+
+    /// The event packages that peers may subscribe to, besides what REFER implies; `conference` to begin with. What they subscribe to comes with
+    /// [`Event::Subscribing`]; other packages are refused 489.
+    pub fn serve_packages(&mut self, packages: Vec<String>) {
+        self.packages = packages;
     }
 
     /// A complete message (a datagram, or cut out by [`crate::message::StreamDecoder`]) from `flow`. One that cannot be read is
@@ -232,6 +242,7 @@ impl Endpoint {
                 body,
             } => self.notify(subscription, state, body, now),
             Command::Bye { dialog, reason } => self.hang_up(dialog, reason, now),
+            Command::Reinvite { dialog, body } => self.reinvite(dialog, body, now),
             Command::AcceptRefer { due, contact } => match self.due(&due) {
                 (server, Some(Due::Refer(refer))) => self.accept_refer(refer, server, &contact, now),
                 _ => self.answer(&due, Reply::new(500), now),
@@ -271,6 +282,7 @@ impl Endpoint {
                 Timer::Notifier(id) => self.handle_notifier_timeout(id, now),
                 Timer::Subscriber(id) => self.handle_subscriber_timeout(id, now),
                 Timer::Session(id) => self.handle_session_timeout(id, now),
+                Timer::Reinvite(id) => self.handle_reinvite_timeout(id, now),
                 Timer::Provisional(id) => self.handle_provisional_timeout(id, now),
                 Timer::Registration => self.handle_registration_timeout(now),
             }
@@ -381,6 +393,7 @@ impl Endpoint {
                 self.subscribe_answered(client, id, response, flow, now);
             }
             Purpose::Refresh(id) => self.refresh_answered(client, id, response, now),
+            Purpose::Reinvite(id) => self.reinvite_answered(client, id, response, now),
             Purpose::Register if is_final => self.register_answered(client, response, flow, now),
             Purpose::Bye(_) | Purpose::Notify(_) | Purpose::Register | Purpose::Nobody => {}
         }
@@ -393,6 +406,7 @@ impl Endpoint {
             Purpose::Notify(id) => self.notify_concluded(id, false, now),
             Purpose::Subscribe(id) => self.subscribe_failed(id, failure),
             Purpose::Refresh(id) => self.refresh_failed(client, id, failure, now),
+            Purpose::Reinvite(id) => self.reinvite_failed(client, id, failure, now),
             Purpose::Register => self.register_failed(client, failure, now),
             Purpose::Nobody => {}
         }
@@ -459,6 +473,15 @@ impl Endpoint {
     fn opening_hop(&self, request: &Request) -> Hop {
         let next = self.config.outbound_proxy.as_ref().unwrap_or(&request.uri);
         Hop::to(next, &self.config)
+    }
+
+    /// The Allow-Events header (RFC 6665 §8.2.2).
+    fn allow_events(&self) -> String {
+        let mut packages = self.packages.join(", ");
+        if !packages.is_empty() {
+            packages += ", ";
+        }
+        packages + "refer"
     }
 
     fn contact_towards(&self, contact: &Contact, hop: &Hop) -> String {

@@ -25,8 +25,6 @@ const QUEUE_MAX: usize = 8;
 const SUBSCRIPTIONS_PER_DIALOG: usize = 8;
 /// The time granted if none is asked for (RFC 4575 §3.3).
 const DEFAULT_EXPIRES: u32 = 3600;
-/// The package that peers may subscribe to.
-const PACKAGE: &str = "conference";
 
 /// A peer's subscription.
 #[derive(Debug)]
@@ -115,7 +113,7 @@ impl Endpoint {
         let reply = self
             .granted(key, lifetime)
             .opening_dialog()
-            .with("Allow-Events", compose::ALLOW_EVENTS);
+            .with("Allow-Events", self.allow_events());
         self.reply(server, reply, now);
         if lifetime.is_zero() {
             // RFC 6665 §4.4.3: a fetch. The NOTIFY that follows is the last.
@@ -263,13 +261,17 @@ impl Endpoint {
     /// Event and the time to grant.
     fn read_subscribe(&self, received: &Received) -> Result<(EventName, Duration), Reply> {
         let event = received.request.headers.get("Event").and_then(EventName::read);
-        let bad_event = || Reply::new(489).with("Allow-Events", compose::ALLOW_EVENTS);
+        let bad_event = || Reply::new(489).with("Allow-Events", self.allow_events());
         let event = event.ok_or_else(bad_event)?;
         match event.package.as_str() {
-            PACKAGE => {}
             // RFC 3515 §2.4.4: only REFER makes such a subscription.
             "refer" => return Err(Reply::new(403)),
-            _ => return Err(bad_event()),
+            package => {
+                let is_served = |served: &String| served.eq_ignore_ascii_case(package);
+                if !self.packages.iter().any(is_served) {
+                    return Err(bad_event());
+                }
+            }
         }
         let asked = Duration::from_secs(received.number("Expires").unwrap_or(DEFAULT_EXPIRES).into());
         let (shortest, longest) = self.config.limits.subscription;

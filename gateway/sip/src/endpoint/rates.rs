@@ -92,6 +92,9 @@ struct Bucket {
 
 impl Sources {
     pub(super) fn set_rates(&mut self, rates: Rates) {
+        if rates == self.rates {
+            return;
+        }
         *self = Self {
             rates,
             ..Self::default()

@@ -1,4 +1,4 @@
-//! REFER from peers (RFC 3515, RFC 4488).
+//! REFER from peers (RFC 3515, RFC 4488, RFC 7614).
 
 use std::time::{Duration, Instant};
 
@@ -13,7 +13,7 @@ use super::{
     received::Received,
     server::{Due, ReferDue, Reply, ServerId},
 };
-use crate::message::NameAddr;
+use crate::message::{Headers, NameAddr};
 
 /// RFC 3515 §2.4.5: the body of its NOTIFYs.
 const SIPFRAG: &str = "message/sipfrag;version=2.0";
@@ -47,11 +47,7 @@ impl Endpoint {
         // RFC 3515 §2.4.6: only the first in a dialog may go without.
         let id = (dialog.refers > 1).then_some(received.cseq);
         self.dialogs.attach(key, Usage::Refer(server));
-        let refer_sub = received.request.headers.get("Refer-Sub").unwrap_or_default();
-        let silent = refer_sub
-            .split(';')
-            .next()
-            .is_some_and(|value| value.trim().eq_ignore_ascii_case("false"));
+        let silent = forgoes_subscription(&received.request.headers);
         self.servers.set_due(
             server,
             Due::Refer(ReferDue {
@@ -121,6 +117,19 @@ fn trying() -> Body {
         content_type: SIPFRAG.to_owned(),
         bytes: Bytes::from_static(b"SIP/2.0 100 Trying\r\n"),
     }
+}
+
+/// Whether no NOTIFYs are wanted or sent: `Refer-Sub: false` (RFC 4488 §4), or `nosub` required (RFC 7614 §5).
+pub(super) fn forgoes_subscription(headers: &Headers) -> bool {
+    let refer_sub = headers.get("Refer-Sub").unwrap_or_default();
+    let is_false = refer_sub
+        .split(';')
+        .next()
+        .is_some_and(|value| value.trim().eq_ignore_ascii_case("false"));
+    is_false
+        || headers
+            .list("Require")
+            .any(|tag| tag.trim().eq_ignore_ascii_case("nosub"))
 }
 
 fn single_refer_to(received: &Received) -> Option<NameAddr> {

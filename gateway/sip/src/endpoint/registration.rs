@@ -217,7 +217,7 @@ impl Endpoint {
         let longest = (RETRY_FIRST * 2u32.saturating_pow(registration.failures.min(5))).min(RETRY_LAST);
         registration.failures = registration.failures.saturating_add(1);
         let half = longest / 2;
-        let drawn = self.tokens.seconds(u32::try_from(half.as_secs()).unwrap_or(0));
+        let drawn = self.tokens.up_to(u32::try_from(half.as_secs()).unwrap_or(0));
         let retry_in = (half + Duration::from_secs(drawn.into()))
             .max(retry_after.unwrap_or_default().min(RETRY_AFTER_MAX));
         self.timers.set(Timer::Registration, Some(now + retry_in));

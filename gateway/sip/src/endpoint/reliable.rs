@@ -72,7 +72,7 @@ impl Endpoint {
     pub(super) fn reliability(&mut self, received: &Received) -> Option<Reliable> {
         requires(&received.request.headers).then(|| Reliable {
             cseq: received.cseq,
-            rseq: self.tokens.seconds(FIRST_RSEQ),
+            rseq: self.tokens.up_to(FIRST_RSEQ),
             unacknowledged: None,
             next: None,
         })

@@ -168,7 +168,7 @@ impl Endpoint {
             return;
         }
         if response.status.is_success() && self.is_invite(client) {
-            self.acknowledge_refresh(client, id, response);
+            self.acknowledge_again(client, id, response);
         }
         if self.refreshing(id, client).is_none() {
             return;
@@ -216,10 +216,11 @@ impl Endpoint {
 
     /// A re-INVITE of ours waits for its answer: the peer's own crosses it.
     pub(super) fn is_reinviting(&self, id: DialogId) -> bool {
-        let timer = self.invites.get(&id).and_then(|usage| usage.session.as_ref());
-        timer
-            .and_then(|timer| timer.refreshing)
-            .is_some_and(|client| self.is_invite(client))
+        let Some(usage) = self.invites.get(&id) else {
+            return false;
+        };
+        let refreshing = usage.session.as_ref().and_then(|timer| timer.refreshing);
+        usage.is_offering() || refreshing.is_some_and(|client| self.is_invite(client))
     }
 
     fn set_session_timer(&mut self, id: DialogId, timer: Option<(Duration, bool)>, now: Instant) {
@@ -263,7 +264,7 @@ impl Endpoint {
         let (Some(key), Some(timer)) = (usage.dialog, &usage.session) else {
             return;
         };
-        let busy = usage.pending.is_some() || usage.waits_for_ack();
+        let busy = usage.pending.is_some() || usage.waits_for_ack() || usage.is_offering();
         if timer.without_update && busy {
             return self.refresh_later(id, now);
         }
@@ -294,12 +295,13 @@ impl Endpoint {
     }
 
     /// The 2xx to a re-INVITE of ours; a retransmitted one gets its ACK again (RFC 3261 §13.2.2.4).
-    fn acknowledge_refresh(&mut self, client: ClientId, id: DialogId, response: &Response) {
+    pub(super) fn acknowledge_again(&mut self, client: ClientId, id: DialogId, response: &Response) {
         let to: Option<NameAddr> = response.headers.get("To").and_then(|to| to.parse().ok());
         let tag = to.as_ref().and_then(|to| to.parameter("tag")).unwrap_or_default();
         if self.clients.has_acknowledged(client, tag) {
             return self.repeat_ack(client, tag);
         }
+        self.refresh_target_by(id, response);
         let cseq: Option<CSeq> = response.headers.get("CSeq").and_then(|cseq| cseq.parse().ok());
         let key = self.invites.get(&id).and_then(|usage| usage.dialog);
         let dialog = key.and_then(|key| self.dialogs.get(key));

@@ -9,17 +9,18 @@ use super::{
     Endpoint,
     authentication::is_answer,
     client::{ClientId, Failure, Purpose},
-    command::{ReferParameters, SubscribeParameters, SubscriptionId, SubscriptionState},
+    command::{Body, ReferParameters, SubscribeParameters, SubscriptionId, SubscriptionState},
     compose::{self, EventName},
     dialog::{Dialog, DialogKey, Usage},
     event::Event,
     flow::Flow,
     received::{Received, body_of, number_in},
+    refer::forgoes_subscription,
     route::Hop,
     server::{Reply, ServerId},
     timers::Timer,
 };
-use crate::message::{CSeq, Method, Request, Response, StatusCode};
+use crate::message::{CSeq, Method, Parameterized, Request, Response, StatusCode};
 
 /// How long before its end a subscription is refreshed: a lost refresh has time to be noticed.
 const REFRESH_MARGIN: Duration = Duration::from_secs(37);
@@ -66,6 +67,13 @@ enum Stage {
 }
 
 impl Subscribers {
+    /// It is implied by a REFER.
+    fn is_of_refer(&self, id: SubscriptionId) -> bool {
+        self.table
+            .get(&id)
+            .is_some_and(|subscriber| subscriber.accept.is_none())
+    }
+
     /// The opening request was repeated, with this sequence number. Its answers to challenges are not: each nonce's count goes on.
     pub(super) fn reopened_as(&mut self, id: SubscriptionId, request: &Request) {
         if let Some(subscriber) = self.table.get_mut(&id)
@@ -92,6 +100,7 @@ impl Endpoint {
         let contact = self.contact_towards(&contact, &hop);
         let event = EventName::of_package(&event);
         push_subscribe(&mut request, &contact, &event, &accept, expires);
+        request.headers.push("Allow-Events", self.allow_events());
         self.sign(&mut request);
         self.open_subscriber(id, request, hop, contact, event, Some(accept), expires, now);
     }
@@ -103,12 +112,17 @@ impl Endpoint {
             to,
             contact,
             refer_to,
+            silent,
         } = parameters;
         let (mut request, hop) = self.opening_request(Method::REFER, uri, from, &to);
         let contact = self.contact_towards(&contact, &hop);
         request.headers.push("Contact", contact.as_str());
         request.headers.push("Refer-To", refer_to.to_string());
         request.headers.push("Accept", "message/sipfrag");
+        request.headers.push("Supported", compose::SUPPORTED.join(", "));
+        if silent {
+            request.headers.push("Refer-Sub", "false");
+        }
         self.sign(&mut request);
         self.open_subscriber(
             id,
@@ -189,7 +203,7 @@ impl Endpoint {
         let Some(event) = headers.get("Event").and_then(EventName::read) else {
             return self.reply(
                 server,
-                Reply::new(489).with("Allow-Events", compose::ALLOW_EVENTS),
+                Reply::new(489).with("Allow-Events", self.allow_events()),
                 now,
             );
         };
@@ -212,12 +226,24 @@ impl Endpoint {
         }
         let contact = self.contact_of(key);
         self.reply(server, Reply::new(200).with("Contact", contact), now);
-        self.events.push_back(Event::Notified {
-            subscription: id,
-            state: state.clone(),
-            body: body_of(headers, &received.request.body),
+        let body = body_of(headers, &received.request.body);
+        let is_over = matches!(state, SubscriptionState::Terminated(_));
+        let of_refer = self.subscribers.is_of_refer(id);
+        let progress = body.as_ref().filter(|_| of_refer).and_then(sipfrag_status);
+        self.events.push_back(match progress {
+            Some((status, phrase)) => Event::ReferProgress {
+                subscription: id,
+                status,
+                phrase,
+                is_over,
+            },
+            None => Event::Notified {
+                subscription: id,
+                state,
+                body,
+            },
         });
-        if matches!(state, SubscriptionState::Terminated(_)) {
+        if is_over {
             self.forget_subscriber(id);
             return;
         }
@@ -329,8 +355,7 @@ impl Endpoint {
             self.events
                 .push_back(Event::SubscriptionAccepted { subscription: id });
         }
-        let refer_sub = response.headers.get("Refer-Sub").unwrap_or_default();
-        if !is_subscribe && refer_sub.trim().eq_ignore_ascii_case("false") {
+        if !is_subscribe && forgoes_subscription(&response.headers) {
             self.forget_subscriber(id);
         } else if gives_up {
             self.unsubscribe(id, now);
@@ -385,6 +410,7 @@ impl Endpoint {
             accept,
             expires,
         );
+        request.headers.push("Allow-Events", self.allow_events());
         self.sign(&mut request);
         let client = self.send_request(request, hop, Purpose::Subscribe(id), now);
         if let Some(subscriber) = self.subscribers.table.get_mut(&id) {
@@ -484,7 +510,25 @@ fn push_subscribe(request: &mut Request, contact: &str, event: &EventName, accep
     headers.push("Event", event.to_string());
     headers.push("Accept", accept);
     headers.push("Expires", expires.as_secs().to_string());
-    headers.push("Allow-Events", compose::ALLOW_EVENTS);
+}
+
+/// The status line in the body that tells how far a referral has come (RFC 3515 §2.4.5).
+fn sipfrag_status(body: &Body) -> Option<(StatusCode, String)> {
+    let content: Parameterized = body.content_type.parse().ok()?;
+    if !content.value.eq_ignore_ascii_case("message/sipfrag") {
+        return None;
+    }
+    let text = std::str::from_utf8(&body.bytes).ok()?;
+    let line = text.trim_start().lines().next()?;
+    let (version, rest) = line.split_once(' ')?;
+    let (status, phrase) = rest.split_once(' ').unwrap_or((rest, ""));
+    let status: u16 = status
+        .trim()
+        .parse()
+        .ok()
+        .filter(|status| (100..700).contains(status))?;
+    let is_sip = version.eq_ignore_ascii_case("SIP/2.0");
+    is_sip.then(|| (StatusCode(status), phrase.trim().to_owned()))
 }
 
 fn call_of(request: &Request) -> (String, String) {

@@ -28,6 +28,8 @@ pub(super) enum Timer {
     Subscriber(SubscriptionId),
     /// A session's refresh, or its end if nobody refreshes it.
     Session(DialogId),
+    /// A re-INVITE of ours that waits for its turn.
+    Reinvite(DialogId),
     /// A reliable provisional response without PRACK.
     Provisional(DialogId),
     /// The registration: its refresh, or another attempt.

@@ -45,8 +45,8 @@ impl Tokens {
         key
     }
 
-    /// 0 to `limit` seconds, for the back-off of RFC 3261 §14.2.
-    pub(super) fn seconds(&mut self, limit: u32) -> u32 {
+    /// 0 to `limit`, for the back-offs of RFC 3261 §14.
+    pub(super) fn up_to(&mut self, limit: u32) -> u32 {
         self.random.next_u32() % limit.saturating_add(1)
     }
 

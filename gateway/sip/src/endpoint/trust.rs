@@ -113,9 +113,17 @@ impl fmt::Display for Network {
 #[derive(Debug, Default)]
 pub(super) struct Peers {
     pub(super) trust: Trust,
-    verified: BTreeMap<FlowId, Vec<String>>,
+    verified: BTreeMap<FlowId, Verified>,
     /// Connections that peers opened and that requests of ours to these addresses may use (RFC 5923).
     aliases: BTreeMap<SocketAddr, FlowId>,
+}
+
+/// A peer that has proven who it is.
+#[derive(Debug)]
+struct Verified {
+    names: Vec<String>,
+    /// The address that its connection is lent for: one, so that no peer fills the table.
+    alias: Option<SocketAddr>,
 }
 
 impl Peers {
@@ -144,17 +152,36 @@ impl Peers {
         self.is_verified(flow, host).then_some(flow)
     }
 
+    fn lend(&mut self, flow: FlowId, address: SocketAddr) {
+        let former = self
+            .verified
+            .get_mut(&flow)
+            .and_then(|peer| peer.alias.replace(address));
+        if former != Some(address) {
+            self.withdraw(flow, former);
+        }
+        self.aliases.insert(address, flow);
+    }
+
+    fn withdraw(&mut self, flow: FlowId, alias: Option<SocketAddr>) {
+        if let Some(alias) = alias
+            && self.aliases.get(&alias) == Some(&flow)
+        {
+            self.aliases.remove(&alias);
+        }
+    }
+
     fn is_verified(&self, flow: FlowId, host: &str) -> bool {
         self.verified
             .get(&flow)
-            .is_some_and(|names| names.iter().any(|name| name.eq_ignore_ascii_case(host)))
+            .is_some_and(|peer| peer.names.iter().any(|name| name.eq_ignore_ascii_case(host)))
     }
 
     /// The names in the verified certificate at the other end.
     fn names(&self, flow: Flow) -> &[String] {
         flow.id
             .and_then(|id| self.verified.get(&id))
-            .map_or(&[], Vec::as_slice)
+            .map_or(&[], |peer| peer.names.as_slice())
     }
 }
 
@@ -164,7 +191,7 @@ impl Endpoint {
         self.peers.trust = trust;
     }
 
-    /// How much those who are not trusted may send from now on; what was counted is forgotten.
+    /// How much those who are not trusted may send from now on; what was counted is forgotten if it is another amount.
     pub fn set_rates(&mut self, rates: Rates) {
         self.sources.set_rates(rates);
     }
@@ -173,13 +200,13 @@ impl Endpoint {
     /// its SIP URIs and its DNS names (RFC 5922 §7.1). To be called before the connection's first message.
     pub fn handle_verified(&mut self, flow: FlowId, mut names: Vec<String>) {
         names.truncate(NAMES_MAX);
-        self.peers.verified.insert(flow, names);
+        self.peers.verified.insert(flow, Verified { names, alias: None });
     }
 
     /// A connection is over: what was known of its peer is forgotten.
     pub fn handle_closed(&mut self, flow: FlowId) {
-        if self.peers.verified.remove(&flow).is_some() {
-            self.peers.aliases.retain(|_, alias| *alias != flow);
+        if let Some(peer) = self.peers.verified.remove(&flow) {
+            self.peers.withdraw(flow, peer.alias);
         }
     }
 
@@ -188,8 +215,8 @@ impl Endpoint {
         if let (Some(flow), Some((host, port))) = (received.flow.id, received.alias())
             && self.peers.is_verified(flow, host)
         {
-            let address = SocketAddr::new(received.flow.peer.ip(), port);
-            self.peers.aliases.insert(address, flow);
+            self.peers
+                .lend(flow, SocketAddr::new(received.flow.peer.ip(), port));
         }
     }
 

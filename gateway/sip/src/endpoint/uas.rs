@@ -184,7 +184,7 @@ impl Endpoint {
                 .with("Allow", compose::ALLOW)
                 .with("Accept", compose::ACCEPT)
                 .with("Supported", compose::SUPPORTED.join(", "))
-                .with("Allow-Events", compose::ALLOW_EVENTS),
+                .with("Allow-Events", self.allow_events()),
         };
         self.reply(id, reply, now);
     }

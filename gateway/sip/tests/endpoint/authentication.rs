@@ -317,6 +317,7 @@ fn refer_and_notify_are_repeated_too() {
             to: NameAddr::new(uri("sip:room@rooms.example.com")),
             contact: Contact::default(),
             refer_to: me(),
+            silent: false,
         }),
     });
     let refer = scene.request();

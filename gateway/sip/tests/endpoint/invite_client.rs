@@ -6,7 +6,7 @@ use sip::{
     Target, Transport, Uri, message::Request,
 };
 
-const CALL: DialogId = DialogId(2);
+pub(crate) const CALL: DialogId = DialogId(2);
 const CONTACT: &str = "Contact: <sip:room@192.0.2.20:5080>;isfocus";
 
 fn invite_to(uri: &str) -> Command {
@@ -37,7 +37,7 @@ fn calling() -> (Scene, Request) {
 }
 
 /// A confirmed call, with the ACK taken.
-fn answered() -> (Scene, Request) {
+pub(crate) fn answered() -> (Scene, Request) {
     let (mut scene, invite) = calling();
     scene.receive(&response(&invite, 200, "focus", &[CONTACT], SDP));
     assert_eq!(scene.request().method.as_str(), "ACK");
@@ -609,6 +609,53 @@ fn the_ack_to_a_host_name_is_sent_once_it_is_known() {
     assert_eq!(scene.transmit().target.peer, "192.0.2.40:5060".parse().unwrap());
     scene.receive(&ok);
     assert_eq!(scene.titles(), ["ACK"]);
+}
+
+#[test]
+fn rfc3261_section_26_2_2_sips_and_transport_tls_go_over_tls_and_to_nobody_else() {
+    let mut secured = config();
+    secured.local.push(sip::LocalAddress {
+        transport: Transport::Tls,
+        host: "gateway.example.com".to_owned(),
+        port: 5061,
+    });
+    for (uri, transport, port) in [
+        ("sips:room@focus.example.com", Transport::Tls, 5061),
+        ("sips:room@focus.example.com;transport=tcp", Transport::Tls, 5061),
+        ("sip:room@focus.example.com;transport=tls", Transport::Tls, 5061),
+        (
+            "sip:room@focus.example.com:5071;transport=TLS",
+            Transport::Tls,
+            5071,
+        ),
+        ("sip:room@focus.example.com;transport=tcp", Transport::Tcp, 5060),
+    ] {
+        let mut scene = Scene::with(secured.clone());
+        scene.command(invite_to(uri));
+        let resolve = scene.resolves.front().unwrap();
+        assert_eq!(resolve.transport, transport, "{uri}");
+        assert!(resolve.choice.is_empty(), "{uri}: {:?}", resolve.choice);
+        scene.resolved(&[&format!("192.0.2.21:{port}")]);
+        let transmit = scene.transmit();
+        let is_tls = transport == Transport::Tls;
+        assert_eq!(transmit.target.transport, transport, "{uri}");
+        assert_eq!(
+            transmit.target.host.as_deref(),
+            is_tls.then_some("focus.example.com"),
+            "{uri}"
+        );
+        let text = String::from_utf8(transmit.bytes.to_vec()).unwrap();
+        assert_eq!(
+            text.contains("Via: SIP/2.0/TLS gateway.example.com:5061;"),
+            is_tls,
+            "{text}"
+        );
+        assert_eq!(
+            text.contains("Contact: <sip:juliet@gateway.example.com:5061;transport=tls>"),
+            is_tls,
+            "{text}"
+        );
+    }
 }
 
 #[test]

@@ -326,3 +326,24 @@ fn the_owners_headers_cannot_replace_the_endpoints() {
     assert_eq!(busy.headers.list("To").count(), 1);
     assert_eq!(busy.headers.get("X"), None);
 }
+
+#[test]
+fn rfc3261_section_13_3_1_4_an_ack_that_comes_after_the_bye_for_want_of_it_changes_nothing() {
+    let mut scene = Scene::new();
+    let (dialog, due) = scene.invited(&Ask::invite());
+    let tag = tag_of(&scene.accept(due));
+    scene.pass(seconds(32.0));
+    assert_eq!(
+        scene.event(),
+        Event::Ended {
+            dialog,
+            cause: EndCause::NoAck
+        }
+    );
+    scene.sent.clear();
+    scene.ask(&Ask::ack(1, &tag));
+    scene.assert_quiet();
+    scene.pass(seconds(64.0));
+    assert!(scene.events.is_empty(), "{:?}", scene.events);
+    scene.assert_empty();
+}

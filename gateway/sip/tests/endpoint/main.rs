@@ -16,6 +16,7 @@ mod invite_server;
 mod notifier;
 mod pair;
 mod registration;
+mod reinvite;
 mod reliable;
 mod requests;
 mod scene;

@@ -645,3 +645,59 @@ fn a_notify_goes_over_the_connection_of_a_peer_connected_directly() {
     assert_eq!(scene.titles(), ["481 SUBSCRIBE"]);
     scene.assert_empty();
 }
+
+#[test]
+fn rfc6665_section_8_2_2_the_owner_says_which_packages_are_served() {
+    let mut scene = Scene::new();
+    let subscribe = |package: &str, number: u32| {
+        Ask::new("SUBSCRIBE", 1)
+            .call(&format!("call-{number}"))
+            .branch(&format!("z9hG4bK-{number}"))
+            .header(&format!("Event: {package}"))
+    };
+    scene.ask(&subscribe("reg", 1));
+    let refusal = scene.response();
+    assert_eq!(refusal.status.0, 489);
+    assert_eq!(refusal.headers.get("Allow-Events"), Some("conference, refer"));
+    scene
+        .endpoint
+        .serve_packages(["conference", "presence", "reg"].map(str::to_owned).to_vec());
+    for (number, package) in (2..).zip(["reg", "Presence", "conference"]) {
+        scene.ask(&subscribe(package, number));
+        let Event::Subscribing { request, due, .. } = scene.event() else {
+            panic!("{package}")
+        };
+        assert_eq!(request.headers.get("Event"), Some(package));
+        scene.command(Command::AcceptSubscription { due, contact: room() });
+        let accepted = scene.response();
+        assert_eq!(
+            accepted.headers.get("Allow-Events"),
+            Some("conference, presence, reg, refer")
+        );
+    }
+    scene.ask(&subscribe("dialog", 9));
+    assert_eq!(scene.response().status.0, 489);
+    scene.ask(&Ask::new("OPTIONS", 1).call("call-10").branch("z9hG4bK-10"));
+    assert_eq!(
+        scene.response().headers.get("Allow-Events"),
+        Some("conference, presence, reg, refer")
+    );
+}
+
+#[test]
+fn rfc7614_section_5_a_refer_that_requires_no_subscription_gets_none() {
+    let mut scene = Scene::new();
+    scene.ask(
+        &Ask::new("REFER", 1)
+            .header("Refer-To: <sip:benvolio@example.com>")
+            .header("Require: nosub"),
+    );
+    let Event::Referred { due, .. } = scene.event() else {
+        panic!("no referral")
+    };
+    scene.command(Command::AcceptRefer { due, contact: room() });
+    assert_eq!(scene.response().status.0, 200);
+    scene.pass(seconds(33.0));
+    scene.assert_quiet();
+    scene.assert_empty();
+}

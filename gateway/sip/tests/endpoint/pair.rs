@@ -328,6 +328,7 @@ pub(crate) fn refer() -> Command {
         to: named("sip:capulet@rooms.example.com"),
         contact: me(),
         refer_to: named("sip:benvolio@example.com"),
+        silent: false,
     };
     Command::Refer {
         subscription: INVITATION,
@@ -406,8 +407,10 @@ pub(crate) fn assert_played(pair: &Pair, caller_leaves: bool, seed: u64) {
     let progress = |event: &Event| {
         matches!(
             event,
-            Event::Notified {
+            Event::ReferProgress {
                 subscription: INVITATION,
+                status: sip::StatusCode(100),
+                is_over: true,
                 ..
             }
         )

@@ -402,3 +402,18 @@ fn a_t1_of_zero_is_raised_so_that_time_goes_on() {
     assert_eq!(scene.titles().len(), 7);
     scene.assert_empty();
 }
+
+#[test]
+fn rfc3891_section_3_an_invite_that_would_replace_a_call_is_a_call_of_its_own_unless_it_requires_to_replace()
+{
+    let mut scene = Scene::new();
+    let replaces = "Replaces: call-0;to-tag=a;from-tag=b;early-only";
+    scene.ask(&Ask::invite().header(replaces).header("Supported: replaces"));
+    assert_eq!(scene.response().status.0, 100);
+    assert!(matches!(scene.event(), Event::Invited { .. }));
+    let required = Ask::invite().call("call-2").branch("z9hG4bK-2");
+    scene.ask(&required.header(replaces).header("Require: replaces"));
+    let refusal = scene.response();
+    assert_eq!(refusal.status.0, 420);
+    assert_eq!(refusal.headers.get("Unsupported"), Some("replaces"));
+}

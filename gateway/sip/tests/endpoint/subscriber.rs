@@ -50,6 +50,7 @@ fn refer() -> Command {
             to: address("sip:room@192.0.2.10"),
             contact: contact(),
             refer_to: address("sip:benvolio@example.com"),
+            silent: false,
         }),
     }
 }
@@ -385,4 +386,104 @@ fn a_grant_of_nothing_is_not_refreshed_without_pause() {
     assert_eq!(scene.titles(), Vec::<String>::new());
     scene.pass(seconds(0.1));
     assert_eq!(scene.titles(), ["SUBSCRIBE"]);
+}
+
+/// A NOTIFY about a referral with this body.
+fn progress(opening: &Request, cseq: u32, state: &str, fragment: &str) -> String {
+    notify(opening, cseq, "focus", "refer", state)
+        .body(fragment)
+        .text()
+        .replace("application/sdp", "message/sipfrag;version=2.0")
+}
+
+#[test]
+fn rfc3515_section_2_4_5_progress_of_a_referral_is_told_by_status() {
+    let mut scene = Scene::new();
+    scene.command(refer());
+    let opening = scene.request();
+    scene.receive(&response(&opening, 202, "focus", &[CONTACT], ""));
+    scene.event();
+    for (cseq, state, fragment, told) in [
+        (1, "active;expires=60", "SIP/2.0 100 Trying\r\n", (100, "Trying")),
+        (
+            2,
+            "active;expires=60",
+            "SIP/2.0 180 Ringing\r\nTo: <sip:b@example.com>\r\n",
+            (180, "Ringing"),
+        ),
+        (3, "terminated;reason=noresource", "SIP/2.0 486", (486, "")),
+    ] {
+        scene.receive(&progress(&opening, cseq, state, fragment));
+        assert_eq!(
+            scene.event(),
+            Event::ReferProgress {
+                subscription: OURS,
+                status: StatusCode(told.0),
+                phrase: told.1.to_owned(),
+                is_over: cseq == 3,
+            }
+        );
+    }
+    scene.pass(seconds(33.0));
+    scene.assert_empty();
+}
+
+#[test]
+fn a_fragment_without_status_line_is_shown_as_it_came() {
+    for fragment in [
+        "INVITE sip:x SIP/2.0\r\n",
+        "SIP/2.0 99 No",
+        "SIP/2.0 abc",
+        "HTTP/1.1 200 OK",
+        " ",
+    ] {
+        let mut scene = Scene::new();
+        scene.command(refer());
+        let opening = scene.request();
+        scene.receive(&response(&opening, 200, "focus", &[CONTACT], ""));
+        scene.event();
+        scene.receive(&progress(&opening, 1, "active;expires=60", fragment));
+        assert!(
+            matches!(scene.event(), Event::Notified { body: Some(_), .. }),
+            "{fragment}"
+        );
+    }
+}
+
+#[test]
+fn rfc4488_section_4_a_silent_referral_asks_for_no_progress_and_takes_it_if_the_peer_insists() {
+    for insists in [false, true] {
+        let mut scene = Scene::new();
+        let Command::Refer {
+            subscription,
+            mut parameters,
+        } = refer()
+        else {
+            unreachable!()
+        };
+        parameters.silent = true;
+        scene.command(Command::Refer {
+            subscription,
+            parameters,
+        });
+        let opening = scene.request();
+        assert_eq!(opening.headers.get("Refer-Sub"), Some("false"));
+        assert!(opening.headers.list("Supported").any(|tag| tag == "norefersub"));
+        let refer_sub: &[&str] = if insists {
+            &[CONTACT]
+        } else {
+            &[CONTACT, "Refer-Sub: false;x=y"]
+        };
+        scene.receive(&response(&opening, 200, "focus", refer_sub, ""));
+        scene.event();
+        if insists {
+            scene.receive(&progress(&opening, 1, "terminated", "SIP/2.0 200 OK\r\n"));
+            assert!(matches!(
+                scene.event(),
+                Event::ReferProgress { is_over: true, .. }
+            ));
+        }
+        scene.pass(seconds(33.0));
+        scene.assert_empty();
+    }
 }

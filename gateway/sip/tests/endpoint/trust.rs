@@ -225,3 +225,16 @@ fn rfc5923_section_7_2_a_closed_connection_is_lent_no_more() {
     let used = connection_of_subscribe(&mut scene, "proxy.example.com", "192.0.2.10:5071");
     assert_eq!(used, None);
 }
+
+#[test]
+fn a_connection_is_lent_for_one_address_at_a_time() {
+    let (mut scene, flow) = over_tls("proxy.example.com");
+    scene.receive_on(flow, &offer("proxy.example.com"));
+    let later = offer("proxy.example.com")
+        .replace("5071;", "5072;")
+        .replace("CSeq: 1", "CSeq: 2");
+    scene.receive_on(flow, &later);
+    scene.sent.clear();
+    let used = connection_of_subscribe(&mut scene, "proxy.example.com", "192.0.2.10:5071");
+    assert_eq!(used, None);
+}

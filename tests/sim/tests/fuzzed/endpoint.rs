@@ -362,6 +362,7 @@ impl Stage {
                     to,
                     contact: contact(),
                     refer_to,
+                    silent: false,
                 };
                 Command::Refer {
                     subscription: SubscriptionId(number),
@@ -437,7 +438,10 @@ impl Stage {
             | Event::Answered { .. }
             | Event::SubscriptionAccepted { .. }
             | Event::SubscriptionRefused { .. }
-            | Event::Notified { .. } => {}
+            | Event::Notified { .. }
+            | Event::Reanswered { .. }
+            | Event::ReinviteRefused { .. }
+            | Event::ReferProgress { .. } => {}
         }
     }
 

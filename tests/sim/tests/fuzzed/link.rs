@@ -79,6 +79,9 @@ impl Stage {
             handshake: Duration::from_secs(10),
             idle: Duration::from_secs(60),
             ping: Duration::from_secs(20),
+            retry: Duration::from_secs(2),
+            conflict: xmpp::ConflictRule::Retry,
+            answers: true,
         };
         Self {
             link: Link::new(config, [9; 32]),
@@ -189,7 +192,7 @@ impl Stage {
                 }
                 Event::Down(_) => self.up = false,
                 Event::Stanza(_) => assert!(self.up, "a stanza before the link is up"),
-                Event::Skipped { .. } => {}
+                Event::Skipped { .. } | Event::Unshared { .. } => {}
                 Event::Unsent { stanza, .. } => {
                     // Its own answers come back, too.
                     self.returned += usize::from(matches!(*stanza, Outgoing::Groupchat { .. }));

@@ -60,6 +60,36 @@ pub struct TrustSettings {
     pub others: sip::Unlisted,
 }
 
+/// `[sip.challenge]`.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct ChallengeSettings {
+    /// The realm, which is the users' domain; without it nobody is asked for a password.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub realm: Option<String>,
+    /// The file with the users and their secrets.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub users: Option<PathBuf>,
+    /// How long a nonce may be answered. Default 5 min.
+    #[serde(with = "human::duration")]
+    pub nonce: Duration,
+    /// Nonces in use whose counts are remembered. Default 10 000.
+    #[serde(with = "human::count")]
+    pub nonces: usize,
+}
+
+impl Default for ChallengeSettings {
+    fn default() -> Self {
+        let limits = sip::digest::AuthorityLimits::default();
+        Self {
+            realm: None,
+            users: None,
+            nonce: limits.lifetime,
+            nonces: limits.nonces,
+        }
+    }
+}
+
 #[derive(Serialize, Deserialize)]
 #[serde(remote = "ClientCertificates", rename_all = "lowercase")]
 enum Asked {

@@ -2,13 +2,16 @@
 
 use std::path::{Path, PathBuf};
 
-use sip::Trust;
+use sip::{Trust, Users, digest::AuthorityLimits};
 
 use super::{
-    super::settings::{Settings, TlsSettings},
+    super::{Policy, settings::Settings, users},
     Check,
 };
 use crate::tls::{ComponentTls, KeyPair, Tls, TlsConfig, TlsFault};
+
+/// Octets of a file of users.
+const USERS_FILE: u64 = 64 * 1024 * 1024;
 
 impl Check<'_> {
     /// The certificates; nothing where nothing needs them.
@@ -38,9 +41,7 @@ impl Check<'_> {
             trust_anchors: tls.trust_anchors.as_ref().map(|file| directory.join(file)),
             client_certificates: tls.client_certificates,
         };
-        Tls::open(config)
-            .map_err(|fault| self.tls_fault(tls, &fault))
-            .ok()
+        Tls::open(config).map_err(|fault| self.tls_fault(&fault)).ok()
     }
 
     /// How the XMPP server proves who it is: `Some(None)` where its listener speaks no TLS.
@@ -103,29 +104,77 @@ impl Check<'_> {
         self.fault(&["tls", missing], "missing", "add it, or take the other key away")
     }
 
-    fn tls_fault(&mut self, tls: &TlsSettings, fault: &TlsFault) {
-        let directory = self.sources.directory();
-        let named = [
-            ("certificate", &tls.certificate),
-            ("key", &tls.key),
-            ("client_certificate", &tls.client_certificate),
-            ("client_key", &tls.client_key),
-            ("trust_anchors", &tls.trust_anchors),
-        ];
-        let at_fault = |file: &Option<PathBuf>| {
-            file.as_ref()
-                .is_some_and(|file| directory.join(file) == fault.file)
+    fn tls_fault(&mut self, fault: &TlsFault) {
+        let problem = format!("{}: {}", fault.file.display(), fault.problem);
+        self.fault::<()>(&["tls", fault.key], problem, fault.remedy);
+    }
+
+    /// How the endpoint meets those who send requests.
+    pub(super) fn policy(&mut self, settings: &Settings) -> Policy {
+        Policy {
+            trust: self.trust(settings),
+            users: self.challenged_users(settings),
+            rates: settings.limits.rates.clone(),
+        }
+    }
+
+    /// Who is asked for a password; nobody without a realm.
+    fn challenged_users(&mut self, settings: &Settings) -> Option<Users> {
+        let challenge = &settings.sip.challenge;
+        let (realm, file) = match (&challenge.realm, &challenge.users) {
+            (Some(realm), Some(file)) => (realm, self.sources.directory().join(file)),
+            (None, None) => return None,
+            (Some(_), None) => return self.missing_of_challenge("users"),
+            (None, Some(_)) => return self.missing_of_challenge("realm"),
         };
-        let key = named
-            .iter()
-            .find(|(_, file)| at_fault(file))
-            .map_or("trust_anchors", |(key, _)| *key);
-        let problem = format!("{}: {}", Path::display(&fault.file), fault.problem);
-        self.fault::<()>(&["tls", key], problem, fault.remedy);
+        let key = ["sip", "challenge", "users"];
+        let text = match read_bounded(&file) {
+            Ok(text) => text,
+            Err(error) => {
+                let problem = format!("{} cannot be read: {error}", file.display());
+                return self.fault(&key, problem, "create it, readable by the gateway's user");
+            }
+        };
+        let secrets = match users::read(&text, realm) {
+            Ok(secrets) => secrets,
+            Err((line, problem)) => {
+                let problem = format!("{}:{line}: {problem}", file.display());
+                return self.fault(&key, problem, "write the line as htdigest does");
+            }
+        };
+        let users = Users {
+            realm: realm.clone(),
+            secrets,
+            nonces: AuthorityLimits {
+                lifetime: challenge.nonce,
+                nonces: challenge.nonces,
+            },
+        };
+        if users.secrets.is_empty() {
+            let problem = format!("{} has no user of the realm `{realm}`", file.display());
+            return self.fault(
+                &key,
+                problem,
+                "add one with htdigest, or correct sip.challenge.realm",
+            );
+        }
+        if users.algorithms().is_empty() {
+            let problem = format!("{}: no algorithm has a secret of every user", file.display());
+            return self.fault(&key, problem, "add the missing secrets of one algorithm");
+        }
+        Some(users)
+    }
+
+    fn missing_of_challenge(&mut self, key: &str) -> Option<Users> {
+        self.fault(
+            &["sip", "challenge", key],
+            "missing",
+            "add it, or take the other key away",
+        )
     }
 
     /// Whom the endpoint believes.
-    pub(super) fn trust(&mut self, settings: &Settings) -> Trust {
+    fn trust(&mut self, settings: &Settings) -> Trust {
         let mut trust = Trust {
             unlisted: settings.sip.trust.others,
             ..Trust::default()
@@ -152,6 +201,13 @@ impl Check<'_> {
         }
         trust
     }
+}
+
+fn read_bounded(file: &Path) -> std::io::Result<String> {
+    if std::fs::metadata(file)?.len() > USERS_FILE {
+        return Err(std::io::Error::other("it is too large for a file of users"));
+    }
+    std::fs::read_to_string(file)
 }
 
 fn is_host_name(text: &str) -> bool {

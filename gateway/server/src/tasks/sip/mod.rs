@@ -19,7 +19,7 @@ use ::sip::{
 use bytes::Bytes;
 use tokio::{
     net::{TcpListener, TcpStream, UdpSocket},
-    sync::mpsc,
+    sync::{mpsc, watch},
     task::JoinSet,
 };
 
@@ -31,7 +31,7 @@ use self::{
 use super::{Outlet, sleep_until};
 use crate::{
     admission::{Admission, Seat},
-    config::ConnectionLimits,
+    config::{ConnectionLimits, Policy},
     lookup::Lookup,
     tls::Tls,
 };
@@ -68,6 +68,7 @@ pub(crate) struct SipTask {
     pub(crate) tls: Option<Tls>,
     /// How often peers we have connected to are asked whether they are there; zero: never.
     pub(crate) keep_alive: Duration,
+    pub(crate) policy: watch::Receiver<Policy>,
     pub(crate) lookup: Lookup,
     pub(crate) commands: mpsc::Receiver<Command>,
     pub(crate) events: mpsc::Sender<Event>,
@@ -102,8 +103,9 @@ impl SipTask {
         if let Some(register) = self.register {
             endpoint.register(register, Instant::now());
         }
-        let carrier = Carrier {
+        let mut carrier = Carrier {
             endpoint,
+            policy: self.policy,
             outlet: Outlet::new(self.events),
             udp,
             flows: Flows::new(Terms {
@@ -121,6 +123,7 @@ impl SipTask {
             lookups: JoinSet::new(),
             lookup: self.lookup,
         };
+        carrier.adopt_policy();
         carrier.run(self.commands, notices).await;
     }
 }
@@ -135,6 +138,7 @@ struct Waiting {
 /// Carries between the endpoint and its sockets.
 struct Carrier {
     endpoint: Endpoint,
+    policy: watch::Receiver<Policy>,
     outlet: Outlet<Event>,
     udp: Vec<Arc<UdpSocket>>,
     flows: Flows,
@@ -178,11 +182,19 @@ impl Carrier {
                     }
                 }
                 Some(_) = self.flows.tasks.join_next() => {}
+                Ok(()) = self.policy.changed() => self.adopt_policy(),
                 () = sleep_until(self.endpoint.poll_timeout()) => self.endpoint.handle_timeout(Instant::now()),
             }
         }
         drop(notices);
         self.flows.finish().await;
+    }
+
+    fn adopt_policy(&mut self) {
+        let Policy { trust, users, rates } = self.policy.borrow_and_update().clone();
+        self.endpoint.set_trust(trust);
+        self.endpoint.set_users(users, Instant::now());
+        self.endpoint.set_rates(rates);
     }
 
     /// Takes from the endpoint what it has to send, to look up and to say.

@@ -11,8 +11,8 @@ use std::{
 };
 
 use mapping::{
-    AddressForm, AnswerRule, Command, Component, Config, ConnectionId, Gateway, Limits, Outage, OutageRule,
-    RoomDomain, Texts,
+    AddressForm, AnswerRule, Command, Component, Config, ConnectionId, Gateway, Limits, LinkId, Outage,
+    OutageRule, RoomDomain, Texts,
 };
 use msrp::{MessageTag, SessionId};
 use sip::{DialogId, SubscriptionId};
@@ -97,17 +97,21 @@ fn run(data: &[u8], start: Instant, keep: bool) -> Option<String> {
     stage.log
 }
 
+/// The one component link.
+const LINK: LinkId = LinkId(0);
+
 fn config(setting: u8) -> Config {
     let bit = |number: u8| setting & (1 << number) != 0;
     Config {
-        component: Component {
+        components: vec![Component {
             domain: "gateway.example.org".to_owned(),
             form: if bit(0) {
                 AddressForm::Hosted
             } else {
                 AddressForm::Native
             },
-        },
+        }],
+        conferences: Vec::new(),
         rooms: vec![RoomDomain {
             sip: MUC.to_owned(),
             muc: MUC.to_owned(),
@@ -119,6 +123,16 @@ fn config(setting: u8) -> Config {
             AnswerRule::WhenAdmitted
         },
         history: 5,
+        conflict: mapping::ConflictRule::Refuse,
+        naming: mapping::NamingRule::Provisional,
+        creation: mapping::CreationRule::AcceptDefault,
+        access: mapping::Access::default(),
+        routes: mapping::Routes::default(),
+        numbers: None,
+        connect: true,
+        tell_nickname: false,
+        occupants: mapping::Occupants::default(),
+        admins: BTreeSet::new(),
         texts: Texts::default(),
         outage: Outage {
             tell: bit(2),
@@ -233,8 +247,22 @@ impl Stage {
             match command {
                 Command::Sip(command) => self.sip_command(command),
                 Command::Msrp(connection, command) => self.msrp_command(connection, command),
-                Command::Xmpp(xmpp::Command::Send(stanza)) => self.stanza_out(stanza),
-                Command::Xmpp(xmpp::Command::Shutdown) => {}
+                Command::Xmpp(_, xmpp::Command::Send(stanza)) => self.stanza_out(stanza),
+                Command::Xmpp(_, xmpp::Command::Unshare { room, occupant }) => {
+                    let event = xmpp::Event::Unshared { room, occupant };
+                    self.gateway.handle_xmpp(LINK, event, self.now);
+                }
+                Command::Xmpp(_, xmpp::Command::Shutdown | xmpp::Command::Share { .. }) | Command::Reload => {
+                }
+                // Nobody can be reached, and no name server answers.
+                Command::Connect { connection, .. } => {
+                    self.gateway
+                        .handle_msrp(connection, msrp::Event::Closed, self.now);
+                }
+                Command::Resolve { lookup, .. } => {
+                    self.gateway
+                        .handle_resolved(lookup, &sip::locate::Answer::Absent, self.now);
+                }
             }
         }
         for name in std::mem::take(&mut self.at_once) {
@@ -271,7 +299,7 @@ impl Stage {
         } else {
             xmpp::Event::Down(xmpp::DownCause::Closed)
         };
-        self.gateway.handle_xmpp(event, self.now);
+        self.gateway.handle_xmpp(LINK, event, self.now);
     }
 
     /// An obligation of the core.

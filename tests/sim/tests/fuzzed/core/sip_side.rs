@@ -65,7 +65,7 @@ impl Stage {
             _ => self.calls[number].dialog,
         };
         let event = match script.below(6) {
-            0 => Event::Confirmed { dialog },
+            0 => Event::Confirmed { dialog, body: None },
             1 => Event::Cancelled { dialog },
             2 => {
                 let reason = Reason {
@@ -198,13 +198,26 @@ impl Stage {
             | Command::Refuse { due, .. }
             | Command::AcceptSubscription { due, .. }
             | Command::AcceptRefer { due, .. } => self.book.close(&due),
+            Command::FollowRefer { due, .. } => self.book.close(&due),
             Command::Bye { dialog, .. } => self.over(dialog),
             Command::Ring { .. }
             | Command::Notify { .. }
             | Command::SetReadiness(_)
-            | Command::Unsubscribe { .. } => {}
-            Command::Invite { .. } | Command::Subscribe { .. } | Command::Refer { .. } => {
-                panic!("the gateway calls nobody")
+            | Command::Unsubscribe { .. }
+            | Command::Reinvite { .. } => {}
+            // Whom the gateway calls is never there.
+            Command::Invite { dialog, .. } => {
+                let refused = Event::Refused {
+                    dialog,
+                    status: StatusCode(480),
+                    phrase: "Away".to_owned(),
+                    contact: None,
+                    local: false,
+                };
+                self.gateway.handle_sip(refused, self.now);
+            }
+            Command::Subscribe { .. } | Command::Refer { .. } => {
+                panic!("the gateway takes part in no conference")
             }
         }
     }
@@ -260,6 +273,8 @@ fn request(method: Method, user: usize, uri: Uri, body: Option<Body>) -> Incomin
         uri,
         contact: Some(from.clone()),
         from,
+        asserted: None,
+        anonymous: false,
         call_id: "call".to_owned(),
         headers: Headers::default(),
         body,

@@ -110,6 +110,11 @@ impl Stage {
                 self.stanza(Stanza::Presence(presence));
             }
             Outgoing::Invite { .. }
+            | Outgoing::Decline { .. }
+            | Outgoing::Kick { .. }
+            | Outgoing::Ping { .. }
+            | Outgoing::ChatState { .. }
+            | Outgoing::Room(_)
             | Outgoing::AcceptDefaultConfiguration { .. }
             | Outgoing::Error { .. }
             | Outgoing::IqResult { .. }
@@ -177,7 +182,7 @@ impl Stage {
                     let stanza = Box::new(self.stanzas.remove(place));
                     let why = script.pick(&["link down", "stanza too large"]);
                     let event = xmpp::Event::Unsent { stanza, why };
-                    self.gateway.handle_xmpp(event, self.now);
+                    self.gateway.handle_xmpp(super::LINK, event, self.now);
                 }
             }
         }
@@ -204,7 +209,7 @@ impl Stage {
             let why = "link down";
             return self
                 .gateway
-                .handle_xmpp(xmpp::Event::Unsent { stanza, why }, self.now);
+                .handle_xmpp(super::LINK, xmpp::Event::Unsent { stanza, why }, self.now);
         }
         self.stanzas.push(stanza);
         if self.stanzas.len() > 8 {
@@ -214,7 +219,8 @@ impl Stage {
 
     fn stanza(&mut self, stanza: Stanza) {
         if self.link_up {
-            self.gateway.handle_xmpp(xmpp::Event::Stanza(stanza), self.now);
+            self.gateway
+                .handle_xmpp(super::LINK, xmpp::Event::Stanza(stanza), self.now);
         }
     }
 
@@ -277,6 +283,7 @@ fn available(from: &FullJid, to: &FullJid, statuses: &[u16]) -> Presence {
         }),
         nick: None,
         status: None,
+        join: None,
     }
 }
 
