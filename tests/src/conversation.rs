@@ -42,7 +42,21 @@ pub struct Place {
     pub romeo: SipChatSettings,
     /// How `nurse@example.org` gets in as Nurse.
     pub nurse: SipChatSettings,
+    /// Whose room it is.
+    pub keeper: Keeper,
 }
+
+/// Who keeps the room, and so its subject.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Keeper {
+    /// An XMPP server, for Juliet: RFC 7702 §6.
+    Juliet,
+    /// The focus of a SIP conference, whose subject is [`SUBJECT`] from the start: RFC 7702 §5.
+    Focus,
+}
+
+/// What the room is about.
+pub const SUBJECT: &str = "Verona after dark";
 
 /// What became of all messages. A pair is one message and one occupant who has to get it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -107,6 +121,9 @@ pub fn converse(juliet: XmppUser, place: &Place, tell: &mut dyn FnMut(Voice, &st
     scene.burst()?;
     scene.tell(Voice::Stage, "A nickname changes, another is refused");
     scene.change_nicknames()?;
+    if place.keeper == Keeper::Focus {
+        scene.want_a_nickname_in_vain()?;
+    }
     scene.tell(Voice::Stage, "Private messages");
     scene.whisper()?;
     scene.tell(Voice::Stage, "Leaving");
@@ -137,13 +154,14 @@ struct Scene<'a> {
 impl<'a> Scene<'a> {
     fn open(mut juliet: XmppUser, place: &Place, tell: &'a mut dyn FnMut(Voice, &str)) -> Result<Self> {
         let room = place.room.clone();
-        juliet.enter(&room, "JuliC")?;
+        juliet.ask_to_enter(&room, "JuliC")?;
+        juliet.see(&room, "JuliC", None)?;
         tell(Voice::Juliet, "enters as JuliC");
-        juliet.set_subject(&room, "Verona after dark")?;
-        juliet.wait("the subject", |stanza| {
-            stanza.child_text("subject") == Some("Verona after dark")
-        })?;
-        tell(Voice::Juliet, "sees the subject: Verona after dark");
+        if place.keeper == Keeper::Juliet {
+            juliet.set_subject(&room, SUBJECT)?;
+        }
+        juliet.see_subject(&room, SUBJECT)?;
+        tell(Voice::Juliet, &format!("sees the subject: {SUBJECT}"));
         let romeo = come(&place.romeo, Voice::Romeo, &["JuliC", "Romeo"], tell)?;
         juliet.see(&room, "Romeo", None)?;
         tell(Voice::Juliet, "sees Romeo enter");
@@ -242,6 +260,22 @@ impl<'a> Scene<'a> {
         self.tell(
             Voice::Nurse,
             &format!("may not be JuliC: 425 {}; stays Nurse", field(&refusal, "reason")),
+        );
+        Ok(())
+    }
+
+    fn want_a_nickname_in_vain(&mut self) -> Result<()> {
+        let room = self.room.clone();
+        self.juliet.rename(&room, "montague")?;
+        let refusal = self.juliet.see(&room, "montague", Some("error"))?;
+        let conflict = refusal.child("error").and_then(|error| error.child("conflict"));
+        ensure!(
+            conflict.is_some(),
+            "a nickname in use is a conflict: {refusal:#?}"
+        );
+        self.tell(
+            Voice::Juliet,
+            "may not be montague, which is Romeo's: conflict; stays JuliC",
         );
         Ok(())
     }

@@ -31,7 +31,7 @@ fn rfc7702_section_5_8_leaving_is_seen_by_all(server: XmppServerKind) -> Result<
         let mut tybalt = world.xmpp_user("tybalt")?;
         juliet.enter(CONFERENCE_JID, "JuliC")?;
         tybalt.enter(CONFERENCE_JID, "Tybalt")?;
-        romeo.wait_for("joined", |event| field(event, "nick") == "Tybalt")?;
+        romeo.await_occupant("Tybalt")?;
         juliet.send(format!(
             "<presence type='unavailable' to='{CONFERENCE_JID}/JuliC'><status>O, look!</status></presence>"
         ))?;
@@ -53,7 +53,7 @@ fn rfc4579_section_5_11_who_is_removed_is_told_so(server: XmppServerKind) -> Res
         let mut tybalt = world.xmpp_user("tybalt")?;
         juliet.enter(CONFERENCE_JID, "JuliC")?;
         tybalt.enter(CONFERENCE_JID, "Tybalt")?;
-        romeo.wait_for("joined", |event| field(event, "nick") == "Tybalt")?;
+        romeo.await_occupant("Tybalt")?;
         world.conference.kick(CONFERENCE, "Tybalt", "quarrelsome")?;
         let out = is_out(&mut tybalt, "Tybalt")?;
         ensure!(out.has_status("307"), "{out:#?}");
@@ -117,7 +117,7 @@ fn a_focus_that_dies_is_noticed_and_can_be_entered_again(server: XmppServerKind)
         world.replace_conference(&[])?;
         let mut romeo = world.sip_user("romeo", "Romeo")?;
         ensure!(juliet.enter(CONFERENCE_JID, "JuliC")? == ["Romeo"]);
-        romeo.wait_for("joined", |event| field(event, "nick") == "JuliC")?;
+        romeo.await_occupant("JuliC")?;
         juliet.say(CONFERENCE_JID, "Again")?;
         ensure!(romeo.hear("Again")? == "JuliC");
         Ok(())

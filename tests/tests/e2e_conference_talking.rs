@@ -34,7 +34,7 @@ fn rfc7702_section_5_5_1_public_messages_reach_everybody_once(server: XmppServer
         let mut tybalt = world.xmpp_user("tybalt")?;
         juliet.enter(CONFERENCE_JID, "JuliC")?;
         tybalt.enter(CONFERENCE_JID, "Tybalt")?;
-        romeo.wait_for("joined", |event| field(event, "nick") == "Tybalt")?;
+        romeo.await_occupant("Tybalt")?;
         let texts = [
             "Who knows where Romeo is?",
             "🌹💔 <&> \"quoted\"",
@@ -98,7 +98,7 @@ fn rfc7702_section_5_5_2_private_messages_reach_nobody_else(server: XmppServerKi
             let mut tybalt = world.xmpp_user("tybalt")?;
             juliet.enter(CONFERENCE_JID, "JuliC")?;
             tybalt.enter(CONFERENCE_JID, "Tybalt")?;
-            romeo.wait_for("joined", |event| field(event, "nick") == "Tybalt")?;
+            romeo.await_occupant("Tybalt")?;
             juliet.whisper(CONFERENCE_JID, "Romeo", "wherefore art thou?")?;
             ensure!(
                 romeo.hear_privately("wherefore art thou?")? == "JuliC",
@@ -179,7 +179,7 @@ fn rfc7702_section_5_6_nicknames_change_on_either_side(server: XmppServerKind) -
         let mut romeo = world.sip_user("romeo", "Romeo")?;
         let mut juliet = world.xmpp_user("juliet")?;
         juliet.enter(CONFERENCE_JID, "JuliC")?;
-        romeo.wait_for("joined", |event| field(event, "nick") == "JuliC")?;
+        romeo.await_occupant("JuliC")?;
         juliet.rename(CONFERENCE_JID, "CapuletGirl")?;
         let former = juliet.see(CONFERENCE_JID, "JuliC", Some("unavailable"))?;
         ensure!(

@@ -1,8 +1,9 @@
-//! SIP users behind Kamailio and XMPP users on Prosody or ejabberd in one room (RFC 7702 §6).
+//! SIP users behind Kamailio and XMPP users on Prosody or ejabberd in one room (RFC 7702 §6, and for the demo's conversation §5).
 
 use gateway_tests::{
     Result,
-    conversation::{Place, converse},
+    conference_world::{CONFERENCE_JID, in_a_conference_world},
+    conversation::{Keeper, Place, SUBJECT, converse},
     ensure, on_each_xmpp_server,
     peers::{
         XmppServerKind,
@@ -14,6 +15,7 @@ use gateway_tests::{
 
 on_each_xmpp_server! {
     the_demo_conversation_neither_loses_nor_doubles_a_message,
+    neither_does_the_conversation_in_a_conference,
     rosters_follow_the_room_on_both_sides,
     a_nickname_in_use_is_refused_with_425_and_the_old_one_stays,
     the_subject_is_shown_on_entering_and_when_it_changes,
@@ -27,6 +29,21 @@ fn the_demo_conversation_neither_loses_nor_doubles_a_message(server: XmppServerK
             room: ROOM.to_owned(),
             romeo: world.sip_settings("romeo", "Romeo"),
             nurse: world.sip_settings("nurse", "Nurse"),
+            keeper: Keeper::Juliet,
+        };
+        let tally = converse(world.xmpp_user("juliet")?, &place, &mut |_, _| {})?;
+        ensure!(tally.is_perfect(), "{tally}");
+        Ok(())
+    })
+}
+
+fn neither_does_the_conversation_in_a_conference(server: XmppServerKind) -> Result<()> {
+    in_a_conference_world(server, &["--subject", SUBJECT], |world| {
+        let place = Place {
+            room: CONFERENCE_JID.to_owned(),
+            romeo: world.sip_settings("romeo", "Romeo"),
+            nurse: world.sip_settings("nurse", "Nurse"),
+            keeper: Keeper::Focus,
         };
         let tally = converse(world.xmpp_user("juliet")?, &place, &mut |_, _| {})?;
         ensure!(tally.is_perfect(), "{tally}");

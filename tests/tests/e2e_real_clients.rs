@@ -1,7 +1,9 @@
 //! XMPP clients that others wrote, in the same rooms as SIP users.
 
 use gateway_tests::{
-    Result, ensure, on_each_xmpp_server,
+    Result,
+    conference_world::{CONFERENCE_JID, in_a_conference_world},
+    ensure, on_each_xmpp_server,
     peers::{SipChat, XmppClient, XmppClientKind, XmppServerKind},
     world::{ROOM, in_a_world_with},
 };
@@ -9,6 +11,8 @@ use gateway_tests::{
 on_each_xmpp_server!(
     slixmpp_and_a_sip_user_talk_in_a_chat_room,
     profanity_and_a_sip_user_talk_in_a_chat_room,
+    slixmpp_and_a_sip_user_talk_in_a_conference,
+    profanity_and_a_sip_user_talk_in_a_conference,
 );
 
 fn slixmpp_and_a_sip_user_talk_in_a_chat_room(server: XmppServerKind) -> Result<()> {
@@ -24,6 +28,25 @@ fn in_a_chat_room(server: XmppServerKind, kind: XmppClientKind) -> Result<()> {
         let mut juliet = kind.connect(&world.xmpp, "juliet")?;
         juliet.enter(ROOM, "JuliC")?;
         let mut romeo = world.sip_user("romeo", "Romeo")?;
+        romeo.await_occupant("JuliC")?;
+        converse(&mut *juliet, &mut romeo)
+    })
+}
+
+fn slixmpp_and_a_sip_user_talk_in_a_conference(server: XmppServerKind) -> Result<()> {
+    in_a_conference(server, XmppClientKind::Slixmpp)
+}
+
+fn profanity_and_a_sip_user_talk_in_a_conference(server: XmppServerKind) -> Result<()> {
+    in_a_conference(server, XmppClientKind::Profanity)
+}
+
+fn in_a_conference(server: XmppServerKind, kind: XmppClientKind) -> Result<()> {
+    in_a_conference_world(server, &["--subject", "Today in Verona"], |world| {
+        let mut romeo = world.sip_user("romeo", "Romeo")?;
+        let mut juliet = kind.connect(&world.xmpp, "juliet")?;
+        juliet.enter(CONFERENCE_JID, "JuliC")?;
+        romeo.await_occupant("JuliC")?;
         converse(&mut *juliet, &mut romeo)
     })
 }

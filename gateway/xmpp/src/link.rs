@@ -19,7 +19,7 @@ use xmpp_parsers::ns;
 
 use crate::guard::Guard;
 use crate::stanza::{Iq, IqKind, Outgoing, Stanza};
-use arrival::{Arrival, Prefixes, Skipped, cut};
+use arrival::{Arrival, Ours, Prefixes, Skipped, cut};
 use backoff::{Backoff, STABLE};
 pub use config::{ConflictRule, Limits, LinkConfig};
 pub use event::{Action, Command, DownCause, Event};
@@ -149,7 +149,11 @@ impl Link {
             let Some(frame) = self.guard.next(&mut rest) else {
                 return;
             };
-            let arrival = Arrival::read(frame, &self.prefixes, &self.domain);
+            let ours = Ours {
+                domain: &self.domain,
+                has_rooms: !self.config.answers,
+            };
+            let arrival = Arrival::read(frame, &self.prefixes, ours);
             self.handle_arrival(arrival, now);
         }
     }

@@ -317,8 +317,8 @@ pub enum IqKind {
     Error(StanzaError),
 }
 
-/// The payload of an IQ.
-#[derive(Debug, Clone, PartialEq)]
+/// The payload of an IQ, or one of a message.
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Payload(pub minidom::Element);
 
 /// What goes out. Every text passes [`crate::text::XmlText`] when it is written; `from` must be of the link's domain, or the stanza is

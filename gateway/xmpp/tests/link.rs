@@ -910,6 +910,51 @@ fn hostile_stanzas_are_answered_and_the_next_arrives() {
 }
 
 #[test]
+fn where_the_rooms_are_ours_who_asks_for_what_is_no_address_is_told_so() {
+    // An emoji is younger than the Unicode that stringprep knows (RFC 6122 §2.4).
+    let to = "room@gw.xmpp.test/Tybalt \u{1f480}";
+    for (stanza, in_rooms, elsewhere) in [
+        (format!("<presence from='a@b/c' to='{to}' id='1'/>"), true, false),
+        (
+            format!("<presence from='a@b/c' to='{to}' type='unavailable'/>"),
+            false,
+            false,
+        ),
+        (
+            format!("<presence from='a@b/c' to='{to}' type='error'/>"),
+            false,
+            false,
+        ),
+        (
+            format!("<message from='a@b/c' to='{to}' type='groupchat' id='1'/>"),
+            true,
+            false,
+        ),
+        (
+            format!("<message from='a@b/c' to='{to}' type='chat' id='1'/>"),
+            true,
+            true,
+        ),
+        (
+            format!("<message from='a@b/c' to='{to}' type='error' id='1'/>"),
+            false,
+            false,
+        ),
+    ] {
+        for (answers, told) in [(false, in_rooms), (true, elsewhere)] {
+            let mut link = up_at(LinkConfig { answers, ..config() }, origin());
+            link.handle_bytes(stanza.as_bytes(), origin());
+            let found = sent(&mut link);
+            assert_eq!(
+                found.contains("jid-malformed"),
+                told,
+                "{stanza} {answers}: {found}"
+            );
+        }
+    }
+}
+
+#[test]
 fn the_deepest_stanza_allowed_is_read() {
     let limits = Limits::default();
     let depth = limits.depth - 1;

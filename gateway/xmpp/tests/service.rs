@@ -142,6 +142,7 @@ fn xep_0045_7_2_15_subjects_history_and_texts() {
         to: client(),
         id: Some("m1".to_owned()),
         body: "a <b/> \u{1f339}".to_owned(),
+        with: Vec::new(),
         delay: Some(Delay {
             from: Some(room().into()),
             stamp: "2026-01-01T00:00:00Z".to_owned(),
@@ -257,4 +258,33 @@ fn an_owner_with_more_to_say_answers_for_the_domain_himself() {
         (item.attr("jid"), item.attr("name")),
         (Some("room@gw.xmpp.test"), Some("Room"))
     );
+}
+
+// Rows: CXMPP-08
+#[test]
+fn xep_0045_7_4_what_a_message_was_sent_with_goes_back_but_for_what_a_room_says() {
+    let sent = "<message from='a@b/c' to='room@gw.xmpp.test' type='groupchat' id='m1'><body>x</body><thread>t</thread>\
+        <replace xmlns='urn:xmpp:message-correct:0' id='m0'/><delay xmlns='urn:xmpp:delay' stamp='2026-01-01T00:00:00Z'/>\
+        <x xmlns='http://jabber.org/protocol/muc#user'><status code='110'/></x>\
+        <stanza-id xmlns='urn:xmpp:sid:0' id='forged' by='room@gw.xmpp.test'/><origin-id xmlns='urn:xmpp:sid:0' id='o1'/></message>";
+    let Some(Event::Stanza(Stanza::Message(message))) = receive(&mut up(), sent).pop() else {
+        panic!("no message");
+    };
+    let reflection = said(RoomStanza::Groupchat {
+        from: occupant().into(),
+        to: client(),
+        id: message.id,
+        body: message.body.unwrap(),
+        with: message.extras.payloads,
+        delay: None,
+    });
+    let names: Vec<_> = reflection.children().map(Element::name).collect();
+    assert_eq!(names, ["body", "thread", "replace", "origin-id"]);
+    assert_eq!(reflection.get_child("thread", NS).unwrap().text(), "t");
+    // To anybody else nothing has to go back.
+    let other = sent.replace("to='room@gw.xmpp.test'", "to='room@gw.xmpp.test/Nick'");
+    let Some(Event::Stanza(Stanza::Message(message))) = receive(&mut up(), &other).pop() else {
+        panic!("no message");
+    };
+    assert!(message.extras.payloads.is_empty());
 }

@@ -16,7 +16,7 @@ use std::{
 use gateway_tests::{
     Context, Result, bail,
     binaries::Binaries,
-    conversation::{Place, converse},
+    conversation::{Keeper, Place, converse},
     ensure,
     peers::{SipChatSettings, XmppUser},
     process::find_program,
@@ -151,6 +151,7 @@ fn talk(deployment: &Deployment) -> Result<()> {
         room: ROOM.to_owned(),
         romeo: sip("romeo", "Romeo"),
         nurse: sip("nurse", "Nurse"),
+        keeper: Keeper::Juliet,
     };
     screen::heading(&format!("One room: {ROOM} is {ROOM_URI}"));
     let tally = converse(juliet, &place, &mut screen::tell)?;

@@ -26,6 +26,9 @@ struct Arguments {
 enum Chore {
     /// An XMPP user and two SIP users meet in one room, on real servers on loopback
     Demo {
+        /// Whose room it is: which side enters a room of the other
+        #[arg(long, value_enum, default_value_t = demo::Direction::SipToXmpp)]
+        direction: demo::Direction,
         /// Leave it running afterwards, to be joined by hand, until Ctrl-C
         #[arg(long)]
         keep: bool,
@@ -90,7 +93,7 @@ fn main() -> ExitCode {
         eprintln!("Ctrl-C will not clean up: {error}");
     }
     let outcome = match arguments.chore {
-        Chore::Demo { keep } => demo::run(keep),
+        Chore::Demo { direction, keep } => demo::run(direction, keep),
         Chore::Test => test::run(),
         Chore::Sim { arguments } => sim::run(&arguments),
         Chore::SimDefects { only } => sim::defects(only.as_deref()),

@@ -123,7 +123,7 @@ pub(crate) struct Quirks {
     /// Take so long to answer anything but BYE
     #[arg(long, value_name = "DURATION", value_parser = duration)]
     pub(crate) slow: Option<Duration>,
-    /// Redirect every INVITE there (302)
+    /// Redirect every INVITE there (302) that is not for there
     #[arg(long, value_name = "URI")]
     pub(crate) redirect: Option<String>,
     /// Refuse every INVITE

@@ -1,11 +1,16 @@
 //! A SIP user: our own `sip-chat`, driven by JSON lines.
 
-use std::{net::SocketAddr, time::Duration};
+use std::{
+    net::SocketAddr,
+    thread,
+    time::{Duration, Instant},
+};
 
 use serde_json::{Value, json};
 
+use super::xmpp_user::PATIENCE;
 pub use crate::json_program::field;
-use crate::{Context, Result, binaries::Binaries, inbox::Inbox, json_program::JsonProgram};
+use crate::{Context, Result, binaries::Binaries, ensure, inbox::Inbox, json_program::JsonProgram};
 
 /// Who enters which room, and how to get there.
 #[derive(Debug, Clone)]
@@ -123,6 +128,14 @@ impl SipChat {
             .command(&json!({"cmd": "msg", "to": nickname, "text": text}))
     }
 
+    /// Asks the room to invite somebody (REFER); `invited` or `invite_refused` tells the outcome.
+    ///
+    /// # Errors
+    /// The process is gone.
+    pub fn invite(&mut self, uri: &str) -> Result<()> {
+        self.program.command(&json!({"cmd": "invite", "uri": uri}))
+    }
+
     /// Asks for another nickname; `nick` or `nick_refused` tells the outcome.
     ///
     /// # Errors
@@ -138,6 +151,23 @@ impl SipChat {
     /// The process is gone.
     pub fn ask_roster(&mut self) -> Result<()> {
         self.program.command(&json!({"cmd": "roster"}))
+    }
+
+    /// Asks for the roster until somebody is in it, whether he was there before us or came later.
+    ///
+    /// # Errors
+    /// He does not come.
+    pub fn await_occupant(&mut self, nickname: &str) -> Result<()> {
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            self.ask_roster()?;
+            let seen = nicknames(&self.wait("roster")?);
+            if seen.iter().any(|occupant| occupant == nickname) {
+                return Ok(());
+            }
+            ensure!(Instant::now() < deadline, "{nickname} is not among {seen:?}");
+            thread::sleep(Duration::from_millis(50));
+        }
     }
 
     /// Leaves the room (BYE).

@@ -241,6 +241,19 @@ impl XmppUser {
         ))
     }
 
+    /// Invites somebody through the room (XEP-0045 §7.8.2).
+    ///
+    /// # Errors
+    /// The connection is gone.
+    pub fn invite(&mut self, room: &str, invitee: &str) -> Result<()> {
+        let id = self.id();
+        self.send(format!(
+            "<message id='{id}' to='{room}'><x xmlns='http://jabber.org/protocol/muc#user'>\
+             <invite to='{}'><reason>Join us</reason></invite></x></message>",
+            escape(invitee)
+        ))
+    }
+
     /// Asks for a nickname, or another state, in a room that the user is in.
     ///
     /// # Errors

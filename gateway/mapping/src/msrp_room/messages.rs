@@ -17,7 +17,7 @@ use super::{
     address::{key_of, lenient_uri},
     enter::error_of,
     presence::occupant,
-    stay::{Heard, Phase, Stay, StayKey, Unanswered},
+    stay::{Heard, Phase, Said, Spoken, Stay, StayKey, Unanswered},
 };
 use crate::{
     ConnectionId, Gateway,
@@ -104,8 +104,11 @@ impl Gateway {
             return Ok(());
         };
         let to = stay.conference.clone();
-        let body = message.body.clone().unwrap_or_else(|| text.clone());
-        self.send_to_switch(key, &to, text, (client, message, Some(body)), now)
+        let said = Said {
+            body: message.body.clone().unwrap_or_default(),
+            with: message.extras.payloads.clone(),
+        };
+        self.send_to_switch(key, &to, text, (client, message, Some(said)), now)
     }
 
     /// F20, F21.
@@ -156,7 +159,7 @@ impl Gateway {
         key: StayKey,
         to: &Uri,
         text: String,
-        (client, stanza, body): (&FullJid, &Message, Option<String>),
+        (client, stanza, said): (&FullJid, &Message, Option<Said>),
         now: Instant,
     ) -> Result<(), StanzaError> {
         if text.len() > self.config.limits.text {
@@ -199,7 +202,7 @@ impl Gateway {
             from: client.clone(),
             to: stanza.to.clone(),
             id: stanza.id.clone(),
-            body,
+            said,
         };
         stay.unanswered.insert(message.tag, unanswered);
         stay.said.extend(cpim.date_time);
@@ -219,12 +222,12 @@ impl Gateway {
         let Some(mut taken) = stay.unanswered.remove(&tag) else {
             return;
         };
-        let (id, body) = (taken.id.clone(), taken.body.take());
+        let (id, said) = (taken.id.clone(), taken.said.take());
         stay.taken.push_back((taken.message, taken));
         if stay.taken.len() > REMEMBERED {
             stay.taken.pop_front();
         }
-        let Some(body) = body else { return };
+        let Some(said) = said else { return };
         let Some(own) = occupant(&stay.room, &stay.nickname) else {
             return;
         };
@@ -233,7 +236,8 @@ impl Gateway {
                 from: own.clone().into(),
                 to: client.clone(),
                 id: id.clone(),
-                body: body.clone(),
+                body: said.body.clone(),
+                with: said.with.clone(),
                 delay: None,
             })
         });
@@ -295,16 +299,15 @@ impl Gateway {
         message: &IncomingMessage,
         due: AnswerDue,
     ) {
-        let status = match self.read_from_switch(key, message) {
-            Ok(Some(heard)) => self.deliver(key, heard),
+        let status = match self.read_from_switch(message) {
+            Ok(Some(spoken)) => self.deliver(key, spoken),
             Ok(None) => Status::OK,
             Err(status) => status,
         };
         self.answer(connection, due, status);
     }
 
-    fn read_from_switch(&self, key: StayKey, message: &IncomingMessage) -> Result<Option<Heard>, Status> {
-        let stay = self.stays.get(key).ok_or(Status::NO_SESSION)?;
+    fn read_from_switch(&self, message: &IncomingMessage) -> Result<Option<Spoken>, Status> {
         if !media_type(&message.content_type).eq_ignore_ascii_case(msrp::cpim::CONTENT_TYPE) {
             return Err(Status::UNSUPPORTED_MEDIA);
         }
@@ -323,28 +326,16 @@ impl Gateway {
         if text.len() > self.config.limits.text {
             return Err(Refusal::TooLarge.msrp());
         }
-        let (nickname, text) = match speaker(stay, cpim.from.as_ref()) {
-            Speaker::Conference => (None, text.to_owned()),
-            // RFC 7701 §6.2 forbids it; some switches send a message back to its sender.
-            Speaker::Occupant(nickname)
-                if nickname == stay.nickname && cpim.date_time.is_some_and(|at| stay.said.contains(&at)) =>
-            {
-                return Ok(None);
-            }
-            Speaker::Occupant(nickname) => (Some(nickname), text.to_owned()),
-            // Never in the name of an occupant that he may not be.
-            Speaker::Unknown(name) => (None, format!("{name}: {text}")),
-        };
-        Ok(Some(Heard {
-            private: nickname.is_some() && is_private(stay, &cpim.to),
-            nickname,
-            text,
-            delay: cpim.date_time.filter(|said| *said < stay.since),
+        Ok(Some(Spoken {
+            text: text.to_owned(),
+            from: cpim.from,
+            to: cpim.to,
+            at: cpim.date_time,
         }))
     }
 
-    /// To his clients, or kept until they know who is in.
-    fn deliver(&mut self, key: StayKey, heard: Heard) -> Status {
+    /// To his clients, or kept until they know who is in: before that nobody can say whom a From names.
+    fn deliver(&mut self, key: StayKey, spoken: Spoken) -> Status {
         let (most, most_octets) = self.config.limits.session_queue;
         let Some(stay) = self.stays.get_mut(key) else {
             return Status::NO_SESSION;
@@ -357,15 +348,22 @@ impl Gateway {
             return Status::NO_SESSION;
         };
         if stay.phase == Phase::Joined {
-            self.show_heard(key, &heard);
+            self.show_spoken(key, spoken);
             return Status::OK;
         }
-        let octets: usize = stay.backlog.iter().map(|heard| heard.text.len()).sum();
-        if stay.backlog.len() >= most || octets + heard.text.len() > most_octets {
+        let octets: usize = stay.backlog.iter().map(|spoken| spoken.text.len()).sum();
+        if stay.backlog.len() >= most || octets + spoken.text.len() > most_octets {
             return Refusal::Limit("session_queue").msrp();
         }
-        stay.backlog.push(heard);
+        stay.backlog.push(spoken);
         Status::OK
+    }
+
+    /// Shows what a message says, now that it is known who is in.
+    pub(super) fn show_spoken(&mut self, key: StayKey, spoken: Spoken) {
+        if let Some(heard) = self.stays.get(key).and_then(|stay| heard(stay, spoken)) {
+            self.show_heard(key, &heard);
+        }
     }
 
     /// Shows something that was said to every client that wants it.
@@ -396,11 +394,35 @@ impl Gateway {
                     to: client.clone(),
                     id: Some(id.clone()),
                     body: heard.text.clone(),
+                    with: Vec::new(),
                     delay,
                 },
             })
         });
     }
+}
+
+/// What a message is to the user; `None`: his own.
+fn heard(stay: &Stay, spoken: Spoken) -> Option<Heard> {
+    let Spoken { from, to, text, at } = spoken;
+    let (nickname, text) = match speaker(stay, from.as_ref()) {
+        Speaker::Conference => (None, text),
+        // RFC 7701 §6.2 forbids it; some switches send a message back to its sender.
+        Speaker::Occupant(nickname)
+            if nickname == stay.nickname && at.is_some_and(|at| stay.said.contains(&at)) =>
+        {
+            return None;
+        }
+        Speaker::Occupant(nickname) => (Some(nickname), text),
+        // Never in the name of an occupant that he may not be.
+        Speaker::Unknown(name) => (None, format!("{name}: {text}")),
+    };
+    Some(Heard {
+        private: nickname.is_some() && is_private(stay, &to),
+        nickname,
+        text,
+        delay: at.filter(|said| *said < stay.since),
+    })
 }
 
 /// Who speaks in a conference.

@@ -51,18 +51,21 @@ impl Gateway {
         }
         let clients: Vec<FullJid> = stay.clients.keys().cloned().collect();
         let backlog = std::mem::take(&mut stay.backlog);
-        let (history, later): (Vec<_>, Vec<_>) = backlog.into_iter().partition(|heard| heard.delay.is_some());
+        let since = stay.since;
+        let (history, later): (Vec<_>, Vec<_>) = backlog
+            .into_iter()
+            .partition(|spoken| spoken.at.is_some_and(|at| at < since));
         for client in &clients {
             self.tell_occupants(key, client);
         }
-        for heard in &history {
-            self.show_heard(key, heard);
+        for spoken in history {
+            self.show_spoken(key, spoken);
         }
         for client in &clients {
             self.tell_subject(key, client);
         }
-        for heard in &later {
-            self.show_heard(key, heard);
+        for spoken in later {
+            self.show_spoken(key, spoken);
         }
         self.await_names(key, now);
     }

@@ -3,9 +3,9 @@
 use std::collections::{BTreeMap, VecDeque};
 
 use jiff::Timestamp;
-use msrp::{MessageId, MessageTag, SessionId};
+use msrp::{MessageId, MessageTag, SessionId, cpim::Address};
 use sip::{DialogId, SubscriptionId, Uri};
-use xmpp::{BareJid, FullJid};
+use xmpp::{BareJid, FullJid, stanza::Payload};
 
 use super::listing::Listing;
 use crate::{ConnectionId, nickname::Nickname, offer::PeerMedia, timers::TimerId};
@@ -55,7 +55,7 @@ pub(crate) struct Stay {
     /// When he entered: what was said before is history.
     pub(super) since: Timestamp,
     /// What was said to him before his clients were told who is in.
-    pub(super) backlog: Vec<Heard>,
+    pub(super) backlog: Vec<Spoken>,
     /// Messages of his clients that the switch has not taken yet.
     pub(super) unanswered: BTreeMap<MessageTag, Unanswered>,
     /// The latest that it has taken, for reports that they failed after all.
@@ -111,6 +111,16 @@ pub(super) struct Media {
     pub(super) is_open: bool,
 }
 
+/// A message of the switch, as it names sender and recipients.
+#[derive(Debug, Clone)]
+pub(super) struct Spoken {
+    pub(super) from: Option<Address>,
+    pub(super) to: Vec<Address>,
+    pub(super) text: String,
+    /// When it was said.
+    pub(super) at: Option<Timestamp>,
+}
+
 /// Something said in the conference.
 #[derive(Debug, Clone)]
 pub(super) struct Heard {
@@ -133,7 +143,14 @@ pub(super) struct Unanswered {
     pub(super) to: xmpp::Jid,
     pub(super) id: Option<String>,
     /// What is reflected; `None` for a private message.
-    pub(super) body: Option<String>,
+    pub(super) said: Option<Said>,
+}
+
+/// A message as its sender and his other clients get it back.
+#[derive(Debug)]
+pub(super) struct Said {
+    pub(super) body: String,
+    pub(super) with: Vec<Payload>,
 }
 
 /// A nickname change that waits for the switch.

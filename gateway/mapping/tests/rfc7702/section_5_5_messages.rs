@@ -188,7 +188,7 @@ fn g_08_what_was_said_before_he_entered_comes_between_roster_and_subject_with_it
         content: Bytes::copy_from_slice(text.as_bytes()),
         ..Cpim::default()
     };
-    // Who is in is not known yet.
+    // Who is in is not known yet, and so not whom the From names.
     hall.send_cpim(0, &said("earlier", "2025-12-31T23:00:00Z"));
     hall.send_cpim(0, &said("now", "2026-01-01T00:00:00.05Z"));
     assert_eq!(hall.heard(JULIET), [""; 0]);
@@ -198,9 +198,9 @@ fn g_08_what_was_said_before_he_entered_comes_between_roster_and_subject_with_it
         heard[2..],
         [
             "JuliC is in (participant) 110",
-            "room: sip:capulet@rooms.example.net: earlier [2025-12-31T23:00:00Z]",
+            "Romeo: earlier [2025-12-31T23:00:00Z]",
             "subject: Today in Verona",
-            "room: sip:capulet@rooms.example.net: now",
+            "Romeo: now",
         ]
     );
     // Later history has its time, too; who wants none gets none.

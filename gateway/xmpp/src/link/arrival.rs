@@ -42,6 +42,14 @@ pub(super) enum Arrival {
     Malformed(&'static str),
 }
 
+/// What is ours.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Ours<'a> {
+    pub(super) domain: &'a str,
+    /// Whether its addresses are rooms and their occupants, and no users.
+    pub(super) has_rooms: bool,
+}
+
 /// An element that is no stanza for us.
 #[derive(Debug)]
 pub(super) struct Skipped {
@@ -54,27 +62,27 @@ pub(super) struct Skipped {
 }
 
 impl Arrival {
-    /// Reads a frame; `domain` is ours.
-    pub(super) fn read(frame: Frame<'_>, prefixes: &Prefixes, domain: &str) -> Self {
+    /// Reads a frame.
+    pub(super) fn read(frame: Frame<'_>, prefixes: &Prefixes, ours: Ours<'_>) -> Self {
         match frame {
             Frame::Header(octets) => Self::Header(header(octets)),
             Frame::Stanza { octets, peek } => {
                 match Element::from_reader_with_prefixes(octets, prefixes.clone()) {
-                    Ok(element) => Self::of_element(&element, peek, domain),
-                    Err(_) => Self::skipped(peek, Fault::Xml, domain),
+                    Ok(element) => Self::of_element(&element, peek, ours),
+                    Err(_) => Self::skipped(peek, Fault::Xml, ours),
                 }
             }
             Frame::Broken { rule, peek } => Self::Skipped(Skipped {
                 rule: rule.as_str(),
                 from: sender(peek),
-                bounce: bounce(peek, Condition::BadRequest, domain),
+                bounce: bounce(peek, Condition::BadRequest, ours),
             }),
             Frame::End => Self::End,
             Frame::Malformed(why) => Self::Malformed(why),
         }
     }
 
-    fn of_element(element: &Element, peek: &Peek, domain: &str) -> Self {
+    fn of_element(element: &Element, peek: &Peek, ours: Ours<'_>) -> Self {
         if element.is("error", ns::STREAM) {
             Self::StreamError(stream_error(element))
         } else if element.is("features", ns::STREAM) {
@@ -82,18 +90,18 @@ impl Arrival {
         } else if element.is("handshake", ns::COMPONENT_ACCEPT) {
             Self::Handshake
         } else {
-            match read(element, domain) {
+            match read(element, ours.domain) {
                 Ok(stanza) => Self::Stanza(stanza),
-                Err(fault) => Self::skipped(peek, fault, domain),
+                Err(fault) => Self::skipped(peek, fault, ours),
             }
         }
     }
 
-    fn skipped(peek: &Peek, fault: Fault, domain: &str) -> Self {
+    fn skipped(peek: &Peek, fault: Fault, ours: Ours<'_>) -> Self {
         Self::Skipped(Skipped {
             rule: fault.as_str(),
             from: sender(peek),
-            bounce: bounce(peek, fault.condition(), domain),
+            bounce: bounce(peek, fault.condition(), ours),
         })
     }
 }
@@ -138,19 +146,19 @@ fn sender(peek: &Peek) -> String {
 }
 
 /// The error reply that a skipped stanza is due: a request, or a message that is neither groupchat nor headline. Nothing is ever said
-/// about an error, and nothing to a room: it would throw our occupant out.
-fn bounce(peek: &Peek, condition: Condition, domain: &str) -> Option<Bounce> {
+/// about an error, and nothing to a room: it would throw our occupant out. Where the rooms are ours, whoever enters or speaks is due one too.
+fn bounce(peek: &Peek, condition: Condition, ours: Ours<'_>) -> Option<Bounce> {
     let kind = peek.kind();
     let (name, id) = match (peek.element(), kind.as_deref()) {
-        ("iq", Some("result" | "error")) | ("message", Some("error" | "groupchat" | "headline")) => {
-            return None;
-        }
+        ("iq", Some("result" | "error")) | ("message", Some("error" | "headline")) => return None,
+        ("message", Some("groupchat")) if !ours.has_rooms => return None,
         ("iq", _) => ("iq", Some(peek.id()?)),
         ("message", _) => ("message", peek.id()),
+        ("presence", None) if ours.has_rooms => ("presence", peek.id()),
         _ => return None,
     };
     let (from, to) = (peek.to()?, peek.from().filter(|from| !from.is_empty())?);
-    is_ours(&from, domain).then_some(Bounce {
+    is_ours(&from, ours.domain).then_some(Bounce {
         name,
         from,
         to,

@@ -18,7 +18,8 @@ pub struct LinkConfig {
     pub idle: Duration,
     /// How long a ping may go unanswered. Default 10 s.
     pub ping: Duration,
-    /// Whether requests to the domain itself are answered by the link; else they are events, for an owner who has more to say.
+    /// Whether requests to the domain itself are answered by the link; else they are events, for an owner who has more to say: the domain is
+    /// then a service with rooms, and whoever enters or speaks there under an address that cannot be read is told so.
     pub answers: bool,
     /// The longest wait between two attempts while the server is out of reach. Default 2 s.
     pub retry: Duration,

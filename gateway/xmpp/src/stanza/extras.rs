@@ -4,6 +4,7 @@ use jid::{BareJid, Jid};
 use minidom::Element;
 use xmpp_parsers::ns;
 
+use super::Payload;
 use super::muc::jid;
 use crate::xml::XML;
 
@@ -41,6 +42,9 @@ pub struct Extras {
     pub invitation: Option<DirectInvitation>,
     /// It is encrypted from end to end: what is in the body, if anything, is not what was meant.
     pub encryption: Option<Encryption>,
+    /// All elements beside the bodies, of a message to a room of ours: its sender is to get them back (XEP-0045 §7.4). Without those that only a
+    /// room may say: `muc#user`, a delay, a stanza-id.
+    pub payloads: Vec<Payload>,
 }
 
 /// `<fallback/>`.
@@ -126,7 +130,20 @@ pub(super) fn extras(message: &Element) -> Extras {
         links: message.children().filter_map(link).collect(),
         invitation: message.children().find_map(invitation),
         encryption: encryption(message),
+        payloads: Vec::new(),
     }
+}
+
+/// See [`Extras::payloads`].
+pub(super) fn payloads(message: &Element) -> Vec<Payload> {
+    let is_the_room_s = |child: &Element| {
+        child.has_ns(ns::MUC_USER) || child.has_ns(ns::DELAY) || child.is("stanza-id", ns::SID)
+    };
+    message
+        .children()
+        .filter(|child| !child.is("body", ns::COMPONENT_ACCEPT) && !is_the_room_s(child))
+        .map(|child| Payload(child.clone()))
+        .collect()
 }
 
 fn bodies(message: &Element) -> Vec<(String, String)> {

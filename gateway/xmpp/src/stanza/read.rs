@@ -4,7 +4,7 @@ use jid::{DomainRef, Jid};
 use minidom::Element;
 use xmpp_parsers::ns;
 
-use super::extras::extras;
+use super::extras::{extras, payloads};
 use super::muc::{jid, muc_user};
 use super::service::join;
 use super::{
@@ -105,6 +105,10 @@ fn message(element: &Element, (from, to): (Jid, Jid)) -> Stanza {
         Some("error") => MessageKind::Error,
         _ => MessageKind::Normal,
     };
+    let mut extras = extras(element);
+    if kind == MessageKind::Groupchat && to.resource().is_none() {
+        extras.payloads = payloads(element);
+    }
     let stanza_ids = element.children().filter(|child| child.is("stanza-id", ns::SID));
     Stanza::Message(Box::new(Message {
         id: element.attr("id").map(str::to_owned),
@@ -118,7 +122,7 @@ fn message(element: &Element, (from, to): (Jid, Jid)) -> Stanza {
             .filter_map(|child| Some((jid(child, "by")?, child.attr("id")?.to_owned())))
             .collect(),
         error: (kind == MessageKind::Error).then(|| read_error(element)),
-        extras: extras(element),
+        extras,
         from,
         to,
     }))

@@ -31,8 +31,10 @@ pub enum RoomStanza {
         to: FullJid,
         /// Id; in a reflection the one that it was sent with.
         id: Option<String>,
-        /// Body.
+        /// Body; empty: none.
         body: String,
+        /// What else it carries; in a reflection what it was sent with.
+        with: Vec<Payload>,
         /// For what was said before the user entered.
         delay: Option<Delay>,
     },
@@ -180,11 +182,15 @@ pub(super) fn write(stanza: &RoomStanza, xml: &mut XmlWriter<'_>) {
             to,
             id,
             body,
+            with,
             delay,
         } => {
             super::write::head(xml, "message", from, to, id.as_deref(), Some("groupchat"));
             xml.raw(">");
-            xml.text_element("body", Some(body));
+            xml.text_element("body", Some(body.as_str()).filter(|body| !body.is_empty()));
+            for payload in with {
+                xml.element(&payload.0);
+            }
             if let Some(delay) = delay {
                 xml.raw("<delay");
                 xml.attribute("xmlns", ns::DELAY);

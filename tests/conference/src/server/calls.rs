@@ -54,7 +54,8 @@ impl Server {
     /// Whether a caller may enter, and where.
     fn admit(&self, name: Option<&str>, request: &Incoming) -> Result<(String, Peer), (u16, Vec<Header>)> {
         let refusal = |code| (code, Vec::new());
-        if let Some(target) = &self.options.quirks.redirect {
+        let target = self.options.quirks.redirect.as_ref();
+        if let Some(target) = target.filter(|target| target.parse() != Ok(request.uri.clone())) {
             let contact = Header {
                 name: "Contact".into(),
                 value: format!("<{target}>"),
