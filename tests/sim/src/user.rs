@@ -139,10 +139,11 @@ impl User {
         let Ok(path) = text.parse::<msrp::Path>() else {
             return;
         };
+        // Who says nothing of rooms is told that he is in one, of which the model knows nothing.
         let chatroom = if private {
             "a=chatroom:nickname private-messages\r\n"
         } else {
-            ""
+            "a=chatroom:nickname\r\n"
         };
         let offer = format!(
             "v=0\r\no=- 1 1 IN IP4 {host}\r\ns=-\r\nc=IN IP4 {host}\r\nt=0 0\r\nm=message 2855 TCP/MSRP *\r\n\
