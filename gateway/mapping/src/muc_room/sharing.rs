@@ -89,7 +89,7 @@ impl Sharing {
 
     /// Whether this very message was told, in whosever copy.
     fn has_told(&self, copy: &Told) -> bool {
-        self.told.iter().chain(&self.replayed).any(|told| {
+        self.told.iter().any(|told| {
             told.to.domain() == copy.to.domain()
                 && told.nickname == copy.nickname
                 && told.id == copy.id
@@ -259,11 +259,24 @@ impl Gateway {
             id: message.id.clone(),
             text: text.clone(),
         };
+        // Who has entered since has it from his own history.
+        let knows: BTreeSet<FullJid> = state
+            .sharing
+            .replayed
+            .iter()
+            .filter(|told| told.nickname == copy.nickname && told.id == copy.id && told.text == copy.text)
+            .map(|told| told.to.clone())
+            .collect();
         if state.sharing.has_told(&copy) {
             return;
         }
         state.sharing.remember(copy);
-        let hearers = self.behind(room, to.domain().as_str());
+        let mut hearers = self.behind(room, to.domain().as_str());
+        hearers.retain(|key| {
+            self.sessions
+                .get(*key)
+                .is_some_and(|session| !knows.contains(&session.who.jid))
+        });
         self.hear(
             &hearers,
             nickname.as_str(),
