@@ -5,6 +5,7 @@
     reason = "the world's own tables: a wrong index is a fault of the simulation, which is to stop at once"
 )]
 
+mod component;
 mod host;
 mod invariants;
 mod logs;

@@ -3,9 +3,10 @@
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
-use sha1::{Digest, Sha1};
-
-use crate::xml::{Element, Item, Reader, attribute, escape};
+use crate::{
+    component::ComponentEnd,
+    xml::{Element, attribute, escape},
+};
 
 pub(crate) const MUC: &str = "rooms.example.com";
 pub(crate) const SECRET: &str = "s3cret";
@@ -96,57 +97,28 @@ pub(crate) enum Entry {
 
 pub(crate) struct Server {
     flavour: Flavour,
-    component: String,
+    link: ComponentEnd,
     pub(crate) rooms: BTreeMap<String, Room>,
     entries: Vec<Entry>,
-    stream: Option<Stream>,
-    streams: u32,
     stamps: u32,
     pub(crate) capacity: usize,
-}
-
-struct Stream {
-    reader: Reader,
-    id: String,
-    ready: bool,
-    out: Vec<u8>,
-    closed: bool,
 }
 
 impl Server {
     pub(crate) fn new(flavour: Flavour, component: &str) -> Self {
         Self {
             flavour,
-            component: component.to_owned(),
+            link: ComponentEnd::new(component),
             rooms: BTreeMap::new(),
             entries: Vec::new(),
-            stream: None,
-            streams: 0,
             stamps: 0,
             capacity: 1000,
         }
     }
 
-    pub(crate) fn connected(&mut self) {
-        self.streams += 1;
-        self.stream = Some(Stream {
-            reader: Reader::default(),
-            id: format!("s{}", self.streams),
-            ready: false,
-            out: Vec::new(),
-            closed: false,
-        });
-    }
-
-    pub(crate) fn disconnected(&mut self) {
-        self.stream = None;
-    }
-
-    /// What is to be written to the component, and whether the stream ends then.
-    pub(crate) fn take_output(&mut self) -> (Vec<u8>, bool) {
-        self.stream.as_mut().map_or((Vec::new(), false), |stream| {
-            (std::mem::take(&mut stream.out), stream.closed)
-        })
+    /// Its end of the stream to the users' component.
+    pub(crate) fn link(&mut self) -> &mut ComponentEnd {
+        &mut self.link
     }
 
     pub(crate) fn take_entries(&mut self) -> Vec<Entry> {
@@ -154,24 +126,11 @@ impl Server {
     }
 
     pub(crate) fn handle_bytes(&mut self, bytes: &[u8]) {
-        let Some(stream) = &mut self.stream else { return };
-        if stream.closed {
-            return;
+        for stanza in self.link.handle_bytes(bytes) {
+            self.handle_stanza(&stanza);
         }
-        match stream.reader.feed(bytes) {
-            Ok(items) => {
-                if stream.reader.largest > 64 * 1024 {
-                    let octets = stream.reader.largest;
-                    self.broken(format!("a stanza of {octets} octets"));
-                }
-                for item in items {
-                    self.handle_item(item);
-                }
-            }
-            Err(why) => {
-                self.broken(format!("not well-formed: {why}"));
-                self.close("not-well-formed");
-            }
+        for what in self.link.take_broken() {
+            self.broken(what);
         }
     }
 
@@ -179,59 +138,9 @@ impl Server {
         self.entries.push(Entry::Broken(what));
     }
 
-    fn close(&mut self, condition: &str) {
-        if let Some(stream) = &mut self.stream {
-            let last = format!(
-                "<stream:error><{condition} xmlns='urn:ietf:params:xml:ns:xmpp-streams'/></stream:error></stream:stream>"
-            );
-            stream.out.extend_from_slice(last.as_bytes());
-            stream.closed = true;
-            stream.ready = false;
-        }
-    }
-
-    fn handle_item(&mut self, item: Item) {
-        let Some(stream) = &mut self.stream else { return };
-        match item {
-            Item::Open(_) => {
-                let header = format!(
-                    "<?xml version='1.0'?><stream:stream xmlns:stream='http://etherx.jabber.org/streams' xmlns='jabber:component:accept' from='{}' id='{}'>",
-                    self.component, stream.id
-                );
-                stream.out.extend_from_slice(header.as_bytes());
-            }
-            Item::Close => {
-                stream.out.extend_from_slice(b"</stream:stream>");
-                stream.closed = true;
-                stream.ready = false;
-            }
-            Item::Child(element) if !stream.ready => {
-                let digest = Sha1::new()
-                    .chain_update(&stream.id)
-                    .chain_update(SECRET)
-                    .finalize();
-                let hex: String = digest.iter().map(|octet| format!("{octet:02x}")).collect();
-                if element.name == "handshake" && element.text == hex {
-                    stream.ready = true;
-                    stream.out.extend_from_slice(b"<handshake/>");
-                } else {
-                    self.broken("bad handshake".to_owned());
-                    self.close("not-authorized");
-                }
-            }
-            Item::Child(element) => self.handle_stanza(&element),
-        }
-    }
-
     fn handle_stanza(&mut self, stanza: &Element) {
-        let (Some(from), Some(to)) = (stanza.attribute("from"), stanza.attribute("to")) else {
-            return self.broken("a stanza without addresses".to_owned());
-        };
-        let (from, to) = (from.to_owned(), to.to_owned());
-        if domain(&from) != self.component {
-            self.broken(format!("from {from}"));
-            return self.close("invalid-from");
-        }
+        let address = |name| stanza.attribute(name).unwrap_or_default().to_owned();
+        let (from, to) = (address("from"), address("to"));
         let kind = stanza.attribute("type").unwrap_or_default();
         let id = stanza.attribute("id").unwrap_or_default();
         let room = (domain(&to) == MUC).then(|| local(&to).to_owned());
@@ -313,17 +222,11 @@ impl Server {
 
     /// A stanza to the component; `false` when it is not there.
     pub(crate) fn send(&mut self, stanza: &str) -> bool {
-        match &mut self.stream {
-            Some(stream) if stream.ready => {
-                stream.out.extend_from_slice(stanza.as_bytes());
-                true
-            }
-            _ => false,
-        }
+        self.link.send(stanza)
     }
 
     fn ours(&self, jid: &str) -> bool {
-        domain(jid) == self.component
+        domain(jid) == self.link.domain
     }
 
     /// The same to each of ours in a room. Prosody removes those it cannot reach when a message bounces.
@@ -850,7 +753,7 @@ pub(crate) fn local(jid: &str) -> &str {
     bare(jid).rsplit_once('@').map_or("", |(local, _)| local)
 }
 
-fn domain(jid: &str) -> &str {
+pub(crate) fn domain(jid: &str) -> &str {
     bare(jid).rsplit_once('@').map_or(bare(jid), |(_, domain)| domain)
 }
 

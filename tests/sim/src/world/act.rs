@@ -399,7 +399,7 @@ impl World {
             self.reset(stream);
         }
         if forget {
-            self.server.disconnected();
+            self.server.link().disconnected();
             self.server.forget();
             for room in 0..self.setting.rooms {
                 self.natives_return(room, usize::try_from(millis).unwrap_or(0));

@@ -73,7 +73,7 @@ impl World {
         match place {
             Place::Gateway => self.gateway_hung_up(stream, purpose),
             Place::Server => {
-                self.server.disconnected();
+                self.server.link().disconnected();
                 self.finish(stream, 0);
             }
             Place::Proxy => {
@@ -413,7 +413,7 @@ impl World {
     }
 
     pub(super) fn carry_server(&mut self) -> bool {
-        let (out, over) = self.server.take_output();
+        let (out, over) = self.server.link().take_output();
         let moved = !out.is_empty();
         if let Some(stream) = self.server_stream {
             if moved {
@@ -421,7 +421,7 @@ impl World {
             }
             if over {
                 self.finish(stream, 0);
-                self.server.disconnected();
+                self.server.link().disconnected();
             }
         }
         let entries = self.server.take_entries();

@@ -342,7 +342,7 @@ impl World {
         let stream = self.open_stream(Purpose::Xml, Place::Gateway, Place::Server);
         self.host.link_stream = Some(stream);
         self.server_stream = Some(stream);
-        self.server.connected();
+        self.server.link().connected();
         self.host.link.handle_connected(self.now);
     }
 }
