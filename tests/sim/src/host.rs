@@ -5,11 +5,14 @@ use std::{
     time::{Duration, Instant},
 };
 
-use mapping::{AddressForm, AnswerRule, Component, Config, ConnectionId, Gateway, RoomDomain};
+use mapping::{
+    AddressForm, AnswerRule, Component, ConferenceDomain, Config, ConnectionId, Gateway, RoomDomain,
+};
 use sip::{Endpoint, FlowId, LocalAddress, Transport, message::StreamDecoder};
 use xmpp::{Link, LinkConfig};
 
 use crate::{
+    conference,
     plan::{Dice, Setting},
     proxy,
     server::{MUC, SECRET},
@@ -24,8 +27,8 @@ pub(crate) const WINDOW: usize = 64 * 1024;
 pub(crate) struct Host {
     pub(crate) core: Gateway,
     pub(crate) endpoint: Endpoint,
-    pub(crate) link: Link,
-    pub(crate) link_stream: Option<u64>,
+    /// By [`mapping::LinkId`].
+    pub(crate) links: Vec<LinkEnd>,
     pub(crate) connections: BTreeMap<ConnectionId, Connection>,
     pub(crate) by_stream: BTreeMap<u64, ConnectionId>,
     pub(crate) flows: BTreeMap<FlowId, (u64, StreamDecoder)>,
@@ -38,9 +41,17 @@ pub(crate) struct Host {
     pub(crate) seeds: Dice,
 }
 
+/// A component link and its stream, while there is one.
+pub(crate) struct LinkEnd {
+    pub(crate) link: Link,
+    pub(crate) stream: Option<u64>,
+}
+
 pub(crate) struct Connection {
     pub(crate) machine: msrp::Connection,
     pub(crate) stream: u64,
+    /// The peer's end of it.
+    pub(crate) peer: usize,
     pub(crate) wire: MsrpWire,
     pub(crate) sessions: BTreeSet<msrp::SessionId>,
     pub(crate) unbound_since: Option<Instant>,
@@ -69,6 +80,13 @@ pub(crate) fn occupant(setting: &Setting, name: &str) -> String {
 impl Host {
     pub(crate) fn new(setting: &Setting, seed: u64, now: Instant) -> Self {
         let mut seeds = Dice::new(seed, 2);
+        let conferences: Vec<_> = (setting.conferences.rooms > 0)
+            .then(|| ConferenceDomain {
+                muc: conference::MUC.to_owned(),
+                sip: conference::focus::DOMAIN.to_owned(),
+            })
+            .into_iter()
+            .collect();
         let config = Config {
             components: vec![Component {
                 domain: component(setting).to_owned(),
@@ -82,7 +100,7 @@ impl Host {
                 sip: MUC.to_owned(),
                 muc: MUC.to_owned(),
             }],
-            conferences: Vec::new(),
+            conferences: conferences.clone(),
             msrp: (proxy::GATEWAY.to_string(), 2855),
             answer: if setting.at_once {
                 AnswerRule::AtOnce
@@ -110,8 +128,9 @@ impl Host {
             limits: sip::Limits::default(),
             t1: Duration::from_millis(500),
         };
-        let link = LinkConfig {
-            domain: component(setting).to_owned(),
+        let domains: Vec<String> = config.links().map(str::to_owned).collect();
+        let link = |domain: String| LinkConfig {
+            domain,
             secret: SECRET.to_owned(),
             limits: xmpp::Limits::default(),
             handshake: Duration::from_secs(10),
@@ -122,8 +141,13 @@ impl Host {
         Self {
             core: Gateway::new(config, seeds.bytes(), (now, wall)),
             endpoint: Endpoint::new(endpoint, seeds.bytes()),
-            link: Link::new(link, seeds.bytes()),
-            link_stream: None,
+            links: domains
+                .into_iter()
+                .map(|domain| LinkEnd {
+                    link: Link::new(link(domain), seeds.bytes()),
+                    stream: None,
+                })
+                .collect(),
             connections: BTreeMap::new(),
             by_stream: BTreeMap::new(),
             flows: BTreeMap::new(),
@@ -146,6 +170,7 @@ impl Host {
             Connection {
                 machine: msrp::Connection::new(self.msrp_limits.clone(), self.seeds.bytes()),
                 stream,
+                peer: 0,
                 wire: MsrpWire::default(),
                 sessions: BTreeSet::new(),
                 unbound_since: Some(now),

@@ -6,6 +6,7 @@
 )]
 
 mod component;
+mod conference;
 mod host;
 mod invariants;
 mod logs;
@@ -19,6 +20,7 @@ mod wire;
 mod world;
 mod xml;
 
+pub use conference::plan::Act;
 pub use invariants::NAMES as INVARIANTS;
 pub use model::Failure;
 pub use plan::{Action, Choice, Fault, Plan, Whom};

@@ -57,6 +57,10 @@ pub(crate) struct Stay {
 pub(crate) enum Speaker {
     Stay(usize),
     Native(usize),
+    /// An XMPP user in a conference, by his stay.
+    Seat(usize),
+    /// Somebody whom the focus has by itself.
+    Local(usize),
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -757,6 +757,6 @@ pub(crate) fn domain(jid: &str) -> &str {
     bare(jid).rsplit_once('@').map_or(bare(jid), |(_, domain)| domain)
 }
 
-fn resource(jid: &str) -> &str {
+pub(crate) fn resource(jid: &str) -> &str {
     jid.split_once('/').map_or("", |(_, resource)| resource)
 }
