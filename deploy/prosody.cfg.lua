@@ -79,3 +79,9 @@ Component "example.org"
 	component_secret = component_secret_from_environment()
 	-- A gateway that comes back takes over from its own half-dead connection instead of being refused.
 	component_conflict_resolve = setting("COMPONENT_CONFLICT", "kick_old")
+
+-- The conferences of the SIP side, for a gateway with a [[conferences]] section: sip:verona@conference.example.org is
+-- the room verona@conference.example.org here.
+Component "conference.example.org"
+	component_secret = component_secret_from_environment()
+	component_conflict_resolve = setting("COMPONENT_CONFLICT", "kick_old")

@@ -350,7 +350,7 @@ impl Shell {
                 None => false,
             },
             Transport::Tcp => {
-                let id = self.flow_to(transmit.target);
+                let id = self.flow_to(&transmit.target);
                 self.flows
                     .get(&id)
                     .is_some_and(|flow| flow.send(transmit.id, transmit.bytes))
@@ -363,7 +363,7 @@ impl Shell {
     }
 
     /// The connection that the endpoint prefers, else one to the same peer, else a new one.
-    fn flow_to(&mut self, target: Target) -> FlowId {
+    fn flow_to(&mut self, target: &Target) -> FlowId {
         let preferred = target
             .flow
             .filter(|id| self.flows.get(id).is_some_and(flow::Handle::is_open));

@@ -8,6 +8,9 @@ use std::{
 
 use crate::{Context, Result, bail};
 
+/// Our own programs.
+const PROGRAMS: [&str; 3] = ["sip-xmpp-gateway", "sip-chat", "conference-server"];
+
 /// Where the programs are.
 #[derive(Debug, Clone)]
 pub struct Binaries {
@@ -15,10 +18,12 @@ pub struct Binaries {
     pub gateway: PathBuf,
     /// `sip-chat`.
     pub sip_chat: PathBuf,
+    /// `conference-server`.
+    pub conference: PathBuf,
 }
 
 impl Binaries {
-    /// Builds both in the development profile, showing cargo's progress, and tells where they are.
+    /// Builds them in the development profile, showing cargo's progress, and tells where they are.
     ///
     /// # Errors
     /// They do not build.
@@ -28,19 +33,21 @@ impl Binaries {
 
     fn build_with(options: &[&str]) -> Result<Self> {
         let status = Command::new(cargo())
-            .args(["build", "--bin", "sip-xmpp-gateway", "--bin", "sip-chat"])
+            .arg("build")
+            .args(PROGRAMS.iter().flat_map(|name| ["--bin", name]))
             .args(options)
             .current_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/.."))
             .stdin(Stdio::null())
             .status()
             .context("cannot start cargo")?;
         if !status.success() {
-            bail!("the gateway and sip-chat do not build");
+            bail!("{} do not build", PROGRAMS.join(", "));
         }
         let directory = development_directory()?;
         Ok(Self {
             gateway: directory.join("sip-xmpp-gateway"),
             sip_chat: directory.join("sip-chat"),
+            conference: directory.join("conference-server"),
         })
     }
 

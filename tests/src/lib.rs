@@ -2,9 +2,10 @@
 //! and its users as processes on loopback, and hand-written SIP and MSRP peers that owe nothing to the product's parsers.
 
 pub mod binaries;
+pub mod conference_world;
 pub mod conversation;
 pub mod inbox;
-pub mod msrp_checker;
+pub mod json_program;
 pub mod msrp_tap;
 pub mod peers;
 pub mod ports;
@@ -12,6 +13,7 @@ pub mod process;
 pub mod raw_msrp;
 pub mod raw_sip;
 pub mod scratch;
+pub mod sipp;
 pub mod stanza;
 pub mod world;
 

@@ -1,4 +1,4 @@
-//! A relay for TCP that keeps what goes through it, to be judged by [`crate::msrp_checker`] afterwards.
+//! A relay for TCP whose server, or whose clients, are judged by [`msrp_checker`] on the way.
 
 use std::{
     io::{Read, Write},
@@ -7,25 +7,51 @@ use std::{
     thread,
 };
 
-use crate::{Context, Result, ensure, msrp_checker::check_conversation};
+use msrp_checker::Judge;
 
-/// Octets kept of one direction; a connection that carries more is judged no further.
-const KEPT: usize = 32 * 1024 * 1024;
+use crate::{Context, Result, ensure};
 
-/// Carries every connection made to it on to a server, and keeps both directions from their first octet.
+/// The last octets that are shown of a server that wrote something unsound.
+const SHOWN: usize = 64 * 1024;
+
+/// Carries every connection made to it on to a server, and judges what both ends write from the first octet to the last.
 #[derive(Debug)]
 pub struct MsrpTap {
     address: SocketAddr,
-    connections: Arc<Mutex<Vec<Arc<Recording>>>>,
+    connections: Arc<Mutex<Vec<Arc<Mutex<Recording>>>>>,
 }
 
 /// One connection.
 #[derive(Debug, Default)]
 struct Recording {
-    /// What the server wrote.
-    written: Mutex<Vec<u8>>,
-    /// What it heard.
-    heard: Mutex<Vec<u8>>,
+    server: Judge,
+    client: Judge,
+    /// Octets that the server wrote.
+    written: usize,
+    /// The last octets that either end wrote.
+    last: Vec<u8>,
+}
+
+impl Recording {
+    fn written(&mut self, octets: &[u8]) {
+        self.server.written(octets);
+        self.client.heard(octets);
+        self.written += octets.len();
+        self.keep(octets);
+    }
+
+    fn heard(&mut self, octets: &[u8]) {
+        self.server.heard(octets);
+        self.client.written(octets);
+        self.keep(octets);
+    }
+
+    fn keep(&mut self, octets: &[u8]) {
+        self.last.extend_from_slice(octets);
+        if self.last.len() > 2 * SHOWN {
+            self.last.drain(..self.last.len() - SHOWN);
+        }
+    }
 }
 
 impl MsrpTap {
@@ -58,20 +84,26 @@ impl MsrpTap {
     /// # Errors
     /// It broke a rule; the message names each, with the octets.
     pub fn check(&self) -> Result<()> {
+        self.judged(|recording| &recording.server)
+    }
+
+    /// Judges everything that has been written to the server so far.
+    ///
+    /// # Errors
+    /// A client broke a rule; the message names each, with the octets.
+    pub fn check_clients(&self) -> Result<()> {
+        self.judged(|recording| &recording.client)
+    }
+
+    fn judged(&self, of: fn(&Recording) -> &Judge) -> Result<()> {
         for connection in lock(&self.connections).iter() {
-            // What was heard is kept before it is passed on, so it is read last.
-            let written = lock(&connection.written).clone();
-            let heard = lock(&connection.heard).clone();
-            if written.len().max(heard.len()) >= KEPT {
-                continue;
-            }
-            let verdict = check_conversation(&written, &heard);
-            let deviations: Vec<String> = verdict.deviations.iter().map(ToString::to_string).collect();
+            let connection = lock(connection);
+            let complaint = of(&connection).complaint();
             ensure!(
-                deviations.is_empty(),
+                complaint.is_none(),
                 "unsound MSRP was written:\n{}\n--- in\n{}",
-                deviations.join("\n"),
-                String::from_utf8_lossy(&written)
+                complaint.unwrap_or_default(),
+                String::from_utf8_lossy(&connection.last)
             );
         }
         Ok(())
@@ -83,35 +115,37 @@ impl MsrpTap {
         let connections = lock(&self.connections);
         connections
             .iter()
-            .map(|connection| lock(&connection.written).len())
+            .map(|connection| lock(connection).written)
             .sum()
     }
 }
 
-fn carry(client: TcpStream, server: SocketAddr, kept: &Mutex<Vec<Arc<Recording>>>) -> Result<()> {
+fn carry(client: TcpStream, server: SocketAddr, kept: &Mutex<Vec<Arc<Mutex<Recording>>>>) -> Result<()> {
     let server = TcpStream::connect(server)?;
     client.set_nodelay(true)?;
     server.set_nodelay(true)?;
-    let recording = Arc::new(Recording::default());
+    let recording = Arc::new(Mutex::new(Recording::default()));
     lock(kept).push(Arc::clone(&recording));
     let (from_client, to_client) = (client.try_clone()?, client);
     let (from_server, to_server) = (server.try_clone()?, server);
     let heard = Arc::clone(&recording);
-    thread::spawn(move || pump(from_client, to_server, &heard.heard));
-    thread::spawn(move || pump(from_server, to_client, &recording.written));
+    thread::spawn(move || pump(from_client, to_server, &heard, Recording::heard));
+    thread::spawn(move || pump(from_server, to_client, &recording, Recording::written));
     Ok(())
 }
 
 /// Carries octets on until there are no more, and passes the end on.
-fn pump(mut from: TcpStream, mut to: TcpStream, kept: &Mutex<Vec<u8>>) {
+fn pump(
+    mut from: TcpStream,
+    mut to: TcpStream,
+    recording: &Mutex<Recording>,
+    note: fn(&mut Recording, &[u8]),
+) {
     let mut piece = vec![0; 64 * 1024];
     while let Ok(length @ 1..) = from.read(&mut piece) {
         let octets = piece.get(..length).unwrap_or_default();
-        {
-            let mut kept = lock(kept);
-            let room = KEPT.saturating_sub(kept.len());
-            kept.extend_from_slice(octets.get(..room).unwrap_or(octets));
-        }
+        // Noted before it is passed on, so that a request is known before its response.
+        note(&mut lock(recording), octets);
         if to.write_all(octets).is_err() {
             break;
         }

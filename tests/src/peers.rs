@@ -1,10 +1,14 @@
 //! The programs that take part: real servers, the gateway, and users.
 
+pub mod conference;
 pub mod ejabberd;
 pub mod gateway;
 pub mod kamailio;
+pub mod profanity;
 pub mod prosody;
 pub mod sip_chat;
+pub mod slixmpp;
+pub mod xmpp_client;
 pub mod xmpp_server;
 pub mod xmpp_user;
 
@@ -12,17 +16,20 @@ use std::path::PathBuf;
 
 use crate::{Context, Result, process::find_program};
 
+pub use conference::Conference;
 pub use ejabberd::Ejabberd;
 pub use gateway::{Gateway, GatewaySettings};
 pub use kamailio::Kamailio;
+pub use profanity::Profanity;
 pub use prosody::{Prosody, ProsodySettings};
 pub use sip_chat::{SipChat, SipChatSettings};
+pub use slixmpp::Slixmpp;
+pub use xmpp_client::{XmppClient, XmppClientKind};
 pub use xmpp_server::{XmppServer, XmppServerKind};
 pub use xmpp_user::XmppUser;
 
 /// What to do when a server is not installed.
-pub const REMEDY: &str =
-    "`cargo xtask test` installs it, so does `apt-get install prosody ejabberd kamailio`";
+pub const REMEDY: &str = "`cargo xtask test` installs it, so does `apt-get install prosody ejabberd kamailio python3-slixmpp profanity-light`";
 
 /// Attempts to start a server on fresh ports before giving up.
 const ATTEMPTS: usize = 5;

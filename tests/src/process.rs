@@ -215,6 +215,16 @@ impl Process {
         signal(self.child.id(), Signal::TERM);
     }
 
+    /// Stops it and its process group as if they had hung (SIGSTOP), until [`Process::resume`].
+    pub fn pause(&self) {
+        signal_group(self.child.id(), Signal::STOP);
+    }
+
+    /// Lets it go on.
+    pub fn resume(&self) {
+        signal_group(self.child.id(), Signal::CONT);
+    }
+
     /// Kills it and its process group at once (SIGKILL) and waits until it is gone.
     ///
     /// # Errors

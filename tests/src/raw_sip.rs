@@ -5,6 +5,7 @@ use std::{
     io::{BufRead, BufReader, Write},
     net::{SocketAddr, TcpListener, TcpStream, UdpSocket},
     sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicU32, Ordering},
         mpsc::{Sender, channel},
     },
@@ -82,28 +83,44 @@ impl Message {
         Some(message)
     }
 
-    /// 200 to a request.
-    fn ok(&self) -> String {
-        let mut answer = "SIP/2.0 200 OK\r\n".to_owned();
+    /// A final response; `opening`: what it says besides if it opens a dialog.
+    fn answer(&self, status: u16, opening: &str) -> String {
+        let mut answer = format!("SIP/2.0 {status} As Told\r\n");
         for (name, value) in &self.headers {
-            if ["via", "from", "to", "call-id", "cseq"]
+            if ["via", "from", "to", "call-id", "cseq", "record-route"]
                 .iter()
                 .any(|kept| name.eq_ignore_ascii_case(kept))
             {
-                let _ = write!(answer, "{name}: {value}\r\n");
+                let opens = name.eq_ignore_ascii_case("to") && !value.contains(";tag=");
+                let tag = if opens { ";tag=raw" } else { "" };
+                let _ = write!(answer, "{name}: {value}{tag}\r\n");
             }
         }
-        answer + "Content-Length: 0\r\n\r\n"
+        if opening.is_empty() {
+            answer + "Content-Length: 0\r\n\r\n"
+        } else {
+            answer + opening
+        }
     }
 }
 
+/// What a call to a raw peer gets.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum CallAnswer {
+    /// 200 with this session description.
+    Accepted(String),
+    /// Any other final response.
+    Refused(u16),
+}
+
 /// A TCP connection to a SIP server, with an address at which it may be called back. Requests from the server are
-/// answered 200 and kept.
+/// answered 200 and kept; calls as it is told to.
 #[derive(Debug)]
 pub struct RawSip {
     stream: TcpStream,
     contact: SocketAddr,
     inbox: Inbox<Message>,
+    calls: Arc<Mutex<CallAnswer>>,
 }
 
 impl RawSip {
@@ -117,17 +134,44 @@ impl RawSip {
         let listener = TcpListener::bind("127.0.0.1:0")?;
         let contact = listener.local_addr()?;
         let (sender, receiver) = channel();
-        spawn_reader(stream.try_clone()?, sender.clone());
+        let calls = Arc::new(Mutex::new(CallAnswer::Refused(486)));
+        let answers = Answers {
+            contact,
+            calls: calls.clone(),
+        };
+        spawn_reader(stream.try_clone()?, sender.clone(), answers.clone());
         thread::spawn(move || {
             for called in listener.incoming().flatten() {
-                spawn_reader(called, sender.clone());
+                spawn_reader(called, sender.clone(), answers.clone());
             }
         });
         Ok(Self {
             stream,
             contact,
+            calls,
             inbox: Inbox::new("raw SIP peer", receiver),
         })
+    }
+
+    /// What calls get from now on; 486 before that.
+    pub fn answer_calls(&self, answer: CallAnswer) {
+        *lock(&self.calls) = answer;
+    }
+
+    /// Registers `NAME@example.org` with a registrar, so that calls to him come here.
+    ///
+    /// # Errors
+    /// It is refused.
+    pub fn register(&mut self, name: &str) -> Result<()> {
+        let address = format!("<sip:{name}@example.org>");
+        let mut register = Request::new("REGISTER", "sip:example.org", self.contact);
+        register.from.clone_from(&address);
+        register.to = address;
+        register.extra.push("Expires: 600".to_owned());
+        self.send(register.to_string())?;
+        let answer = self.final_response(&register.call_id)?;
+        ensure!(answer.status() == Some(200), "REGISTER got {}", answer.start);
+        Ok(())
     }
 
     /// Where it may be called back.
@@ -290,16 +334,48 @@ pub fn unique() -> u32 {
     NEXT.fetch_add(1, Ordering::Relaxed)
 }
 
-fn spawn_reader(stream: TcpStream, messages: Sender<Message>) {
+/// How requests are answered.
+#[derive(Debug, Clone)]
+struct Answers {
+    contact: SocketAddr,
+    calls: Arc<Mutex<CallAnswer>>,
+}
+
+impl Answers {
+    fn to(&self, request: &Message) -> Option<String> {
+        match request.method() {
+            Some("ACK") | None => None,
+            Some("INVITE") => Some(match &*lock(&self.calls) {
+                CallAnswer::Refused(status) => request.answer(*status, ""),
+                CallAnswer::Accepted(sdp) => request.answer(200, &self.opening(sdp)),
+            }),
+            Some(_) => Some(request.answer(200, "")),
+        }
+    }
+
+    fn opening(&self, sdp: &str) -> String {
+        format!(
+            "Contact: <sip:raw@{};transport=tcp>\r\nContent-Type: application/sdp\r\nContent-Length: {}\r\n\r\n{sdp}",
+            self.contact,
+            sdp.len()
+        )
+    }
+}
+
+fn lock(calls: &Mutex<CallAnswer>) -> MutexGuard<'_, CallAnswer> {
+    calls.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn spawn_reader(stream: TcpStream, messages: Sender<Message>, answers: Answers) {
     thread::spawn(move || {
-        let Ok(mut answers) = stream.try_clone() else {
+        let Ok(mut writer) = stream.try_clone() else {
             return;
         };
         let mut stream = BufReader::new(stream);
         while let Some(message) = Message::read(&mut stream) {
-            let answered = match message.method() {
-                Some("ACK") | None => Ok(()),
-                Some(_) => answers.write_all(message.ok().as_bytes()),
+            let answered = match answers.to(&message) {
+                None => Ok(()),
+                Some(answer) => writer.write_all(answer.as_bytes()),
             };
             if answered.is_err() || messages.send(message).is_err() {
                 return;

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use crate::{
-    Context, Result,
+    Context, Result, ensure,
     peers::{
         Gateway, GatewaySettings, Kamailio, SipChat, SipChatSettings, XmppServer, XmppServerKind, XmppUser,
     },
@@ -86,6 +86,16 @@ impl World {
         SipChat::enter(&self.sip_settings(name, nickname))
     }
 
+    /// Judges all SIP that went through Kamailio: its sanity checks and its parser must have had nothing to say.
+    ///
+    /// # Errors
+    /// They had; the message is what they said.
+    pub fn check_sip(&self) -> Result<()> {
+        let complaints = self.kamailio.complaints();
+        ensure!(complaints.is_empty(), "Kamailio refused: {complaints:#?}");
+        Ok(())
+    }
+
     /// The ends of all logs.
     #[must_use]
     pub fn logs(&self) -> String {
@@ -99,10 +109,10 @@ impl World {
 }
 
 /// Runs a test in a fresh world with Prosody; a failure carries the servers' logs. All MSRP that the gateway writes has to be
-/// sound.
+/// sound, and Kamailio content with all SIP.
 ///
 /// # Errors
-/// What the test returns, unsound MSRP, or a server that does not start.
+/// What the test returns, unsound MSRP, refused SIP, or a server that does not start.
 pub fn in_a_world(test: impl FnOnce(&mut World) -> Result<()>) -> Result<()> {
     in_a_world_with(XmppServerKind::default(), test)
 }
@@ -115,7 +125,7 @@ pub fn in_a_world_with(server: XmppServerKind, test: impl FnOnce(&mut World) -> 
     let mut world = World::start_with(server, Vec::new())?;
     let outcome = test(&mut world);
     let sound = world.gateway.check_msrp();
-    let outcome = outcome.and(sound);
+    let outcome = outcome.and(sound).and_then(|()| world.check_sip());
     outcome.with_context(|| world.logs())
 }
 

@@ -22,6 +22,7 @@ fn a_malformed_frame_closes_the_connection_and_ends_its_session() -> Result<()> 
     })
 }
 
+// Rows: C4975-09
 #[test]
 fn a_send_for_no_session_gets_481() -> Result<()> {
     in_a_world(|world| {
@@ -33,6 +34,7 @@ fn a_send_for_no_session_gets_481() -> Result<()> {
     })
 }
 
+// Rows: C7701-33
 #[test]
 fn a_send_without_cpim_gets_415() -> Result<()> {
     in_a_world(|world| {
@@ -42,6 +44,7 @@ fn a_send_without_cpim_gets_415() -> Result<()> {
     })
 }
 
+// Rows: C7701-18, C7701-34
 #[test]
 fn several_cpim_recipients_or_a_foreign_cpim_sender_get_403() -> Result<()> {
     in_a_world(|world| {
@@ -64,6 +67,7 @@ fn several_cpim_recipients_or_a_foreign_cpim_sender_get_403() -> Result<()> {
 }
 
 /// In the other tests too, all that the gateway writes is judged at the end; here is something to judge.
+// Rows: C4975-01
 #[test]
 fn what_the_gateway_writes_in_answers_and_chunks_is_sound() -> Result<()> {
     in_a_world(|world| {

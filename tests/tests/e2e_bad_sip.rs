@@ -75,6 +75,7 @@ fn an_unknown_method_gets_501_or_405_with_allow_and_the_connection_stays() -> Re
     })
 }
 
+// Rows: C7701-04
 #[test]
 fn an_offer_without_msrp_or_without_cpim_gets_488() -> Result<()> {
     in_a_world(|world| {

@@ -30,11 +30,6 @@ fn the_demo_conversation_neither_loses_nor_doubles_a_message(server: XmppServerK
         };
         let tally = converse(world.xmpp_user("juliet")?, &place, &mut |_, _| {})?;
         ensure!(tally.is_perfect(), "{tally}");
-        ensure!(
-            world.kamailio.complaints().is_empty(),
-            "Kamailio complains: {:#?}",
-            world.kamailio.complaints()
-        );
         Ok(())
     })
 }

@@ -12,10 +12,11 @@ use gateway_tests::{
     peers::{Kamailio, kamailio::RELAY_PASSWORD},
 };
 use msrp::{
-    Command, Connection, Event, FailureReport, Limits, MessageTag, OutgoingMessage, Path, SessionId,
+    Command, Connection, Event, FailureReport, Lane, Limits, MessageTag, OutgoingMessage, Path, SessionId,
     SessionParameters, Status, Uri,
     relay::{Account, Algorithm, Grant, Parameters, Refusal},
 };
+use msrp_checker::Judge;
 
 const PATIENCE: Duration = Duration::from_secs(10);
 
@@ -32,6 +33,7 @@ fn rfc4976_5_1_a_relay_refuses_a_wrong_password() -> Result<()> {
     Ok(())
 }
 
+// Rows: C4975-41
 #[test]
 fn rfc4976_5_1_messages_go_both_ways_through_a_relay() -> Result<()> {
     let relay = Kamailio::start_msrp_relay()?;
@@ -124,6 +126,8 @@ fn long_message(from: &mut Endpoint, to: &mut Endpoint) -> Result<()> {
 struct Endpoint {
     connection: Connection,
     stream: TcpStream,
+    /// Judges what the connection writes.
+    judge: Judge,
     uri: Uri,
     /// How far its clock is ahead.
     ahead: Duration,
@@ -145,6 +149,7 @@ impl Endpoint {
         Ok(Self {
             connection: Connection::new(Limits::default(), seed),
             stream,
+            judge: Judge::default(),
             uri,
             ahead: Duration::ZERO,
             events: Vec::new(),
@@ -190,6 +195,7 @@ impl Endpoint {
             body: text.to_owned().into(),
             success_report,
             failure_report: FailureReport::Yes,
+            lane: Lane::default(),
         };
         let session = self.session()?;
         self.command(Command::Send { session, message })
@@ -252,9 +258,10 @@ impl Endpoint {
         match self.stream.read(&mut bytes) {
             Ok(0) => bail!("the relay closed the connection: {:?}", self.events),
             Ok(length) => {
+                let octets = bytes.get(..length).unwrap_or_default();
+                self.judge.heard(octets);
                 let now = self.now();
-                self.connection
-                    .handle_bytes(bytes.get(..length).unwrap_or_default(), now);
+                self.connection.handle_bytes(octets, now);
                 Ok(())
             }
             Err(error) if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut) => Ok(()),
@@ -265,6 +272,9 @@ impl Endpoint {
     fn flush(&mut self) -> Result<()> {
         let mut out = BytesMut::new();
         while self.connection.poll_transmit(&mut out, 64 * 1024, self.now()) {}
+        self.judge.written(&out);
+        let complaint = self.judge.complaint();
+        ensure!(complaint.is_none(), "unsound MSRP: {complaint:?}");
         self.stream.write_all(&out)?;
         Ok(())
     }

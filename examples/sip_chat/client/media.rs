@@ -222,6 +222,7 @@ impl Client {
             body,
             success_report: false,
             failure_report: FailureReport::Yes,
+            lane: msrp::Lane::default(),
         };
         self.in_flight
             .insert(tag, InFlight::Message { reference, to, text });

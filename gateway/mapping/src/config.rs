@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use crate::access::{Access, Pattern};
+
 /// Settings of the core.
 #[derive(Debug, Clone)]
 pub struct Config {
@@ -11,16 +13,32 @@ pub struct Config {
     pub rooms: Vec<RoomDomain>,
     /// SIP conference domains and the attached component that each is for XMPP users.
     pub conferences: Vec<ConferenceDomain>,
+    /// Which other domains are whose.
+    pub routes: Routes,
+    /// The SIP domain under which telephone numbers (`tel:`) are users; without it they are none.
+    pub numbers: Option<String>,
     /// Host and port that MSRP peers reach us by, for `a=path`, `c=` and `m=`.
     pub msrp: (String, u16),
+    /// Whether MSRP connections are opened to clients that want that: to wherever their descriptions say. Default true.
+    pub connect: bool,
     /// When the INVITE is answered (DESIGN decision 7).
     pub answer: AnswerRule,
     /// History stanzas asked for when entering. Default 0.
     pub history: u32,
+    /// When a room is entered. Default at once.
+    pub naming: NamingRule,
+    /// What becomes of a room that a call brings into being. Default: it is opened with the service's default configuration.
+    pub creation: CreationRule,
+    /// Who may use the gateway.
+    pub access: Access,
+    /// How our users' occupants behave in their rooms.
+    pub occupants: Occupants,
     /// What else than plain texts is shown to SIP users.
     pub texts: Texts,
     /// What SIP users see of a room that is out of reach.
     pub outage: Outage,
+    /// What becomes of an XMPP user whose nickname is taken in a SIP conference.
+    pub conflict: ConflictRule,
     /// Deadlines and bounds.
     pub limits: Limits,
 }
@@ -86,6 +104,36 @@ pub struct ConferenceDomain {
     pub sip: String,
 }
 
+/// Whose a domain is that is neither a component nor a conference domain.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Routes {
+    /// Of SIP users.
+    pub sip: Vec<Pattern>,
+    /// Of XMPP users.
+    pub xmpp: Vec<Pattern>,
+    /// Of any other domain.
+    pub otherwise: RouteRule,
+}
+
+/// Whose a domain is of which the configuration says nothing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum RouteRule {
+    /// Of XMPP users, as RFC 7702 §6.5 takes it.
+    Xmpp,
+    /// Of SIP users.
+    Sip,
+}
+
+impl Default for Routes {
+    fn default() -> Self {
+        Self {
+            sip: Vec::new(),
+            xmpp: Vec::new(),
+            otherwise: RouteRule::Xmpp,
+        }
+    }
+}
+
 /// When a SIP user's INVITE is answered.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum AnswerRule {
@@ -93,6 +141,47 @@ pub enum AnswerRule {
     WhenAdmitted,
     /// At once, as RFC 7702 §6 draws it; a refusal then is a BYE.
     AtOnce,
+}
+
+/// When a SIP user's room is entered (RFC 7702 §6.1 allows both).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum NamingRule {
+    /// At once, under a nickname made of his display name or address.
+    Provisional,
+    /// When his client asks for a nickname, if it can; after [`Limits::first_nickname`] at the latest. His INVITE is then answered at once.
+    Requested,
+}
+
+/// What becomes of a room that did not exist before the call.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum CreationRule {
+    /// It is opened with the service's default configuration.
+    AcceptDefault,
+    /// It is left again, and the caller gets 403.
+    Refuse,
+}
+
+/// How our users' occupants behave in their rooms.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Occupants {
+    /// Whether one copy of a message counts for all our users in its room: the others, if equal, are dropped before they are parsed.
+    /// Default true.
+    pub share_copies: bool,
+}
+
+impl Default for Occupants {
+    fn default() -> Self {
+        Self { share_copies: true }
+    }
+}
+
+/// What becomes of an XMPP user who enters a SIP conference where his nickname is taken (RFC 7702 §5.6).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ConflictRule {
+    /// He is told, and may choose another.
+    Refuse,
+    /// He is given a variant of it, `Juliet (2)`, and told so.
+    Vary,
 }
 
 /// What SIP users, whose messages are plain text, are shown of what XMPP users can do besides. What is off is not shown at all, but for
@@ -171,12 +260,26 @@ pub struct Limits {
     pub reflection: Duration,
     /// How long a nickname change may wait. Default 20 s.
     pub nickname: Duration,
+    /// How long a client may take to ask for the nickname to enter with. Default 5 s.
+    pub first_nickname: Duration,
+    /// How long an invited SIP user may take to answer. Default 60 s.
+    pub ringing: Duration,
     /// Shortest time between two conference documents to one subscriber after a burst. Default 5 s (RFC 4575 §3.9).
     pub notify: Duration,
     /// How long rooms may take to come back after the link is up again, before a session is given up. Default 60 s.
     pub reentry: Duration,
-    /// Sessions in all. Default 10 000.
+    /// How long a SIP conference may take to let an XMPP user in: INVITE, MSRP session and nickname together. Default 30 s.
+    pub entrance: Duration,
+    /// How long it may then take to say who is in, before he is told of himself alone. Default 5 s.
+    pub listing: Duration,
+    /// How long a participant whom it lists without a name is waited for to get one, before he is shown under his address. Default 2 s.
+    pub unnamed: Duration,
+    /// Sessions in all, in both directions. Default 10 000.
     pub sessions: usize,
+    /// SIP users who are being called into rooms, in all. Default 500.
+    pub calls: usize,
+    /// Recipients of one INVITE or REFER. Default 50.
+    pub recipients: usize,
     /// Occupants kept of one room. Default 5000.
     pub occupants: usize,
     /// Messages and octets held for one session. Default 256 and 1 MiB.
@@ -192,9 +295,16 @@ impl Default for Limits {
             media: Duration::from_secs(30),
             reflection: Duration::from_secs(20),
             nickname: Duration::from_secs(20),
+            first_nickname: Duration::from_secs(5),
+            ringing: Duration::from_secs(60),
             notify: Duration::from_secs(5),
             reentry: Duration::from_secs(60),
+            entrance: Duration::from_secs(30),
+            listing: Duration::from_secs(5),
+            unnamed: Duration::from_secs(2),
             sessions: 10_000,
+            calls: 500,
+            recipients: 50,
             occupants: 5000,
             session_queue: (256, 1024 * 1024),
             text: 32 * 1024,

@@ -5,22 +5,24 @@ use std::{
     time::{Duration, Instant},
 };
 
+use bytes::Bytes;
 use jiff::{SignedDuration, Timestamp};
-use msrp::{MessageId, MessageTag, OutgoingMessage};
+use msrp::{Lane, MessageId, MessageTag, OutgoingMessage};
 use rand_chacha::{
     ChaCha12Rng,
     rand_core::{Rng, SeedableRng},
 };
 use sip::Readiness;
 use xmpp::{
-    BareJid,
+    BareJid, FullJid,
     jid::{DomainPart, DomainRef},
     stanza::{Outgoing, Stanza},
 };
 
 use crate::{
     Config,
-    muc_room::MucRoom,
+    msrp_room::Stays,
+    muc_room::{Call, MucRoom, Removing},
     refusal::RETRY_AFTER,
     session::{SessionKey, Sessions},
     timers::{Timer, Timers},
@@ -34,9 +36,15 @@ use crate::{
 pub struct Gateway {
     pub(crate) config: Config,
     pub(crate) sessions: Sessions,
+    /// XMPP users in SIP conferences.
+    pub(crate) stays: Stays,
     pub(crate) rooms: BTreeMap<BareJid, MucRoom>,
     /// Whose conference subscription is whose.
     pub(crate) subscriptions: BTreeMap<sip::SubscriptionId, SessionKey>,
+    /// INVITEs of ours that are not answered.
+    pub(crate) calls: BTreeMap<sip::DialogId, Call>,
+    /// REFERs that wait until a room has removed somebody, by the id of our request.
+    pub(crate) removals: BTreeMap<String, Removing>,
     pub(crate) timers: Timers,
     pub(crate) links: Vec<ComponentLink>,
     /// No new session.
@@ -45,6 +53,8 @@ pub struct Gateway {
     pub(crate) reentering: VecDeque<SessionKey>,
     /// Whether the next few are due by a timer.
     pub(crate) pacing: bool,
+    /// Conference domains whose link is down, and when their users are given up.
+    pub(crate) away: BTreeMap<LinkId, crate::timers::TimerId>,
     /// Leaves that could not be sent: without them the room would keep an occupant whose user is gone.
     pub(crate) farewells: Vec<Outgoing>,
     /// Leaves sent of late: they may have been under way when the link broke.
@@ -53,6 +63,7 @@ pub struct Gateway {
     rng: ChaCha12Rng,
     started: (Instant, Timestamp),
     next_tag: u64,
+    next_handle: u64,
 }
 
 /// A component link, numbered as [`Config::links`] lists their domains.
@@ -85,6 +96,16 @@ pub struct ConnectionId(pub u64);
 /// What the shell must carry out.
 #[derive(Debug)]
 pub enum Command {
+    /// Open an MSRP connection; commands to it wait until it stands. One that cannot be opened ends as one that broke, with
+    /// [`msrp::Event::Closed`].
+    Connect {
+        /// Chosen by the core: even. Those that the shell accepts are odd.
+        connection: ConnectionId,
+        /// Host name or address, without brackets.
+        host: String,
+        /// Port.
+        port: u16,
+    },
     /// To the SIP endpoint.
     Sip(sip::Command),
     /// To an MSRP connection; one that is gone ignores it.
@@ -104,17 +125,22 @@ impl Gateway {
             stopping: false,
             config,
             sessions: Sessions::default(),
+            stays: Stays::default(),
             rooms: BTreeMap::new(),
             subscriptions: BTreeMap::new(),
+            calls: BTreeMap::new(),
+            removals: BTreeMap::new(),
             timers: Timers::default(),
             reentering: VecDeque::new(),
             pacing: false,
+            away: BTreeMap::new(),
             farewells: Vec::new(),
             departed: VecDeque::new(),
             commands: VecDeque::new(),
             rng: ChaCha12Rng::from_seed(seed),
             started,
             next_tag: 0,
+            next_handle: 0,
         };
         gateway.sip(sip::Command::SetReadiness(UNAVAILABLE));
         gateway
@@ -125,9 +151,15 @@ impl Gateway {
         use sip::Event;
         match event {
             Event::Invited { dialog, request, due } => self.enter(dialog, &request, due, now),
-            Event::Reinvited { dialog, request, due } => self.reinvited(dialog, &request, due, now),
+            Event::Reinvited { dialog, request, due } => match self.stays.of_dialog(dialog) {
+                Some(key) => self.conference_reinvites(key, &request, due, now),
+                None => self.reinvited(dialog, &request, due, now),
+            },
             Event::Cancelled { dialog } => self.dialog_over(dialog, "call given up", now),
-            Event::Ended { dialog, cause } => self.dialog_over(dialog, end_text(&cause), now),
+            Event::Ended { dialog, cause } => match self.stays.of_dialog(dialog) {
+                Some(_) => self.conference_ended(dialog, cause),
+                None => self.dialog_over(dialog, end_text(&cause), now),
+            },
             Event::Subscribing {
                 subscription,
                 dialog,
@@ -144,17 +176,38 @@ impl Gateway {
                 refer_to,
                 due,
             } => {
-                self.referred(dialog, &request, &refer_to, due);
+                self.referred(dialog, &request, &refer_to, due, now);
             }
             Event::Requested { due, .. } => self.refuse(due, &crate::refusal::Refusal::NotMapped),
-            // The gateway calls nobody yet: these answer requests that it never makes.
-            Event::Confirmed { .. }
-            | Event::Progress { .. }
-            | Event::Answered { .. }
-            | Event::Refused { .. }
-            | Event::SubscriptionAccepted { .. }
-            | Event::SubscriptionRefused { .. }
-            | Event::Notified { .. } => {}
+            Event::Confirmed { dialog, body } => self.confirmed(dialog, body.as_ref(), now),
+            Event::Answered {
+                dialog,
+                contact,
+                body,
+            } => match self.stays.of_dialog(dialog) {
+                Some(key) => self.conference_answered(key, contact.as_ref(), body.as_ref()),
+                None => self.call_answered(dialog, contact.as_ref(), body.as_ref(), now),
+            },
+            Event::Refused {
+                dialog,
+                status,
+                phrase,
+                contact,
+                ..
+            } => match self.stays.of_dialog(dialog) {
+                Some(key) => self.conference_refused(key, status, phrase, contact),
+                None => self.call_refused(dialog, status, &phrase, now),
+            },
+            Event::SubscriptionAccepted { subscription } => self.watch_accepted(subscription),
+            Event::SubscriptionRefused { subscription, status } => {
+                self.watch_refused(subscription, status, now);
+            }
+            Event::Notified {
+                subscription,
+                state,
+                body,
+            } => self.conference_notified(subscription, &state, body.as_ref(), now),
+            Event::Progress { .. } => {}
         }
     }
 
@@ -162,14 +215,23 @@ impl Gateway {
     pub fn handle_msrp(&mut self, connection: ConnectionId, event: msrp::Event, now: Instant) {
         use msrp::Event;
         match event {
-            Event::BindRequested { session, from } => self.bind(connection, session, &from),
+            Event::BindRequested { session, from } => match self.stays.of_session(&session) {
+                Some(key) => self.bind_stay(key, connection, &session, &from, now),
+                None => self.bind(connection, session, &from),
+            },
+            Event::Opened { session } => {
+                if let Some(key) = self.stay_on(connection, &session) {
+                    self.media_opened(key, now);
+                }
+            }
             Event::Received {
                 session,
                 message,
                 due,
-            } => {
-                self.sent_by_user(connection, &session, &message, due, now);
-            }
+            } => match self.stay_on(connection, &session) {
+                Some(key) => self.sent_by_switch(key, connection, &message, due),
+                None => self.sent_by_user(connection, &session, &message, due, now),
+            },
             Event::NicknameRequested {
                 session,
                 nickname,
@@ -177,30 +239,51 @@ impl Gateway {
             } => {
                 self.nickname_requested(connection, &session, &nickname, due, now);
             }
-            Event::Delivered { session, tag } => self.delivered(&session, tag),
-            Event::Failed { session, tag, status } => self.not_delivered(&session, tag, status, now),
-            Event::Lost { session, cause } => self.media_lost(connection, &session, cause, now),
+            Event::NicknameAnswered { session, tag, status } => {
+                if let Some(key) = self.stay_on(connection, &session) {
+                    self.nickname_answered(key, tag, status, now);
+                }
+            }
+            Event::Delivered { session, tag } => match self.stay_on(connection, &session) {
+                Some(key) => self.taken_by_switch(key, tag),
+                None => self.delivered(&session, tag),
+            },
+            Event::Failed { session, tag, status } => match self.stay_on(connection, &session) {
+                Some(key) => self.refused_by_switch(key, tag, status),
+                None => self.not_delivered(&session, tag, status, now),
+            },
+            Event::Lost { session, cause } => match self.stay_on(connection, &session) {
+                Some(key) => self.stay_media_lost(key, Some(cause)),
+                None => self.media_lost(connection, &session, cause, now),
+            },
             Event::Faulted(fault) => {
                 tracing::info!(connection = connection.0, %fault, "MSRP connection broke the framing");
-                self.connection_over(connection, now);
+                self.connection_lost(connection, now);
             }
-            Event::Closed => self.connection_over(connection, now),
+            Event::Closed => self.connection_lost(connection, now),
             // What passes the connection's budget comes back as `Failed`.
             Event::Congested { .. } | Event::Eased { .. } => {}
-            // The gateway opens no session, asks for no report and is behind no relay.
-            Event::Opened { .. }
-            | Event::NicknameAnswered { .. }
-            | Event::Reported { .. }
-            | Event::Authorized { .. }
-            | Event::Unauthorized { .. } => {}
+            // The gateway asks for no report and is behind no relay.
+            Event::Reported { .. } | Event::Authorized { .. } | Event::Unauthorized { .. } => {}
         }
     }
 
     /// From a component link.
     pub fn handle_xmpp(&mut self, link: LinkId, event: xmpp::Event, now: Instant) {
         match event {
-            xmpp::Event::Up => self.link_up(link, now),
-            xmpp::Event::Down(_) => self.link_down(link, now),
+            xmpp::Event::Up => {
+                self.link_up(link, now);
+                self.service_back(link);
+            }
+            xmpp::Event::Down(_) => {
+                self.link_down(link, now);
+                self.service_away(link, now);
+            }
+            xmpp::Event::Stanza(stanza) if self.is_of_conferences(link) => match stanza {
+                Stanza::Presence(presence) => self.conference_presence(presence, now),
+                Stanza::Message(message) => self.conference_message(*message, now),
+                Stanza::Iq(iq) => self.conference_iq(iq),
+            },
             xmpp::Event::Stanza(Stanza::Presence(presence)) => self.presence(presence, now),
             xmpp::Event::Stanza(Stanza::Message(message)) => self.message(*message, now),
             xmpp::Event::Stanza(Stanza::Iq(iq)) => self.iq(iq),
@@ -208,7 +291,11 @@ impl Gateway {
             xmpp::Event::Skipped { rule, from } => {
                 tracing::warn!(rule, from = %from.escape_debug(), "stanza skipped");
             }
-            xmpp::Event::Unsent { stanza, why } => self.unsent(*stanza, why, now),
+            xmpp::Event::Unshared { room, occupant } => self.unshared(&room, &occupant),
+            xmpp::Event::Unsent { stanza, why } => match *stanza {
+                Outgoing::Room(stanza) => self.not_shown(&stanza, why),
+                stanza => self.unsent(stanza, why, now),
+            },
         }
     }
 
@@ -216,9 +303,12 @@ impl Gateway {
     pub fn handle_shutdown(&mut self, now: Instant) {
         self.stopping = true;
         self.sip(sip::Command::SetReadiness(UNAVAILABLE));
+        self.give_up_calls(now);
+        self.give_up_removals();
         for key in self.sessions.keys() {
             self.end(key, &crate::refusal::Refusal::Stopping, now);
         }
+        self.stop_stays();
     }
 
     /// The instant that `poll_timeout` named has come.
@@ -229,6 +319,9 @@ impl Gateway {
                 Timer::Media(key) => self.media_not_opened(key, now),
                 Timer::Reflection(key, id) => self.not_reflected_in_time(key, &id),
                 Timer::Nickname(key) => self.nickname_not_answered(key),
+                Timer::Naming(key) => self.not_named_in_time(key, now),
+                Timer::Ringing(dialog) => self.call_not_answered(dialog, now),
+                Timer::Removal(id) => self.removal_not_answered(&id),
                 Timer::Held(key) => self.say_held(key),
                 Timer::Reentry(key) => self.reentry_due(key, now),
                 Timer::Notify(room) => self.notify_due(&room, now),
@@ -236,6 +329,10 @@ impl Gateway {
                     self.pacing = false;
                     self.reenter_some(now);
                 }
+                Timer::Entrance(key) => self.entrance_overdue(key, now),
+                Timer::Subscribe(key) => self.watch_again(key),
+                Timer::ServiceAway(link) => self.service_gone(link),
+                Timer::Names(key) => self.names_overdue(key, now),
             }
         }
     }
@@ -254,18 +351,27 @@ impl Gateway {
     /// Whether no session is left.
     #[must_use]
     pub fn is_idle(&self) -> bool {
-        self.sessions.len() == 0
+        self.sessions.len() + self.stays.len() + self.calls.len() == 0
     }
 
-    /// Sessions, rooms, subscriptions and deadlines held; all zero when everybody has left.
+    /// Sessions and calls, rooms, subscriptions, and deadlines held; all zero when everybody has left.
     #[must_use]
     pub fn census(&self) -> (usize, usize, usize, usize) {
         (
-            self.sessions.len(),
+            self.sessions.len() + self.stays.len() + self.calls.len(),
             self.rooms.len(),
             self.subscriptions.len(),
             self.timers.len(),
         )
+    }
+}
+
+impl Gateway {
+    fn connection_lost(&mut self, connection: ConnectionId, now: Instant) {
+        match self.stays.of_connection(connection) {
+            Some(key) => self.stay_media_lost(key, None),
+            None => self.connection_over(connection, now),
+        }
     }
 }
 
@@ -288,6 +394,10 @@ impl Gateway {
         self.commands.push_back(Command::Sip(command));
     }
 
+    pub(crate) fn command(&mut self, command: Command) {
+        self.commands.push_back(command);
+    }
+
     pub(crate) fn msrp(&mut self, connection: ConnectionId, command: msrp::Command) {
         self.commands.push_back(Command::Msrp(connection, command));
     }
@@ -306,10 +416,22 @@ impl Gateway {
         }
     }
 
+    /// To the link that carries an occupant.
+    pub(crate) fn xmpp_command(&mut self, occupant: &FullJid, command: xmpp::Command) {
+        if let Some(link) = self.link_of(occupant.domain()) {
+            self.commands.push_back(Command::Xmpp(link, command));
+        }
+    }
+
     /// The link that carries a domain.
     pub(crate) fn link_of(&self, domain: &DomainRef) -> Option<LinkId> {
         let position = self.links.iter().position(|link| link.domain == domain.as_str());
         position.map(LinkId)
+    }
+
+    /// Whether XMPP users see SIP conferences over this link.
+    fn is_of_conferences(&self, link: LinkId) -> bool {
+        link.0 >= self.config.components.len()
     }
 
     /// Whether stanzas from this domain can be sent.
@@ -349,12 +471,23 @@ impl Gateway {
         format!("{:016x}{:016x}", self.rng.next_u64(), self.rng.next_u64())
     }
 
+    /// An even number: for something of ours at the SIP endpoint or the shell, whose own are odd.
+    pub(crate) fn next_handle(&mut self) -> u64 {
+        self.next_handle += 2;
+        self.next_handle
+    }
+
     pub(crate) fn fresh_number(&mut self) -> u64 {
         self.rng.next_u64()
     }
 
     pub(crate) fn fresh_session_id(&mut self) -> msrp::SessionId {
         msrp::SessionId::random(&mut self.rng)
+    }
+
+    pub(crate) fn next_tag(&mut self) -> MessageTag {
+        self.next_tag += 1;
+        MessageTag(self.next_tag)
     }
 
     pub(crate) fn wall(&self, now: Instant) -> Timestamp {
@@ -365,16 +498,16 @@ impl Gateway {
             .unwrap_or(self.started.1)
     }
 
-    /// A message for a SIP user, whole in one shared buffer.
-    pub(crate) fn outgoing(&mut self, cpim: &msrp::cpim::Cpim) -> OutgoingMessage {
-        self.next_tag += 1;
+    /// A CPIM message; several can share its octets. Those of one lane arrive in order.
+    pub(crate) fn outgoing(&mut self, body: Bytes, lane: Lane) -> OutgoingMessage {
         OutgoingMessage {
-            tag: MessageTag(self.next_tag),
+            tag: self.next_tag(),
             id: MessageId::random(&mut self.rng),
             content_type: msrp::cpim::CONTENT_TYPE,
-            body: cpim.to_bytes(),
+            body,
             success_report: false,
             failure_report: msrp::FailureReport::Yes,
+            lane,
         }
     }
 }

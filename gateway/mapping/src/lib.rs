@@ -1,15 +1,20 @@
 //! The session-mapping core: SIP, MSRP and XMPP events in, commands out (RFC 7702).
 //!
 //! There is no neutral protocol in the middle. [`Gateway`] owns every session and room; the mapping itself is one file per
-//! subsection of RFC 7702 §6 under `muc_room`. What the two worlds share — addresses, nicknames, reasons for saying no — has a
+//! subsection of RFC 7702, §5 under `msrp_room` and §6 under `muc_room`. What the two worlds share — addresses, nicknames, reasons for saying no — has a
 //! file of its own.
 
 pub mod address;
+pub mod explain;
 pub mod nickname;
 pub mod refusal;
 
+mod access;
+mod bodies;
 mod config;
 mod gateway;
+mod identity;
+mod msrp_room;
 mod muc_room;
 mod offer;
 mod rendering;
@@ -17,8 +22,9 @@ mod roster;
 mod session;
 mod timers;
 
+pub use access::{Access, AccessList, NoPattern, Pattern};
 pub use config::{
-    AddressForm, AnswerRule, Component, ConferenceDomain, Config, Limits, Outage, OutageRule, RoomDomain,
-    Texts,
+    AddressForm, AnswerRule, Component, ConferenceDomain, Config, ConflictRule, CreationRule, Limits,
+    NamingRule, Occupants, Outage, OutageRule, RoomDomain, RouteRule, Routes, Texts,
 };
 pub use gateway::{Command, ConnectionId, Gateway, LinkId};

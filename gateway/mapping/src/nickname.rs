@@ -93,6 +93,7 @@ fn truncated(text: &str, octets: usize) -> &str {
 mod tests {
     use super::*;
 
+    // Rows: N7702-01
     #[test]
     fn rfc8266_section_2_spaces_and_width_are_folded_case_is_kept() {
         assert_eq!(Nickname::new("  Ro   meo ").unwrap().as_str(), "Ro meo");

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use msrp::Lane;
 use sip::conference::{Document, EndpointStatus, State, User};
 
 use crate::{address::RoomAddress, nickname::comparison_key};
@@ -28,6 +29,8 @@ pub(crate) enum Departure {
 struct Entry {
     occupant: Occupant,
     seen: u64,
+    /// Of the nickname under which he entered: it stays when he takes another.
+    lane: Lane,
 }
 
 /// The roster of a room, and the changes not yet told. At most `limit` occupants are kept; further ones are counted only.
@@ -81,6 +84,7 @@ impl Roster {
                 Entry {
                     occupant,
                     seen: epoch,
+                    lane: lane_of(nickname),
                 },
             );
         }
@@ -106,11 +110,15 @@ impl Roster {
 
     /// Someone has another nickname: both halves are one change (RFC 7702 §6.4, status 303).
     pub(crate) fn rename(&mut self, old: &str, new: &str) -> bool {
-        let Some(occupant) = self.occupants.get(old).map(|entry| entry.occupant.clone()) else {
+        let Some(Entry { occupant, lane, .. }) = self.occupants.get(old) else {
             return false;
         };
+        let (occupant, lane) = (occupant.clone(), *lane);
         self.leave(old, Departure::Departed);
         self.enter(new, occupant);
+        if let Some(entry) = self.occupants.get_mut(new) {
+            entry.lane = lane;
+        }
         true
     }
 
@@ -120,6 +128,12 @@ impl Roster {
         self.subject_changed |= news;
         self.subject = Some(subject);
         news
+    }
+
+    /// The lane in which everything that somebody says reaches each SIP user: in order, and not behind what others say.
+    pub(crate) fn lane(&self, nickname: &str) -> Lane {
+        let present = self.occupants.get(nickname);
+        present.map_or_else(|| lane_of(nickname), |entry| entry.lane)
     }
 
     /// Whether somebody has this very nickname.
@@ -215,6 +229,12 @@ impl Roster {
     fn count(&self) -> u32 {
         u32::try_from(self.occupants.len()).unwrap_or(u32::MAX)
     }
+}
+
+/// FNV-1a: should two nicknames share a lane, their messages only wait for each other.
+fn lane_of(nickname: &str) -> Lane {
+    let hash = |hash: u64, octet| (hash ^ u64::from(octet)).wrapping_mul(0x0000_0100_0000_01b3);
+    Lane(nickname.bytes().fold(0xcbf2_9ce4_8422_2325, hash))
 }
 
 fn present(room: &RoomAddress, nickname: &str, occupant: &Occupant) -> User {

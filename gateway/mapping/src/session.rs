@@ -6,10 +6,10 @@ use std::{
 };
 
 use msrp::{MessageTag, OutgoingMessage, SessionId, sdp::Chatroom};
-use sip::{DialogId, SubscriptionId, Uri};
+use sip::{DialogId, SubscriptionId, Uri, resource_lists::Entry};
 use xmpp::{BareJid, FullJid, Jid};
 
-use crate::{ConnectionId, nickname::Nickname, timers::TimerId};
+use crate::{ConnectionId, identity::Identity, muc_room::Invitation, timers::TimerId};
 
 /// Names a session within one gateway.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -20,16 +20,16 @@ pub(crate) struct SessionKey(pub(crate) u64);
 pub(crate) struct Session {
     /// The INVITE dialog.
     pub(crate) dialog: DialogId,
-    /// The user's address of record.
-    pub(crate) user: Uri,
-    /// His occupant's address: the same for the whole stay, so that entering again replaces and never doubles him.
-    pub(crate) jid: FullJid,
+    /// Who he is. His occupant's address is the same for the whole stay, so that entering again replaces and never doubles him.
+    pub(crate) who: Identity,
     /// The room.
     pub(crate) room: BareJid,
-    /// His display name.
-    pub(crate) display_name: Option<String>,
-    /// The nickname he had before he asked for one; what giving one back returns to.
-    pub(crate) provisional: Nickname,
+    /// What the room wants to hear before it lets him in.
+    pub(crate) password: Option<String>,
+    /// Whom else he wants in the room, once he is in it.
+    pub(crate) guests: Vec<Entry>,
+    /// Who wanted him in the room, to be told if it does not take him.
+    pub(crate) inviter: Option<Invitation>,
     /// His nickname, as the room knows it or was last asked for.
     pub(crate) nickname: String,
     /// Where he stands in the room.
@@ -42,8 +42,10 @@ pub(crate) struct Session {
     pub(crate) description: (u64, u64),
     /// Our MSRP session-id.
     pub(crate) msrp: SessionId,
-    /// His MSRP path.
-    pub(crate) remote: msrp::Path,
+    /// His MSRP path; `None` until he has answered an offer of ours.
+    pub(crate) remote: Option<msrp::Path>,
+    /// Whether it is us who open the connection to it.
+    pub(crate) we_open: bool,
     /// Messages of his that the room has not reflected yet, by stanza id.
     pub(crate) unreflected: BTreeMap<String, Unreflected>,
     /// What he said to the room while it was out of reach, oldest first, to be sent when it is back.
@@ -60,11 +62,18 @@ pub(crate) struct Session {
     pub(crate) subscriptions: Vec<SubscriptionId>,
     /// Whether what the room sends may still be history (until the subject that ends it, XEP-0045 §7.2.15).
     pub(crate) history: bool,
+    /// Set while one copy of what the room is told is for all who share: since which of [`crate::muc_room::Sharing`]'s.
+    pub(crate) shares_since: Option<u64>,
 }
 
 /// Where a user stands in his room.
 #[derive(Debug)]
 pub(crate) enum Phase {
+    /// His client has not yet asked for the nickname to enter with.
+    Naming {
+        /// The deadline.
+        timer: TimerId,
+    },
     /// The room has been asked and has not answered.
     Entering {
         /// The INVITE that waits for it; `None` if it was answered at once.
@@ -185,7 +194,7 @@ impl Sessions {
         self.by_room
             .entry(session.room.clone())
             .or_default()
-            .insert(session.jid.clone(), key);
+            .insert(session.who.jid.clone(), key);
         self.all.insert(key, session);
     }
 
@@ -195,7 +204,7 @@ impl Sessions {
         self.by_dialog.remove(&session.dialog);
         self.by_msrp.remove(&session.msrp);
         if let Some(occupants) = self.by_room.get_mut(&session.room) {
-            occupants.remove(&session.jid);
+            occupants.remove(&session.who.jid);
             if occupants.is_empty() {
                 self.by_room.remove(&session.room);
             }
@@ -226,14 +235,14 @@ impl Sessions {
         self.by_room.get(room)?.get(jid).copied()
     }
 
-    /// The sessions of one user in one room; several devices may be there.
-    pub(crate) fn of_user<'a>(
+    /// The sessions of one user in one room, who may be there with several devices; not of one who hides that he is.
+    pub(crate) fn of_known_user<'a>(
         &'a self,
         room: &'a BareJid,
         user: &'a Uri,
     ) -> impl Iterator<Item = SessionKey> + 'a {
         self.in_room(room)
-            .filter(move |(_, session)| session.user == *user)
+            .filter(move |(_, session)| session.who.user == *user && !session.who.anonymous)
             .map(|(key, _)| key)
     }
 
@@ -253,6 +262,12 @@ impl Sessions {
         self.by_room.values().any(|occupants| occupants.contains_key(jid))
     }
 
+    /// Whether this address stands for somebody who hides.
+    pub(crate) fn is_pseudonym(&self, jid: &BareJid) -> bool {
+        let mut all = self.all.values();
+        all.any(|session| session.who.anonymous && session.who.jid.to_bare() == *jid)
+    }
+
     pub(crate) fn keys(&self) -> Vec<SessionKey> {
         self.all.keys().copied().collect()
     }
@@ -260,7 +275,7 @@ impl Sessions {
     /// Those whose occupants speak from this component domain.
     pub(crate) fn of_domain(&self, domain: &str) -> BTreeSet<SessionKey> {
         let all = self.all.iter();
-        all.filter(|(_, session)| session.jid.domain().as_str() == domain)
+        all.filter(|(_, session)| session.who.jid.domain().as_str() == domain)
             .map(|(key, _)| *key)
             .collect()
     }
@@ -275,7 +290,7 @@ impl Sessions {
             self.by_msrp.remove(&session.msrp);
             self.by_msrp.insert(msrp.clone(), key);
             session.msrp = msrp;
-            session.remote = remote;
+            session.remote = Some(remote);
         }
     }
 

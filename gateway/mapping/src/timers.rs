@@ -2,9 +2,10 @@
 
 use std::{collections::BTreeMap, time::Instant};
 
+use sip::DialogId;
 use xmpp::BareJid;
 
-use crate::session::SessionKey;
+use crate::{LinkId, msrp_room::StayKey, session::SessionKey};
 
 /// What is due.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -15,6 +16,12 @@ pub(crate) enum Timer {
     Media(SessionKey),
     /// A message was not reflected in time; the stanza's id.
     Reflection(SessionKey, String),
+    /// A client has not asked for a nickname to enter with.
+    Naming(SessionKey),
+    /// An invited SIP user has not answered in time.
+    Ringing(DialogId),
+    /// The room has not said in time whether an occupant is removed; id of the request.
+    Removal(String),
     /// A nickname change was not answered in time.
     Nickname(SessionKey),
     /// What a session holds is sent, whoever is not back yet.
@@ -25,6 +32,14 @@ pub(crate) enum Timer {
     Notify(BareJid),
     /// The next sessions may re-enter after the link came back.
     ReentryPace,
+    /// A conference has not let the user in in time, or not said who is in.
+    Entrance(StayKey),
+    /// A conference is to be watched again.
+    Subscribe(StayKey),
+    /// The link of a conference domain was down for too long.
+    ServiceAway(LinkId),
+    /// Somebody is listed in a conference and has no name still.
+    Names(StayKey),
 }
 
 /// Names a deadline, to take it back.

@@ -2,8 +2,11 @@
 
 use std::fmt::Write;
 
-use mapping::refusal::{Refusal, nickname_status, private_message_condition};
+use mapping::refusal::{
+    Refusal, condition_of, message_condition, nickname_condition, nickname_status, private_message_condition,
+};
 use msrp::Status;
+use sip::{StatusCode, Uri};
 use xmpp::stanza::Condition;
 
 const PAGE: &str = include_str!("../../../docs/refusals.md");
@@ -17,9 +20,17 @@ fn meaning(refusal: &Refusal) -> &'static str {
         Refusal::NoIdentity => "the caller has no usable address",
         Refusal::ForeignUser => "the caller's domain is not the component's (native form)",
         Refusal::NoSuchUser => "who is invited is no user",
+        Refusal::LocalNumber => "a telephone number that is none of the whole world",
         Refusal::Loop => "the address leads back to the gateway",
         Refusal::Offer(_) => "the offer has no usable MSRP line (the phrase says what is missing)",
         Refusal::OfferType => "the body is no session description",
+        Refusal::Recipients(_) => "the list of recipients cannot be followed (the phrase says why)",
+        Refusal::NotAllowed => "the access lists do not allow it",
+        Refusal::Anonymous => "the caller hides who he is, which is not allowed",
+        Refusal::RoomCreation => "there is no such room, and calls create none",
+        Refusal::AlreadyThere => "the invited user is in the room already, or called",
+        Refusal::Moved { for_good: true, .. } => "the room has moved for good",
+        Refusal::Moved { for_good: false, .. } => "the room is elsewhere for now",
         Refusal::LinkDown => "the XMPP server is away",
         Refusal::Stopping => "the gateway is stopping",
         Refusal::Limit(_) => "a limit is reached",
@@ -45,9 +56,23 @@ fn all() -> Vec<Refusal> {
         Refusal::NoIdentity,
         Refusal::ForeignUser,
         Refusal::NoSuchUser,
+        Refusal::LocalNumber,
         Refusal::Loop,
         Refusal::Offer("…"),
         Refusal::OfferType,
+        Refusal::Recipients("…"),
+        Refusal::NotAllowed,
+        Refusal::Anonymous,
+        Refusal::RoomCreation,
+        Refusal::AlreadyThere,
+        Refusal::Moved {
+            for_good: true,
+            to: Box::new(Uri::new(Some("room"), "rooms.example.com", None)),
+        },
+        Refusal::Moved {
+            for_good: false,
+            to: Box::new(Uri::new(Some("room"), "rooms.example.com", None)),
+        },
         Refusal::LinkDown,
         Refusal::Stopping,
         Refusal::Limit("…"),
@@ -99,7 +124,7 @@ fn page() -> String {
     let mut page = String::from(
         "# Refusals\n\nWhat each \"no\" is called in each protocol. A test compares this page with the code.\n\n\
          ## Reasons of the gateway\n\nIn SIP: the status of a refused request, or the cause in the Reason of a BYE. In MSRP: the \
-         answer to SEND and NICKNAME.\n\n| reason | SIP | MSRP |\n|---|---|---|\n",
+         answer to SEND and NICKNAME. In XMPP: the condition of an error stanza.\n\n| reason | SIP | MSRP | XMPP |\n|---|---|---|---|\n",
     );
     for refusal in all() {
         let sip = refusal.sip();
@@ -116,15 +141,18 @@ fn page() -> String {
         };
         let _ = writeln!(
             page,
-            "| {} | {} {phrase}{with} | {} |",
+            "| {} | {} {phrase}{with} | {} | {} |",
             meaning(&refusal),
             sip.status.0,
-            refusal.msrp()
+            refusal.msrp(),
+            refusal.xmpp().0.as_str()
         );
     }
     page.push_str(
         "\n## Conditions of a room\n\nRFC 7247 §7.1 table 2, except that 401 and 407 become 403, since the gateway has no challenge to \
-         make, and that a full room is 486, since a 503 would make proxies avoid the gateway. MSRP names are ours: only the conflict is \
+         make, and that a full room is 486, since a 503 would make proxies avoid the gateway. Of two codes in a row the one that does not \
+         speak for all of a user's devices is taken (4xx, not 6xx). gone and redirect with the address of a room that callers can reach are \
+         301 and 302 to it. MSRP names are ours: only the conflict is \
          given (RFC 7702 §6.4).\n\n| condition | INVITE | SEND | NICKNAME |\n|---|---|---|---|\n",
     );
     for condition in CONDITIONS {
@@ -146,7 +174,100 @@ fn page() -> String {
         let condition = private_message_condition(Status::new(code, ""));
         let _ = writeln!(page, "| {code} | {} |", condition.as_str());
     }
+    page.push_str(
+        "\n## MSRP statuses of a conference server towards an XMPP user\n\nOf what he said to the conference, and of the nickname he \
+         asked for. Only the conflict is given (RFC 7702 §5.6).\n\n| MSRP | message | nickname |\n|---|---|---|\n",
+    );
+    for code in [400, 403, 404, 408, 413, 415, 423, 424, 425, 428, 481, 501, 506] {
+        let (said, called) = (
+            message_condition(Status::new(code, "")),
+            nickname_condition(Status::new(code, "")),
+        );
+        let _ = writeln!(page, "| {code} | {} | {} |", said.as_str(), called.as_str());
+    }
+    page.push_str(
+        "\n## SIP statuses towards an XMPP user\n\nRFC 7247 §7.2 table 3; a status that is not listed is what its class is.\n\n\
+         | SIP | condition |\n|---|---|\n",
+    );
+    for (code, _) in TABLE_3 {
+        let _ = writeln!(page, "| {code} | {} |", condition_of(StatusCode(code)).as_str());
+    }
+    for (class, code) in [
+        ("other 3xx", 399),
+        ("other 4xx", 499),
+        ("other 5xx", 599),
+        ("other 6xx", 699),
+    ] {
+        let _ = writeln!(page, "| {class} | {} |", condition_of(StatusCode(code)).as_str());
+    }
     page
+}
+
+/// RFC 7247 §7.2 table 3 as it is printed, without its rows for classes.
+const TABLE_3: [(u16, &str); 48] = [
+    (300, "redirect"),
+    (301, "gone"),
+    (302, "redirect"),
+    (305, "redirect"),
+    (380, "not-acceptable"),
+    (400, "bad-request"),
+    (401, "not-authorized"),
+    (402, "bad-request"),
+    (403, "forbidden"),
+    (404, "item-not-found"),
+    (405, "feature-not-implemented"),
+    (406, "not-acceptable"),
+    (407, "registration-required"),
+    (408, "remote-server-timeout"),
+    (410, "gone"),
+    (413, "policy-violation"),
+    (414, "policy-violation"),
+    (415, "not-acceptable"),
+    (416, "not-acceptable"),
+    (420, "feature-not-implemented"),
+    (421, "not-acceptable"),
+    (423, "resource-constraint"),
+    (430, "recipient-unavailable"),
+    (439, "feature-not-implemented"),
+    (440, "policy-violation"),
+    (480, "recipient-unavailable"),
+    (481, "item-not-found"),
+    (482, "not-acceptable"),
+    (483, "not-acceptable"),
+    (484, "item-not-found"),
+    (485, "item-not-found"),
+    (486, "recipient-unavailable"),
+    (487, "recipient-unavailable"),
+    (488, "not-acceptable"),
+    (489, "policy-violation"),
+    (491, "unexpected-request"),
+    (493, "bad-request"),
+    (500, "internal-server-error"),
+    (501, "feature-not-implemented"),
+    (502, "remote-server-not-found"),
+    (503, "internal-server-error"),
+    (504, "remote-server-timeout"),
+    (505, "not-acceptable"),
+    (513, "policy-violation"),
+    (600, "recipient-unavailable"),
+    (603, "recipient-unavailable"),
+    (604, "item-not-found"),
+    (606, "not-acceptable"),
+];
+
+#[test]
+fn rfc7247_section_7_2_table_3_row_by_row() {
+    for (code, condition) in TABLE_3 {
+        assert_eq!(condition_of(StatusCode(code)).as_str(), condition, "{code}");
+    }
+    for (code, condition) in [
+        (399, "redirect"),
+        (499, "bad-request"),
+        (599, "internal-server-error"),
+        (699, "recipient-unavailable"),
+    ] {
+        assert_eq!(condition_of(StatusCode(code)).as_str(), condition, "{code}");
+    }
 }
 
 #[test]

@@ -26,7 +26,8 @@
 //! use std::time::Instant;
 //! use bytes::{Bytes, BytesMut};
 //! use msrp::{
-//!     Command, Connection, Event, FailureReport, Limits, MessageTag, OutgoingMessage, SessionId, SessionParameters, Status, Uri,
+//!     Command, Connection, Event, FailureReport, Lane, Limits, MessageTag, OutgoingMessage, SessionId, SessionParameters,
+//!     Status, Uri,
 //!     cpim::{self, Address, Cpim},
 //! };
 //!
@@ -52,6 +53,7 @@
 //!         body: wrapped.to_bytes(),
 //!         success_report: false,
 //!         failure_report: FailureReport::Yes,
+//!         lane: Lane::default(),
 //!     })
 //! }
 //!
@@ -125,8 +127,8 @@ mod limits;
 mod xml;
 
 pub use connection::{
-    AnswerDue, Command, Connection, Event, FailureReport, IncomingMessage, LostCause, MessageTag,
-    OutgoingMessage, SessionParameters, Turns,
+    AnswerDue, Command, Connection, Event, FailureReport, IncomingMessage, Lane, LostCause, MessageTag,
+    OutgoingMessage, SessionParameters,
 };
 pub use limits::Limits;
 pub use status::Status;

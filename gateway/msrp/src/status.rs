@@ -44,6 +44,8 @@ impl Status {
     pub const CONGESTED: Self = Self::new(900, "Queue Full");
     /// Local, never on the wire: the connection ended before an answer came.
     pub const CONNECTION_LOST: Self = Self::new(901, "Connection Lost");
+    /// Local, never on the wire: the owner gave the message up.
+    pub const ABORTED: Self = Self::new(902, "Aborted");
 
     /// A status with a comment of one's own. `code` is 100 to 999.
     #[must_use]

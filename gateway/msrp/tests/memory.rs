@@ -6,7 +6,8 @@ use std::time::Instant;
 
 use bytes::{Bytes, BytesMut};
 use msrp::{
-    Command, Connection, Event, FailureReport, Limits, MessageTag, OutgoingMessage, SessionParameters, Status,
+    Command, Connection, Event, FailureReport, Lane, Limits, MessageTag, OutgoingMessage, SessionParameters,
+    Status,
 };
 
 #[global_allocator]
@@ -81,6 +82,7 @@ fn exchange(from: &mut Connection, to: &mut Connection, now: Instant) {
             body: body.clone(),
             success_report: false,
             failure_report: FailureReport::Yes,
+            lane: Lane::default(),
         };
         from.handle_command(Command::Send { session, message }, now);
         carry(from, to, now);

@@ -3,9 +3,10 @@
 use std::{io::Write, path::PathBuf, process::ExitCode};
 
 use clap::{Parser, Subcommand};
+use mapping::explain::Explanation;
 
 use crate::{
-    config::{self, Fault, Loaded},
+    config::{self, Fault, Loaded, fault::Dotted},
     gateway::Bound,
     logs,
 };
@@ -17,6 +18,7 @@ const EXAMPLES: &str = "\
 Examples:
   sip-xmpp-gateway check --config gateway.toml
   sip-xmpp-gateway run --config gateway.toml
+  sip-xmpp-gateway map sip:romeo@example.org --config gateway.toml
   GATEWAY__XMPP__SECRET_FILE=/run/secrets/component sip-xmpp-gateway run
 
 Every key of the file can be set by an environment variable GATEWAY__SECTION__KEY, which comes first:
@@ -48,6 +50,13 @@ enum Command {
     Check,
     /// Print the effective configuration as TOML, defaults and environment included, secrets redacted
     PrintConfig,
+    /// Say what an address becomes on the other side, and which rule and setting say so
+    ///
+    /// Knows sip:, sips:, tel:, im: and xmpp: addresses and JIDs: of users, rooms and occupants. Nothing is looked up.
+    Map {
+        /// Such as sip:romeo@example.org, tel:+12015550123 or capulet@rooms.example.com/Juliet
+        address: String,
+    },
 }
 
 /// Reads the command line and does what it says.
@@ -62,7 +71,57 @@ pub fn run() -> ExitCode {
         Command::Run => serve(loaded),
         Command::Check => say(&format!("OK: {}\n", arguments.config.display())),
         Command::PrintConfig => print(&loaded),
+        Command::Map { address } => map(&loaded, &address),
     }
+}
+
+fn map(loaded: &Loaded, address: &str) -> ExitCode {
+    // Where MSRP peers reach the gateway is no part of any address of a user or room.
+    let unbound = std::net::SocketAddr::from(([0, 0, 0, 0], 0));
+    let explanations = match mapping::explain::explain(address, &loaded.config.core(unbound)) {
+        Ok(explanations) => explanations,
+        Err(problem) => {
+            eprintln!("`{address}`: {problem}");
+            return ExitCode::FAILURE;
+        }
+    };
+    let mut text = String::new();
+    for explanation in &explanations {
+        text.push_str(&described(explanation, loaded));
+    }
+    let shown = say(&text);
+    if explanations.iter().any(|explanation| explanation.other.is_ok()) {
+        shown
+    } else {
+        ExitCode::FAILURE
+    }
+}
+
+/// One meaning of an address, in a few lines.
+fn described(explanation: &Explanation, loaded: &Loaded) -> String {
+    let mut lines = vec![explanation.meaning.to_owned()];
+    match &explanation.other {
+        Ok(other) => lines.push(format!("  is       {other}")),
+        Err(refusal) => {
+            let sip = refusal.sip();
+            let phrase = sip.phrase.unwrap_or_else(|| sip.status.reason().to_owned());
+            let condition = refusal.xmpp().0.as_str();
+            lines.push(format!(
+                "  refused  {} {phrase}; in XMPP {condition}",
+                sip.status.0
+            ));
+        }
+    }
+    lines.push(format!("  rule     {}", explanation.rule));
+    if !explanation.setting.is_empty() {
+        let place = loaded.place(&explanation.setting);
+        lines.push(format!("  setting  {} ({place})", Dotted(&explanation.setting)));
+    }
+    if let Some(remedy) = explanation.remedy {
+        lines.push(format!("  remedy   {remedy}"));
+    }
+    lines.push(String::new());
+    lines.join("\n")
 }
 
 fn report(faults: &[Fault]) -> ExitCode {

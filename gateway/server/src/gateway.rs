@@ -2,6 +2,7 @@
 
 use std::{
     collections::BTreeMap,
+    convert::Infallible,
     io,
     net::SocketAddr,
     time::{Duration, Instant},
@@ -27,6 +28,7 @@ use crate::{
         msrp::MsrpListener,
         sip::SipTask,
     },
+    tls::Tls,
 };
 
 /// How long sockets may take to close after the sessions have ended.
@@ -38,6 +40,7 @@ pub struct Bound {
     seeds: Seeds,
     udp: Vec<UdpSocket>,
     tcp: Vec<TcpListener>,
+    tls: Vec<TcpListener>,
     msrp: TcpListener,
     sip_addresses: Vec<(Transport, SocketAddr)>,
     msrp_address: SocketAddr,
@@ -78,7 +81,8 @@ impl Bound {
     /// When an address cannot be bound or there is no randomness.
     pub async fn bind(config: Config) -> Result<Self, GatewayError> {
         let seeds = Seeds::from_system().map_err(GatewayError::Randomness)?;
-        let (mut udp, mut tcp, mut sip_addresses) = (Vec::new(), Vec::new(), Vec::new());
+        let (mut udp, mut tcp, mut tls) = (Vec::new(), Vec::new(), Vec::new());
+        let mut sip_addresses = Vec::new();
         for &(transport, address) in &config.sip.listen {
             let fault = |what| move |cause| GatewayError::Bind { what, address, cause };
             let bound = match transport {
@@ -88,10 +92,16 @@ impl Bound {
                     udp.push(socket);
                     bound
                 }
-                Transport::Tcp | Transport::Tls => {
+                Transport::Tcp => {
                     let listener = TcpListener::bind(address).await.map_err(fault("SIP over TCP"))?;
                     let bound = listener.local_addr().map_err(fault("SIP over TCP"))?;
                     tcp.push(listener);
+                    bound
+                }
+                Transport::Tls => {
+                    let listener = TcpListener::bind(address).await.map_err(fault("SIP over TLS"))?;
+                    let bound = listener.local_addr().map_err(fault("SIP over TLS"))?;
+                    tls.push(listener);
                     bound
                 }
             };
@@ -112,6 +122,7 @@ impl Bound {
             seeds,
             udp,
             tcp,
+            tls,
             msrp,
             sip_addresses,
             msrp_address,
@@ -137,10 +148,12 @@ impl Bound {
     /// When a task that the gateway cannot be without has ended by a fault of ours.
     pub async fn serve(self, stop: impl Future<Output = ()>) -> Result<(), GatewayError> {
         let limit = self.config.connections.stop;
+        let watched = watch_certificates(self.config.tls.clone(), self.config.tls_check);
         let mut tasks = self.spawn();
         tracing::info!("ready");
         let ended = tokio::select! {
             () = stop => None,
+            never = watched => match never {},
             ended = &mut tasks.mapping => Some(("mapping", ended)),
             ended = &mut tasks.sip => Some(("SIP", ended)),
             Some(ended) = tasks.links.join_next() => Some(("link", ended)),
@@ -169,6 +182,7 @@ impl Bound {
         let (sip_events_in, sip_events) = mpsc::channel(EVENTS);
         let (xmpp_events_in, xmpp_events) = mpsc::channel(EVENTS);
         let (msrp_notices_in, msrp_notices) = mpsc::channel(EVENTS);
+        let (openings, openings_out) = mpsc::channel(COMMANDS);
         let (stop_mapping, mapping_stopped) = oneshot::channel();
         let (stop_msrp, msrp_stopped) = oneshot::channel();
         let mut links = JoinSet::new();
@@ -201,6 +215,7 @@ impl Bound {
             sip_commands,
             links: link_handles,
             stop: mapping_stopped,
+            openings,
             connections: BTreeMap::new(),
         };
         let mut endpoint = Endpoint::new(
@@ -208,6 +223,7 @@ impl Bound {
             self.seeds.seed(Purpose::Sip),
         );
         endpoint.set_credentials(self.config.sip.credentials);
+        endpoint.set_trust(self.config.sip.trust);
         let sip = SipTask {
             endpoint,
             register: self.config.sip.register,
@@ -215,7 +231,10 @@ impl Bound {
             connections: self.config.connections.clone(),
             udp: self.udp,
             tcp: self.tcp,
-            lookup,
+            tls_listeners: self.tls,
+            tls: self.config.tls,
+            keep_alive: self.config.sip.keep_alive,
+            lookup: lookup.clone(),
             commands: sip_commands_out,
             events: sip_events_in,
         };
@@ -225,6 +244,8 @@ impl Bound {
             connections: self.config.connections,
             seeds: self.seeds,
             notices: msrp_notices_in,
+            openings: openings_out,
+            lookup,
             stop: msrp_stopped,
         };
         Tasks {
@@ -275,6 +296,27 @@ impl Tasks {
             tracing::debug!(task = "link", "ended at its deadline");
             self.links.abort_all();
         }
+    }
+}
+
+/// Uses certificates as soon as their files have changed.
+async fn watch_certificates(tls: Option<Tls>, check: Duration) -> Infallible {
+    let Some(tls) = tls.filter(|_| !check.is_zero()) else {
+        return std::future::pending().await;
+    };
+    loop {
+        tokio::time::sleep(check).await;
+        if tls.has_changed() {
+            reload_certificates(&tls);
+        }
+    }
+}
+
+/// Reads the certificates again and says what came of it.
+pub(crate) fn reload_certificates(tls: &Tls) {
+    match tls.reload() {
+        Ok(()) => tracing::info!(names = tls.summary(), "certificates reloaded"),
+        Err(fault) => tracing::error!(%fault, "certificates not reloaded: the former ones stay in use"),
     }
 }
 

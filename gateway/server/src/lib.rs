@@ -28,6 +28,7 @@ pub mod config;
 pub mod gateway;
 pub mod lookup;
 pub mod seeds;
+pub mod tls;
 
 mod logs;
 mod tasks;

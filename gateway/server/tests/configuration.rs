@@ -137,6 +137,7 @@ fn the_deployed_file_names_every_key_and_each_key_left_out_at_its_default() {
             sip: Some(String::new()),
             muc: Some(String::new()),
         }],
+        users: vec![config::settings::UserSettings::default()],
         conferences: vec![config::settings::ConferenceSettings::default()],
         ..Settings::default()
     };
@@ -158,11 +159,21 @@ fn the_deployed_file_names_every_key_and_each_key_left_out_at_its_default() {
         ".sip.register.registrar",
         ".sip.register.address",
         ".msrp.advertise",
+        ".users.domain",
+        ".users.server",
+        ".users.secret",
+        ".users.secret_file",
+        ".routing.numbers",
         ".conferences.muc",
         ".conferences.sip",
         ".conferences.server",
         ".conferences.secret",
         ".conferences.secret_file",
+        ".tls.certificate",
+        ".tls.key",
+        ".tls.client_certificate",
+        ".tls.client_key",
+        ".tls.trust_anchors",
     ];
     for key in without_default {
         assert!(
@@ -227,7 +238,7 @@ fn each_fault_names_its_place_and_remedy() {
         ),
         (
             "[sip]\nlisten = [\"tls:127.0.0.1:5061\"]\n[xmpp]",
-            "gateway.toml:3:1: sip.listen: TLS is not offered by this release; write it as \"udp:192.0.2.1:5060\" or \"tcp:[2001:db8::1]:5060\"",
+            "gateway.toml: tls.certificate: missing; add it with `key`: the files of the gateway's certificate chain and private key",
         ),
         (
             "[sip]\nlisten = [\"udp:127.0.0.1:1\", \"udp:127.0.0.1:2\"]\n[xmpp]",

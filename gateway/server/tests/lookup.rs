@@ -150,6 +150,7 @@ async fn naptr_leads_to_srv_and_srv_to_addresses() {
     assert_eq!(found, Ok(candidates(&[(Udp, "192.0.2.9:5099")])));
 }
 
+// Rows: CSIP-08
 #[tokio::test]
 async fn a_request_goes_to_the_next_server_of_the_zone_when_one_cannot_be_reached() {
     let (server, _running) = name_server(zone()).await;

@@ -8,15 +8,18 @@ pub mod conference;
 pub mod digest;
 pub mod locate;
 pub mod message;
+pub mod resource_lists;
 pub mod sdp;
 
 mod endpoint;
 mod fingerprint;
+mod xml;
 
 pub use endpoint::{
     AnswerDue, Body, Command, Config, Contact, Credentials, DialogId, EndCause, Endpoint, Event, Flow,
-    FlowId, Incoming, InviteParameters, Limits, LocalAddress, Readiness, Reason, ReferParameters,
-    RegisterParameters, RegistrationEvent, Resolve, ResolveId, SubscribeParameters, SubscriptionEnd,
-    SubscriptionId, SubscriptionState, Target, Transmit, TransmitId, Transport,
+    FlowId, Incoming, InviteParameters, Limits, LocalAddress, Network, NoNetwork, Rate, Rates, Readiness,
+    Reason, ReferParameters, RegisterParameters, RegistrationEvent, Resolve, ResolveId, SubscribeParameters,
+    SubscriptionEnd, SubscriptionId, SubscriptionState, Target, Transmit, TransmitId, Transport, Trust,
+    Unlisted, Users,
 };
 pub use message::{Header, Headers, Method, NameAddr, StatusCode, Uri};

@@ -26,6 +26,7 @@ fn room(users: Vec<User>) -> Document {
     }
 }
 
+// Rows: B7702-12, C7701-51, C4575-08, C4575-11, C4575-15, C4575-16, C4575-22, C4575-24, E-18, E-19, E-40
 #[test]
 fn full_document_has_the_order_of_the_schema() {
     let written = String::from_utf8(room(vec![romeo()]).render().with_version(7).to_vec()).unwrap();
@@ -54,6 +55,7 @@ fn full_document_has_the_order_of_the_schema() {
     assert!(!id.is_empty() && id.bytes().all(|digit| digit.is_ascii_digit()));
 }
 
+// Rows: C4575-15
 #[test]
 fn an_empty_room_still_has_description_and_users() {
     let document = Document {
@@ -68,6 +70,7 @@ fn an_empty_room_still_has_description_and_users() {
     assert!(written.contains("<users state=\"full\"></users>"), "{written}");
 }
 
+// Rows: C4575-09
 #[test]
 fn one_rendering_serves_subscribers_with_different_versions() {
     let rendered = room(vec![romeo()]).render();
@@ -79,6 +82,7 @@ fn one_rendering_serves_subscribers_with_different_versions() {
     }
 }
 
+// Rows: B7702-12
 #[test]
 fn media_ids_are_stable_and_differ_between_users() {
     let id = |nickname: &str| {
@@ -100,6 +104,7 @@ fn media_ids_are_stable_and_differ_between_users() {
     assert_ne!(id("Romeo"), id("Juliet"));
 }
 
+// Rows: C4575-11, C4575-20
 #[test]
 fn a_deleted_user_says_how_he_left_and_nothing_else() {
     for status in [
@@ -129,6 +134,7 @@ fn a_deleted_user_says_how_he_left_and_nothing_else() {
     }
 }
 
+// Rows: C4575-11, C4575-13
 #[test]
 fn a_deleted_conference_has_no_content() {
     let gone = Document {
@@ -145,6 +151,7 @@ fn a_deleted_conference_has_no_content() {
 }
 
 /// Comments, foreign elements, several endpoints, entities, as in RFC 4575 §7.2 and from deployed focuses.
+// Rows: A7702-27, C4575-17, C4575-23, C7701-57, E-40
 #[test]
 fn a_rich_document_is_read() {
     let (version, document) = Document::parse(
@@ -204,6 +211,7 @@ fn a_rich_document_is_read() {
     );
 }
 
+// Rows: E-18
 #[test]
 fn a_missing_namespace_is_tolerated() {
     let body = br#"<conference-info version="0" state="full" entity="sip:3402934234@chat.example.org">
@@ -213,6 +221,7 @@ fn a_missing_namespace_is_tolerated() {
     assert_eq!(document.users[0].display_text.as_deref(), Some("Ben"));
 }
 
+// Rows: C4575-19, C4575-20
 #[test]
 fn statuses_are_told_apart() {
     let table = [
@@ -247,6 +256,7 @@ fn statuses_are_told_apart() {
 }
 
 /// RFC 4575 §4.4: the default of every state is full.
+// Rows: C4575-10
 #[test]
 fn whole_users_in_a_partial_document_replace_the_roster() {
     for (users, state) in [
@@ -271,6 +281,7 @@ fn whole_users_in_a_partial_document_replace_the_roster() {
     assert_eq!((emptied.state, emptied.users.len()), (State::Full, 0));
 }
 
+// Rows: C4575-08, E-18
 #[test]
 fn what_is_no_document_is_refused() {
     let deep = |levels: usize| {
@@ -346,6 +357,7 @@ fn what_is_no_document_is_refused() {
     assert!(Document::parse(b"<conference-info entity='\xFF'/>").is_err());
 }
 
+// Rows: C4575-12, C4575-14
 #[test]
 fn partial_users_are_merged_by_entity() {
     let mut known = room(vec![romeo()]);
@@ -465,6 +477,7 @@ proptest! {
         prop_assert_eq!(Document::parse(&document.render().with_version(version)).unwrap(), (version, document));
     }
 
+    // Rows: C4575-14
     #[test]
     fn partial_documents_applied_give_the_full_one(states in proptest::collection::vec(document(), 1..5)) {
         let mut known = states[0].clone();

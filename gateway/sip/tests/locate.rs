@@ -128,6 +128,7 @@ fn example() -> Zone {
         .host("example.com.", &["192.0.2.9"])
 }
 
+// Rows: CSIP-08
 #[test]
 fn naptr_decides_the_transport_by_order_and_leaves_out_what_we_do_not_speak() {
     let (asked, outcome) = example().search(question("Example.com", None, Udp, &[Udp, Tcp]));
@@ -182,6 +183,7 @@ fn naptr_records_that_do_not_end_in_srv_are_passed_over() {
     }
 }
 
+// Rows: CSIP-08
 #[test]
 fn without_naptr_the_services_of_each_transport_are_asked_for_in_our_order() {
     let mut zone = example();
@@ -221,6 +223,7 @@ fn a_numeric_host_is_never_asked_for_and_has_the_port_of_its_transport() {
     }
 }
 
+// Rows: CSIP-08
 #[test]
 fn without_any_service_the_host_itself_is_the_server() {
     let zone = Zone::default().host("example.com.", &["192.0.2.9"]);

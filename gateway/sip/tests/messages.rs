@@ -317,6 +317,7 @@ fn values_out_of_range_are_refused() {
     }
 }
 
+// Rows: E-07
 #[test]
 fn missing_headers_are_named() {
     for (line, phrase, answered) in [
@@ -558,6 +559,7 @@ fn lists_are_split_where_the_grammar_has_lists() {
 }
 
 /// T9 of the threat list.
+// Rows: C7247-15
 #[test]
 fn nothing_written_can_end_its_line() {
     let hostile = "x\r\nContent-Length: 99\r\n\r\nBYE sip:a@b SIP/2.0\r\n\0\u{b}\u{85}\u{9f}";

@@ -23,6 +23,7 @@ fn line() -> Line {
     }
 }
 
+// Rows: E-06
 #[test]
 fn media_are_read_with_their_address_and_attributes() {
     let session = Session::parse(OFFER.as_bytes()).unwrap();
@@ -56,6 +57,7 @@ fn media_are_read_with_their_address_and_attributes() {
     assert_eq!(session.attribute("setup"), Some("active"));
 }
 
+// Rows: CSIP-06, CSIP-21, E-04
 #[test]
 fn an_answer_keeps_the_lines_and_refuses_the_others() {
     let answer = Session::parse(OFFER.as_bytes()).unwrap().answer(1, &line(), 5, 6);
@@ -68,6 +70,7 @@ fn an_answer_keeps_the_lines_and_refuses_the_others() {
     );
 }
 
+// Rows: CSIP-06
 #[test]
 fn what_was_offered_refused_stays_refused() {
     let session = Session::parse(OFFER.as_bytes()).unwrap();
@@ -78,6 +81,7 @@ fn what_was_offered_refused_stays_refused() {
     }
 }
 
+// Rows: C4975-30, E-04, E-06
 #[test]
 fn an_offer_is_complete() {
     let offer = |host: &str| {
@@ -95,6 +99,7 @@ fn an_offer_is_complete() {
     assert!(offer("x2m.example.com").contains("c=IN IP4 x2m.example.com\r\n"));
 }
 
+// Rows: E-04
 #[test]
 fn what_peers_leave_out_is_tolerated_but_not_the_origin() {
     for (body, fine) in [

@@ -173,6 +173,7 @@ const IPV6_TABLE: [(&str, &str, Reaction); 12] = [
     ("4.10", "ipv6-correct-abnf-2-colons", Request("OPTIONS")),
 ];
 
+// Rows: CSIP-23
 #[test]
 fn each_ipv6_message_gets_its_reaction() {
     for (section, name, expected) in &IPV6_TABLE {
@@ -230,6 +231,7 @@ fn session_descriptions_of_rfc_5118_are_read() {
     }
 }
 
+// Rows: CSIP-23
 #[test]
 fn each_message_gets_its_reaction() {
     let mut wrong = Vec::new();
@@ -361,7 +363,7 @@ fn folded_and_spaced_values_are_read() {
         .iter()
         .map(|via| {
             (
-                via.transport.as_str(),
+                via.transport.as_ref(),
                 via.host.as_str(),
                 via.branch.as_deref().unwrap(),
             )

@@ -338,6 +338,21 @@ fn name_addrs_are_read_and_written() {
     assert_eq!(contact.parameter("tag"), None);
 }
 
+// Rows: C7701-56, CSIP-15
+#[test]
+fn rfc3840_section_9_feature_tags_of_a_focus_are_read_whatever_their_form() {
+    for contact in [
+        r#"<sip:chat@h>;methods="INVITE,BYE,OPTIONS,ACK,CANCEL";automata;isfocus;message;event="conference""#,
+        "<sip:chat@h>;automata ; isfocus",
+        "<sip:chat@h>;isfocus",
+        "sip:chat@h;ISFOCUS;+sip.rendering=\"no\"",
+    ] {
+        let contact: NameAddr = contact.parse().unwrap();
+        assert_eq!(contact.uri.to_string(), "sip:chat@h");
+        assert!(contact.parameter("isfocus").is_some(), "{contact}");
+    }
+}
+
 #[test]
 fn malformed_name_addrs_are_refused() {
     for text in [

@@ -5,8 +5,10 @@
 //! end. It decides only what framing and bounds need; whether a framed stanza is well-formed is left to the parser, which sees it
 //! alone.
 
+mod copies;
 mod peek;
 
+use copies::Copies;
 use memchr::{memchr, memchr2, memchr3};
 
 use crate::Limits;
@@ -15,7 +17,7 @@ pub use peek::Peek;
 /// The scanner of one stream.
 ///
 /// Contract: give [`next`](Self::next) the octets as they come, again and again until it returns `None`. Memory is bounded by
-/// `Limits::stanza_in`, work is linear, nothing recurses. After [`Frame::End`] or [`Frame::Malformed`] it swallows whatever comes.
+/// `Limits::stanza_in` and what is remembered of [`share`](Self::share), work is linear, nothing recurses. After [`Frame::End`] or [`Frame::Malformed`] it swallows whatever comes.
 #[derive(Debug)]
 pub struct Guard {
     limits: Limits,
@@ -44,6 +46,7 @@ pub struct Guard {
     reference: Vec<u8>,
     broken: Option<Rule>,
     peek: Peek,
+    copies: Copies,
     /// Whether the unit was handed out, so that the next one starts afresh.
     delivered: bool,
 }
@@ -159,6 +162,8 @@ enum Step {
 enum Unit {
     Header,
     Stanza,
+    /// A further copy of a groupchat message.
+    Copy,
     End,
 }
 
@@ -185,6 +190,7 @@ impl Guard {
             reference: Vec::with_capacity(REFERENCE),
             broken: None,
             peek: Peek::default(),
+            copies: Copies::default(),
             delivered: false,
         }
     }
@@ -202,6 +208,11 @@ impl Guard {
             match self.step(octets, at, octet) {
                 Step::To(next) => at = next,
                 Step::Done(end, unit) => {
+                    if self.is_copy(octets, end, unit) {
+                        self.begin_unit();
+                        at = end;
+                        continue;
+                    }
                     *input = octets.get(end..).unwrap_or_default();
                     return Some(self.finish(octets, end, unit));
                 }
@@ -220,6 +231,23 @@ impl Guard {
     #[must_use]
     pub fn buffered(&self) -> usize {
         self.buffer.len()
+    }
+
+    /// From now on an occupant of ours shares the groupchat messages of a room with the others who do: of equal copies the first passes,
+    /// whosever it is. Both are compared octet by octet, so they have to be spelled as the server spells them.
+    pub fn share(&mut self, room: &str, occupant: &str) {
+        self.copies.share(room, occupant);
+    }
+
+    /// From now on an occupant's copies pass again.
+    pub fn unshare(&mut self, room: &str, occupant: &str) {
+        self.copies.unshare(room, occupant);
+    }
+
+    /// How many copies were dropped.
+    #[must_use]
+    pub fn dropped(&self) -> u64 {
+        self.copies.dropped()
     }
 
     fn begin_unit(&mut self) {
@@ -413,6 +441,11 @@ impl Guard {
                     Step::To(at + 1)
                 }
                 b'>' if self.opened => {
+                    if let Some(end) = self.end_of_copy(octets) {
+                        self.depth = 0;
+                        self.state = State::Between;
+                        return Step::Done(end, Unit::Copy);
+                    }
                     self.state = State::Text;
                     Step::To(at + 1)
                 }
@@ -458,7 +491,7 @@ impl Guard {
                 self.quote = Some(octet);
                 self.token = (self.position(at) + 1, 0);
                 if self.is_top() {
-                    self.peek.begin_value();
+                    self.peek.begin_value(self.token.0);
                 }
                 self.state = State::Value;
                 Step::To(at + 1)
@@ -530,6 +563,16 @@ impl Guard {
         Step::Done(next, Unit::Stanza)
     }
 
+    /// Where in the input the present stanza ends, if it begins there, lies there whole, and is a further copy.
+    fn end_of_copy(&mut self, octets: &[u8]) -> Option<usize> {
+        if self.carried > 0 || !self.is_top() || self.copies.is_empty() {
+            return None;
+        }
+        let start = self.peek.groupchat()?;
+        let length = self.copies.repeats(octets.get(self.start..)?, &start)?;
+        Some(self.start + length)
+    }
+
     /// Whether the present tag is the stanza's own start tag.
     fn is_top(&self) -> bool {
         self.depth == 1 && self.elements == 1
@@ -568,38 +611,54 @@ impl Guard {
         }
     }
 
-    fn finish<'a, 'i: 'a>(&'a mut self, octets: &'i [u8], end: usize, unit: Unit) -> Frame<'a> {
+    /// Completes the unit in the buffer, if it was cut, and settles whether it is a further copy of a message that passed.
+    fn is_copy(&mut self, octets: &[u8], end: usize, unit: Unit) -> bool {
         let size = self.position(end);
         if size > self.limits.stanza_in {
             self.violate(Rule::StanzaSize, size);
         }
-        self.delivered = true;
-        if let (Some(rule), Unit::Header | Unit::Stanza) = (self.broken, unit) {
-            return match unit {
-                Unit::Stanza => Frame::Broken {
-                    rule,
-                    peek: &self.peek,
-                },
-                _ => {
-                    self.state = State::Over;
-                    Frame::Malformed(rule.as_str())
-                }
-            };
-        }
         let tail = octets.get(self.start..end).unwrap_or_default();
-        let whole = if self.buffer.is_empty() {
-            tail
-        } else {
+        if !self.buffer.is_empty() {
             self.buffer.extend_from_slice(tail);
+        }
+        match unit {
+            Unit::Copy => true,
+            Unit::Stanza if self.broken.is_none() && !self.copies.is_empty() => {
+                let Some(start) = self.peek.groupchat() else {
+                    return false;
+                };
+                let whole = if self.buffer.is_empty() {
+                    tail
+                } else {
+                    &self.buffer
+                };
+                let repeats = self.copies.repeats(whole, &start).is_some();
+                if !repeats {
+                    self.copies.passes(whole, &start);
+                }
+                repeats
+            }
+            Unit::Stanza | Unit::Header | Unit::End => false,
+        }
+    }
+
+    fn finish<'a, 'i: 'a>(&'a mut self, octets: &'i [u8], end: usize, unit: Unit) -> Frame<'a> {
+        self.delivered = true;
+        let whole = if self.buffer.is_empty() {
+            octets.get(self.start..end).unwrap_or_default()
+        } else {
             &self.buffer
         };
-        match unit {
-            Unit::Header => Frame::Header(whole),
-            Unit::Stanza => Frame::Stanza {
-                octets: whole,
-                peek: &self.peek,
-            },
-            Unit::End => Frame::End,
+        let peek = &self.peek;
+        match (unit, self.broken) {
+            (Unit::Header, Some(rule)) => {
+                self.state = State::Over;
+                Frame::Malformed(rule.as_str())
+            }
+            (Unit::Header, None) => Frame::Header(whole),
+            (Unit::Stanza | Unit::Copy, Some(rule)) => Frame::Broken { rule, peek },
+            (Unit::Stanza | Unit::Copy, None) => Frame::Stanza { octets: whole, peek },
+            (Unit::End, _) => Frame::End,
         }
     }
 }

@@ -21,7 +21,7 @@ use crate::guard::Guard;
 use crate::stanza::{Iq, IqKind, Outgoing, Stanza};
 use arrival::{Arrival, Prefixes, Skipped, cut};
 use backoff::{Backoff, STABLE};
-pub use config::{Limits, LinkConfig};
+pub use config::{ConflictRule, Limits, LinkConfig};
 pub use event::{Action, Command, DownCause, Event};
 use outbox::Outbox;
 
@@ -31,8 +31,10 @@ const CAUSE: usize = 512;
 /// One component stream (XEP-0114) over any number of successive connections.
 ///
 /// Contract: call `handle_*` with what happened, drain `poll_action`, `poll_event` and `poll_transmit`, then ask `poll_timeout`. The
-/// number of events is bounded only by the bytes given, so drain them after each call. The first `handle_timeout` starts it. It never gives up: after each failure it waits with jittered back-off (1 s doubling to 30 s; 30 s to 120 s
-/// after `conflict` or a refused secret; begun anew once the link has held for 30 s) and emits [`Action::Connect`] again. Silence is met
+/// number of events is bounded only by the bytes given, so drain them after each call. The first `handle_timeout` starts it. After each failure it waits with jittered back-off and emits [`Action::Connect`] again: 250 ms doubling to
+/// `LinkConfig::retry` while the server is out of reach; 1 s to 30 s after a stream error; 30 s to 120 s after a refused secret, or a
+/// conflict that is not likely to be with our own former connection; begun anew once the link has held for 30 s. It never gives up, but for
+/// [`ConflictRule::Stop`]. Silence is met
 /// with a ping, an unanswered ping with a new connection. Requests to the domain itself (disco, version, ping) are answered here.
 /// Stanzas that are queued but not yet taken by `poll_transmit` when the connection ends come back as [`Event::Unsent`].
 /// `handle_*` is total.
@@ -94,7 +96,7 @@ impl Link {
             events: VecDeque::new(),
             ping_ids: (format!("ping-{:016x}-", rng.next_u64()), 0),
             rng,
-            backoff: Backoff::default(),
+            backoff: Backoff::new(config.retry),
             reported: None,
             config,
         }
@@ -167,6 +169,11 @@ impl Link {
     pub fn handle_command(&mut self, command: Command, _now: Instant) {
         match command {
             Command::Send(stanza) => self.send(stanza),
+            Command::Share { room, occupant } => self.guard.share(room.as_str(), occupant.as_str()),
+            Command::Unshare { room, occupant } => {
+                self.guard.unshare(room.as_str(), occupant.as_str());
+                self.events.push_back(Event::Unshared { room, occupant });
+            }
             Command::Shutdown => {
                 if self.is_open() {
                     self.outbox.stream(|xml| xml.raw("</stream:stream>"));
@@ -241,6 +248,12 @@ impl Link {
             | Phase::Handshaking { deadline } => Some(deadline),
             Phase::Up { due, .. } => Some(due),
         }
+    }
+
+    /// How many copies of groupchat messages were dropped on this connection, since equal ones were events.
+    #[must_use]
+    pub fn copies_dropped(&self) -> u64 {
+        self.guard.dropped()
     }
 
     /// Whether stanzas can be sent now.
@@ -318,18 +331,21 @@ impl Link {
 
     fn handle_stanza(&mut self, stanza: Stanza) {
         match stanza {
-            Stanza::Iq(iq) if iq.to.node().is_none() => self.handle_own_iq(&iq),
+            Stanza::Iq(iq) if iq.to.node().is_none() => self.handle_own_iq(iq),
             stanza => self.events.push_back(Event::Stanza(stanza)),
         }
     }
 
     /// An IQ for the domain itself.
-    fn handle_own_iq(&mut self, iq: &Iq) {
+    fn handle_own_iq(&mut self, iq: Iq) {
         // Our pings come back as they are (from ourselves) or answered.
-        if iq.id.starts_with(&self.ping_ids.0) && (iq.from == iq.to || is_answer(iq)) {
+        if iq.id.starts_with(&self.ping_ids.0) && (iq.from == iq.to || is_answer(&iq)) {
             return;
         }
-        match service::answer(iq) {
+        if !self.config.answers {
+            return self.events.push_back(Event::Stanza(Stanza::Iq(iq)));
+        }
+        match service::answer(&iq) {
             Some(answer) => self.send(answer),
             None => {
                 let from = cut(iq.from.to_string(), 256);
@@ -405,9 +421,14 @@ impl Link {
         {
             self.backoff.reset();
         }
-        let delay = self.backoff.next(&cause, &mut self.rng);
-        self.phase = Phase::Waiting {
-            until: later(now, delay),
+        let was_up = self.is_up();
+        let delay = self.backoff.next(&cause, was_up, &mut self.rng);
+        self.phase = if was_up && cause == DownCause::Conflict && self.config.conflict == ConflictRule::Stop {
+            Phase::Shut
+        } else {
+            Phase::Waiting {
+                until: later(now, delay),
+            }
         };
         if self.reported.as_ref() != Some(&cause) {
             self.reported = Some(cause.clone());

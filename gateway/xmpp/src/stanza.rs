@@ -3,11 +3,12 @@
 mod extras;
 mod muc;
 mod read;
+pub mod service;
 mod write;
 
 use jid::{BareJid, FullJid, Jid};
 
-pub use extras::{Encryption, Extras, Fallback, Link, Retraction};
+pub use extras::{DirectInvitation, Encryption, Extras, Fallback, Link, Retraction};
 pub(crate) use read::{Fault, read};
 pub(crate) use write::{Bounce, write, write_bounce};
 
@@ -37,6 +38,8 @@ pub struct Presence {
     pub id: Option<String>,
     /// Kind.
     pub kind: PresenceKind,
+    /// The wish to enter a room, if present.
+    pub join: Option<service::Join>,
     /// `muc#user`, if present.
     pub muc: Option<MucUser>,
     /// Display name (XEP-0172).
@@ -390,6 +393,30 @@ pub enum Outgoing {
         /// Reason.
         reason: Option<String>,
     },
+    /// Declines an invitation through the room (XEP-0045 §7.8.2).
+    Decline {
+        /// Whom of ours was invited.
+        from: BareJid,
+        /// Room.
+        room: BareJid,
+        /// Id.
+        id: String,
+        /// Who invited.
+        inviter: Jid,
+        /// Why not.
+        reason: String,
+    },
+    /// Removes an occupant (XEP-0045 §8.2).
+    Kick {
+        /// Our occupant, a moderator.
+        from: FullJid,
+        /// Room.
+        room: BareJid,
+        /// Id; the answer carries it back.
+        id: String,
+        /// Who is removed.
+        nickname: String,
+    },
     /// Accepts the default configuration of a room that our occupant has just created, which unlocks it (XEP-0045 §10.1.2).
     AcceptDefaultConfiguration {
         /// Our occupant.
@@ -436,6 +463,8 @@ pub enum Outgoing {
         /// Condition.
         condition: Condition,
     },
+    /// What a room of ours says to one of its users.
+    Room(service::RoomStanza),
 }
 
 impl Outgoing {
@@ -449,8 +478,11 @@ impl Outgoing {
             | Self::Groupchat { from, .. }
             | Self::Private { from, .. }
             | Self::Invite { from, .. }
+            | Self::Kick { from, .. }
             | Self::AcceptDefaultConfiguration { from, .. } => from,
+            Self::Decline { from, .. } => from,
             Self::Error { from, .. } | Self::IqResult { from, .. } | Self::IqError { from, .. } => from,
+            Self::Room(stanza) => stanza.from(),
         }
     }
 }

@@ -12,7 +12,7 @@ mod support;
 
 use support::{receive, up};
 use xmpp::Event;
-use xmpp::stanza::{Encryption, Extras, Fallback, Link, Retraction, Stanza};
+use xmpp::stanza::{DirectInvitation, Encryption, Extras, Fallback, Link, Retraction, Stanza};
 
 /// What is read of a room message with this content.
 fn extras(content: &str) -> Extras {
@@ -164,4 +164,24 @@ fn keys_alone_are_no_encrypted_message() {
     let keys = "<encrypted xmlns='eu.siacs.conversations.axolotl'><header sid='1'/></encrypted>\
                 <encryption xmlns='urn:xmpp:eme:0' namespace='eu.siacs.conversations.axolotl'/>";
     assert_eq!(extras(keys).encryption, None);
+}
+
+#[test]
+fn xep_0249_a_direct_invitation_is_read() {
+    let read = extras(
+        "<x xmlns='jabber:x:conference' jid='capulet@rooms.example.com' password='p' reason='come' continue='true'/>",
+    );
+    assert_eq!(
+        read.invitation,
+        Some(DirectInvitation {
+            room: "capulet@rooms.example.com".parse().unwrap(),
+            password: Some("p".to_owned()),
+            reason: Some("come".to_owned()),
+        })
+    );
+    assert_eq!(extras("<x xmlns='jabber:x:conference'/>").invitation, None);
+    assert_eq!(
+        extras("<x xmlns='jabber:x:conference' jid='@'/>").invitation,
+        None
+    );
 }

@@ -261,6 +261,7 @@ fn the_length_of_an_attribute_counts_octets_on_the_wire() {
     }
 }
 
+// Rows: CXMPP-33
 #[test]
 fn only_predefined_entities_pass() {
     let refused = [

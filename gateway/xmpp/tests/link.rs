@@ -17,7 +17,7 @@ use minidom::Element;
 use proptest::prelude::*;
 use support::{HEADER, actions, config, events, origin, parsed, receive, sent, shake, up, up_at};
 use xmpp::stanza::{Condition, IqKind, Outgoing, Stanza};
-use xmpp::{Action, Command, DownCause, Event, Limits, Link, LinkConfig};
+use xmpp::{Action, Command, ConflictRule, DownCause, Event, Limits, Link, LinkConfig};
 
 const STREAMS: &str = "urn:ietf:params:xml:ns:xmpp-streams";
 
@@ -74,6 +74,7 @@ fn it_starts_at_the_first_timeout() {
     assert!(!link.is_up());
 }
 
+// Rows: CXMPP-29
 #[test]
 fn it_opens_the_stream_and_shakes_hands() {
     // The example of XEP-0114 §3, and a recorded one.
@@ -230,6 +231,24 @@ fn what_is_no_component_stream_is_malformed() {
     }
 }
 
+// Rows: E-01, E-02
+#[test]
+fn the_malformed_examples_of_the_drafts_are_not_read() {
+    for example in [
+        "<presence from='juliet@example.com/balcony' to='verona@gw.xmpp.test/Ju'><x xmlns='http='http://jabber.org/protocol/muc'/></presence>",
+        "<message from='juliet@example.com/balcony' to='verona@gw.xmpp.test/Romeo' type='chat' id='1'/><body>I take thee at thy word!</body></message>",
+    ] {
+        let mut link = up();
+        let events = receive(&mut link, example);
+        assert!(matches!(events.last(), Some(Event::Down(_))), "{events:?}");
+        assert!(
+            !events.iter().any(
+                |event| matches!(event, Event::Stanza(Stanza::Message(message)) if message.body.is_some())
+            )
+        );
+    }
+}
+
 #[test]
 fn the_prefix_of_the_stream_namespace_is_free() {
     let now = origin();
@@ -374,29 +393,56 @@ fn delays(seed: u8, condition: Option<&str>, count: usize) -> Vec<Duration> {
         .collect()
 }
 
+// Rows: CXMPP-30
 #[test]
 fn attempts_back_off_within_bounds() {
+    let eager = [(250, 500), (500, 1000), (1000, 2000), (1000, 2000), (1000, 2000)];
     let fast = [(1, 2), (2, 4), (4, 8), (8, 16), (15, 30), (15, 30), (15, 30)];
-    let slow = [(30, 60), (60, 120), (60, 120), (60, 120)];
+    let fast = fast.map(|(least, most)| (1000 * least, 1000 * most));
+    let slow = [(30, 60), (60, 120), (60, 120), (60, 120)].map(|(least, most)| (1000 * least, 1000 * most));
+    // The server may yet have to notice that our former connection is gone.
+    let ghost = [&eager[..3], &slow].concat();
     for seed in 0..40 {
-        for condition in [None, Some("host-unknown"), Some("system-shutdown")] {
-            for (delay, (least, most)) in delays(seed, condition, fast.len()).into_iter().zip(fast) {
-                assert!(
-                    (seconds(least)..=seconds(most)).contains(&delay),
-                    "{delay:?} {condition:?}"
-                );
-            }
-        }
-        for condition in [Some("conflict"), Some("not-authorized")] {
-            for (delay, (least, most)) in delays(seed, condition, slow.len()).into_iter().zip(slow) {
-                assert!(
-                    (seconds(least)..=seconds(most)).contains(&delay),
-                    "{delay:?} {condition:?}"
-                );
+        for (condition, bounds) in [
+            (None, &eager[..]),
+            (Some("host-unknown"), &fast),
+            (Some("system-shutdown"), &fast),
+            (Some("not-authorized"), &slow),
+            (Some("conflict"), &ghost),
+        ] {
+            for (delay, (least, most)) in delays(seed, condition, bounds.len()).into_iter().zip(bounds) {
+                let (least, most) = (Duration::from_millis(*least), Duration::from_millis(*most));
+                assert!((least..=most).contains(&delay), "{delay:?} {condition:?}");
             }
         }
     }
-    assert!(delays(1, None, 200).into_iter().all(|delay| delay <= seconds(30)));
+    assert!(delays(1, None, 200).into_iter().all(|delay| delay <= seconds(2)));
+}
+
+/// Has another connection take the domain over.
+fn replaced(conflict: ConflictRule) -> (Link, Instant) {
+    let now = origin();
+    let mut link = up_at(LinkConfig { conflict, ..config() }, now);
+    let error = format!("<stream:error><conflict xmlns='{STREAMS}'/></stream:error>");
+    link.handle_bytes(error.as_bytes(), now);
+    assert_eq!(events(&mut link), [Event::Down(DownCause::Conflict)]);
+    assert_eq!(actions(&mut link), [Action::Close]);
+    (link, now)
+}
+
+#[test]
+fn a_domain_that_was_taken_over_is_taken_back_slowly() {
+    let (mut link, mut now) = replaced(ConflictRule::Retry);
+    let delay = wait_for_attempt(&mut link, &mut now);
+    assert!((seconds(30)..=seconds(60)).contains(&delay), "{delay:?}");
+}
+
+#[test]
+fn a_domain_that_was_taken_over_is_left_to_the_other_if_so_set() {
+    let (mut link, now) = replaced(ConflictRule::Stop);
+    assert_eq!(link.poll_timeout(), None);
+    link.handle_command(Command::Send(message("x")), now);
+    assert_eq!(events(&mut link), [unsent(message("x"), "link down")]);
 }
 
 #[test]
@@ -407,7 +453,7 @@ fn jitter_comes_from_the_seed() {
 
 #[test]
 fn back_off_begins_anew_once_the_link_has_held() {
-    for (held, least, most) in [(29, 8, 16), (30, 1, 2)] {
+    for (held, least, most) in [(29, 1000, 2000), (30, 250, 500)] {
         let mut now = origin();
         let mut link = Link::new(config(), [3; 32]);
         link.handle_timeout(now);
@@ -422,13 +468,12 @@ fn back_off_begins_anew_once_the_link_has_held() {
         now += seconds(held);
         link.handle_disconnected(now);
         let delay = wait_for_attempt(&mut link, &mut now);
-        assert!(
-            (seconds(least)..=seconds(most)).contains(&delay),
-            "{held}: {delay:?}"
-        );
+        let (least, most) = (Duration::from_millis(least), Duration::from_millis(most));
+        assert!((least..=most).contains(&delay), "{held}: {delay:?}");
     }
 }
 
+// Rows: CXMPP-30
 #[test]
 fn silence_is_met_with_a_ping_and_any_answer_will_do() {
     let mut now = origin();
@@ -524,6 +569,7 @@ fn what_was_queued_when_the_connection_ended_comes_back() {
     assert_eq!(sent(&mut link), "");
 }
 
+// Rows: CXMPP-29, E-27
 #[test]
 fn a_foreign_from_stays_here() {
     for from in ["u@other.test/sip", "u@xmpp.test/sip", "u@a.gw.xmpp.test/sip"] {
@@ -691,6 +737,7 @@ fn a_connection_lost_during_shutdown_gives_back_what_was_not_taken() {
 }
 
 /// Requests to the domain itself and the condition of the answer, if it is a refusal.
+// Rows: CXMPP-17, CXMPP-30
 #[test]
 fn requests_to_the_domain_are_answered() {
     let table = [
@@ -782,6 +829,7 @@ fn the_domain_says_that_it_is_a_gateway() {
     );
 }
 
+// Rows: CXMPP-31
 #[test]
 fn answers_that_nobody_asked_for_are_skipped() {
     for kind in ["result", "error"] {
@@ -990,4 +1038,106 @@ proptest! {
         link.handle_bytes(back, origin());
         events(&mut link);
     }
+}
+
+// Copies of a room's messages.
+
+fn said(to: &str, id: &str, body: &str) -> String {
+    format!(
+        "<message from='room@muc.xmpp.test/juliet' to='{to}@gw.xmpp.test/x' id='{id}' type='groupchat'><body>{body}</body></message>"
+    )
+}
+
+fn heard(events: &[Event]) -> Vec<String> {
+    let messages = events.iter().filter_map(|event| match event {
+        Event::Stanza(Stanza::Message(message)) => Some(message),
+        _ => None,
+    });
+    messages
+        .map(|message| {
+            let body = message.body.clone().unwrap_or_default();
+            format!("{} {body}", message.to.node().unwrap())
+        })
+        .collect()
+}
+
+fn share(link: &mut Link, occupants: &[&str]) {
+    for occupant in occupants {
+        let (room, occupant) = (
+            "room@muc.xmpp.test".parse().unwrap(),
+            format!("{occupant}@gw.xmpp.test/x").parse().unwrap(),
+        );
+        link.handle_command(Command::Share { room, occupant }, origin());
+    }
+    assert_eq!(events(link), []);
+}
+
+#[test]
+fn of_equal_copies_for_those_who_share_the_first_is_an_event() {
+    let mut link = up();
+    share(&mut link, &["a", "b"]);
+    let stream = ["a", "b", "c"].map(|to| said(to, "1", "hark")).concat();
+    assert_eq!(heard(&receive(&mut link, &stream)), ["a hark", "c hark"]);
+    assert_eq!(link.copies_dropped(), 1);
+    // Whoever is first: nobody depends on one occupant.
+    let stream = ["b", "a"].map(|to| said(to, "2", "lo")).concat();
+    assert_eq!(heard(&receive(&mut link, &stream)), ["b lo"]);
+}
+
+#[test]
+fn what_differs_in_more_than_its_recipient_is_no_copy() {
+    let mut link = up();
+    share(&mut link, &["a", "b"]);
+    for other in [
+        said("b", "1", "whispered"),
+        said("b", "2", "hark"),
+        said("b", "1", "hark").replace("juliet", "romeo"),
+        said("b", "1", "hark").replace("groupchat", "chat"),
+        said("b", "1", "hark").replace("/juliet", ""),
+        said("b", "1", "hark").replace("room@", "hall@"),
+        said("b", "1", "hark").replace("<body>", "<body xml:lang='it'>"),
+        said("a", "1", "hark"),
+        "<presence from='room@muc.xmpp.test/juliet' to='b@gw.xmpp.test/x'/>".to_owned(),
+        said("b", "1", "hark").replace("groupchat", "error"),
+    ] {
+        receive(&mut link, &said("a", "1", "hark"));
+        assert_eq!(receive(&mut link, &other).len(), 1, "{other}");
+    }
+    assert_eq!(link.copies_dropped(), 0);
+}
+
+#[test]
+fn who_shares_no_more_is_told_of_in_the_order_of_the_stream() {
+    let mut link = up();
+    share(&mut link, &["a", "b"]);
+    receive(&mut link, &said("a", "1", "hark"));
+    let (room, occupant): (xmpp::BareJid, xmpp::FullJid) = (
+        "room@muc.xmpp.test".parse().unwrap(),
+        "b@gw.xmpp.test/x".parse().unwrap(),
+    );
+    link.handle_bytes(said("a", "2", "lo").as_bytes(), origin());
+    let unshare = Command::Unshare {
+        room: room.clone(),
+        occupant: occupant.clone(),
+    };
+    link.handle_command(unshare, origin());
+    link.handle_bytes(said("b", "2", "lo").as_bytes(), origin());
+    let events = events(&mut link);
+    assert_eq!(events[1], Event::Unshared { room, occupant });
+    assert_eq!(heard(&events), ["a lo", "b lo"]);
+}
+
+#[test]
+fn a_new_connection_knows_nobody_who_shares() {
+    let mut link = up();
+    share(&mut link, &["a", "b"]);
+    let now = origin();
+    link.handle_disconnected(now);
+    events(&mut link);
+    let now = link.poll_timeout().unwrap();
+    link.handle_timeout(now);
+    shake(&mut link, now);
+    let stream = ["a", "b"].map(|to| said(to, "1", "hark")).concat();
+    link.handle_bytes(stream.as_bytes(), now);
+    assert_eq!(heard(&events(&mut link)), ["a hark", "b hark"]);
 }

@@ -67,6 +67,7 @@ fn room() -> BareJid {
     "r@muc.xmpp.test".parse().unwrap()
 }
 
+// Rows: CXMPP-33
 #[test]
 fn every_scalar_value_survives_being_written_and_read() {
     let mut link = up();
@@ -112,6 +113,7 @@ proptest! {
         prop_assert_eq!(&XmlText::new(clean.as_str()), &clean);
     }
 
+    // Rows: C7247-14, E-38
     #[test]
     fn unescaping_undoes_escaping(text in r#"[ "&'/:<>@\\25a6CcFf0x]{0,12}|(?s).{0,12}"#) {
         let localpart = escape_localpart(&text);
@@ -128,6 +130,7 @@ proptest! {
         }
     }
 
+    // Rows: CXMPP-34
     #[test]
     fn a_nickname_is_a_resourcepart(name in "(?s).{0,40}|[a-z א-ת0-9\u{200b}\u{a0}]{0,12}") {
         if let Some(nickname) = resource_from(&name) {
@@ -139,6 +142,7 @@ proptest! {
 }
 
 /// XEP-0106 §4.2, §4.3 and §5.1.
+// Rows: C7247-05, C7247-06, E-38
 #[test]
 fn localparts_are_escaped_by_the_table() {
     let table = [
@@ -208,6 +212,7 @@ fn display_names_become_nicknames() {
     }
 }
 
+// Rows: CXMPP-34
 #[test]
 fn a_long_display_name_is_cut_to_1023_octets() {
     for (length, kept) in [(1022, 1022), (1023, 1023), (1024, 1023)] {

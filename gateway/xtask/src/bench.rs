@@ -1,4 +1,4 @@
-//! `cargo xtask bench msrp`: what the crate costs, beside its targets.
+//! `cargo xtask bench msrp` and `cargo xtask bench xmpp`: what the crates cost, beside their targets.
 
 use std::{
     path::{Path, PathBuf},
@@ -18,7 +18,7 @@ const COUNTED_RUNS: u32 = 5;
 
 /// A line of the table.
 struct Row {
-    /// The workload in `gateway/msrp/benches/msrp`.
+    /// The workload in the crate's `benches`.
     name: &'static str,
     unit: Unit,
     target: Option<f64>,
@@ -35,7 +35,7 @@ enum Unit {
     MicrosecondsEach,
 }
 
-const ROWS: [Row; 14] = [
+const MSRP: [Row; 14] = [
     row("memory copy, 1 MiB", Unit::GigabytesPerSecond, None),
     row("memory search, 1 MiB", Unit::GigabytesPerSecond, None),
     row("decode 600-octet SENDs", Unit::MillionsPerSecond, Some(2.0)),
@@ -64,6 +64,18 @@ const ROWS: [Row; 14] = [
     row("answers, 1000 connections", Unit::MicrosecondsEach, None),
 ];
 
+const XMPP: [Row; 5] = [
+    row("guard, messages of a room", Unit::GigabytesPerSecond, Some(1.0)),
+    row("quick-xml, the same", Unit::GigabytesPerSecond, None),
+    row("minidom, the same", Unit::GigabytesPerSecond, None),
+    row("guard, drop a copy", Unit::MicrosecondsEach, Some(0.5)),
+    row(
+        "guard, drop a copy, reads of 1 KiB",
+        Unit::MicrosecondsEach,
+        Some(0.5),
+    ),
+];
+
 /// Octets that a session may hold while nothing happens.
 const SESSION_TARGET: u64 = 1024;
 
@@ -76,22 +88,39 @@ const fn row(name: &'static str, unit: Unit, target: Option<f64>) -> Row {
 /// # Errors
 /// Something does not build or run.
 pub(crate) fn msrp() -> Result<()> {
-    let scratch = Scratch::new("bench")?;
-    let program = program()?;
     println!("measuring for about two minutes …");
+    table("msrp", &MSRP)?;
+    memory()
+}
+
+/// The same for the component link's guard.
+///
+/// # Errors
+/// Something does not build or run.
+pub(crate) fn xmpp() -> Result<()> {
+    println!("measuring for about half a minute …");
+    table("xmpp", &XMPP)
+}
+
+/// Runs a crate's benchmark of the same name.
+fn table(package: &str, rows: &[Row]) -> Result<()> {
+    let scratch = Scratch::new("bench")?;
+    let program = program(package)?;
     run_quietly(
         Command::new(&program)
             .args(["--bench", "--noplot"])
             .env("CRITERION_HOME", scratch.path()),
     )?;
     let valgrind = find_program("valgrind");
-    screen::heading("msrp on one core: median (range), by processor time");
+    screen::heading(&format!(
+        "{package} on one core: median (range), by processor time"
+    ));
     println!(
-        "  {:<30} {:>9} {:>19} {:>10}   {:>12}",
+        "  {:<34} {:>9} {:>19} {:>10}   {:>12}",
         "", "median", "range", "target", "instructions"
     );
-    for row in &ROWS {
-        let measured = Measured::read(&scratch.path().join("msrp").join(row.name).join("new"))?;
+    for row in rows {
+        let measured = Measured::read(&scratch.path().join(package).join(row.name).join("new"))?;
         let instructions = match &valgrind {
             Some(valgrind) => instructions(valgrind, &program, row, &measured)?,
             None => String::from("-"),
@@ -101,7 +130,7 @@ pub(crate) fn msrp() -> Result<()> {
     if valgrind.is_none() {
         println!("  no valgrind here, so no instructions are counted");
     }
-    memory()
+    Ok(())
 }
 
 impl Row {
@@ -123,7 +152,7 @@ impl Row {
             .target
             .map_or_else(String::new, |target| format!("{bound} {target}"));
         format!(
-            "  {:<30} {median:>9.2} {range:>19} {target:>5} {unit:<4} {}",
+            "  {:<34} {median:>9.2} {range:>19} {target:>5} {unit:<4} {}",
             self.name,
             verdict(met)
         )
@@ -175,14 +204,14 @@ impl Measured {
     }
 }
 
-/// The built benchmark.
-fn program() -> Result<PathBuf> {
+/// The built benchmark of a package.
+fn program(package: &str) -> Result<PathBuf> {
     let printed = run_quietly(&mut cargo_command(&[
         "bench",
         "--package",
-        "msrp",
+        package,
         "--bench",
-        "msrp",
+        package,
         "--no-run",
         "--message-format",
         "json",

@@ -2,6 +2,7 @@
 
 mod bench;
 mod compose;
+mod conformance;
 mod demo;
 mod packages;
 mod screen;
@@ -50,6 +51,12 @@ enum Chore {
         #[command(subcommand)]
         subject: BenchSubject,
     },
+    /// Joins the rows of docs/conformance with the tests that cite them and writes its page
+    Conformance {
+        /// Fail while a row is neither proven nor waived
+        #[arg(long)]
+        strict: bool,
+    },
     /// Licences, sources and known vulnerabilities of the dependencies (needs cargo-deny and the network)
     Deny,
     /// The servers from Debian that demo and tests talk to
@@ -63,6 +70,8 @@ enum Chore {
 enum BenchSubject {
     /// Frames, long messages, CPIM, fan-out and memory of gateway/msrp (counts instructions if valgrind is there)
     Msrp,
+    /// The guard of gateway/xmpp, beside a full XML parser
+    Xmpp,
 }
 
 #[derive(Debug, Subcommand)]
@@ -89,6 +98,10 @@ fn main() -> ExitCode {
         Chore::Bench {
             subject: BenchSubject::Msrp,
         } => bench::msrp(),
+        Chore::Conformance { strict } => conformance::run(strict),
+        Chore::Bench {
+            subject: BenchSubject::Xmpp,
+        } => bench::xmpp(),
         Chore::Deny => steps::deny(),
         Chore::Peers {
             action: PeersAction::Install { compose },

@@ -7,14 +7,15 @@ use std::{
     process::{Command, Stdio},
 };
 
-use gateway_tests::{Context, Result, bail, ensure, process::find_program};
+use gateway_tests::{Context, Result, bail, ensure, peers::slixmpp, process::find_program};
 
 use crate::screen;
 
-/// A package, told to be installed by a program of it.
+/// A package, told to be installed by a program of it, or by any other file.
 #[derive(Debug)]
 pub(crate) struct Package {
     name: &'static str,
+    /// Its name on the search path, or its absolute path.
     program: &'static str,
     /// Services that it brings. They must not run afterwards unless they ran before.
     services: &'static [&'static str],
@@ -35,11 +36,28 @@ pub(crate) const SERVERS: &[Package] = &[
 ];
 
 /// What the tests need besides.
-pub(crate) const TESTS: &[Package] = &[Package {
-    name: "ejabberd",
-    program: "ejabberdctl",
-    services: &["ejabberd", "epmd"],
-}];
+pub(crate) const TESTS: &[Package] = &[
+    Package {
+        name: "ejabberd",
+        program: "ejabberdctl",
+        services: &["ejabberd", "epmd"],
+    },
+    Package {
+        name: "sip-tester",
+        program: "sipp",
+        services: &[],
+    },
+    Package {
+        name: "python3-slixmpp",
+        program: slixmpp::LIBRARY,
+        services: &[],
+    },
+    Package {
+        name: "profanity-light",
+        program: "profanity",
+        services: &[],
+    },
+];
 
 /// What the compose test needs besides.
 pub(crate) const COMPOSE: &[Package] = &[

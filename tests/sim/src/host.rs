@@ -107,7 +107,15 @@ impl Host {
             } else {
                 AnswerRule::WhenAdmitted
             },
+            conflict: mapping::ConflictRule::Refuse,
             history: setting.history,
+            naming: mapping::NamingRule::Provisional,
+            creation: mapping::CreationRule::AcceptDefault,
+            access: mapping::Access::default(),
+            routes: mapping::Routes::default(),
+            numbers: None,
+            occupants: mapping::Occupants::default(),
+            connect: true,
             texts: mapping::Texts::default(),
             // The model knows what people say, not what the gateway tells them.
             outage: mapping::Outage {
@@ -136,6 +144,9 @@ impl Host {
             handshake: Duration::from_secs(10),
             idle: Duration::from_secs(30),
             ping: Duration::from_secs(10),
+            retry: Duration::from_secs(2),
+            conflict: xmpp::ConflictRule::Retry,
+            answers: true,
         };
         let wall = jiff::Timestamp::UNIX_EPOCH;
         Self {
@@ -163,14 +174,25 @@ impl Host {
 
     /// A peer connected for MSRP.
     pub(crate) fn accept_msrp(&mut self, stream: u64, now: Instant) -> ConnectionId {
+        // Odd, for the core's own are even.
         let id = ConnectionId(self.next_connection);
-        self.next_connection += 1;
+        self.next_connection += 2;
+        self.keep_msrp(id, stream, 0, now);
+        id
+    }
+
+    /// The core connects for MSRP.
+    pub(crate) fn open_msrp(&mut self, id: ConnectionId, stream: u64, now: Instant) {
+        self.keep_msrp(id, stream, 1, now);
+    }
+
+    fn keep_msrp(&mut self, id: ConnectionId, stream: u64, peer: usize, now: Instant) {
         self.connections.insert(
             id,
             Connection {
                 machine: msrp::Connection::new(self.msrp_limits.clone(), self.seeds.bytes()),
                 stream,
-                peer: 0,
+                peer,
                 wire: MsrpWire::default(),
                 sessions: BTreeSet::new(),
                 unbound_since: Some(now),
@@ -179,7 +201,6 @@ impl Host {
             },
         );
         self.by_stream.insert(stream, id);
-        id
     }
 
     /// A SIP stream stands.
@@ -207,7 +228,7 @@ impl Connection {
 
     pub(crate) fn command(&mut self, command: msrp::Command, now: Instant) {
         match &command {
-            msrp::Command::Bind(parameters) => {
+            msrp::Command::Bind(parameters) | msrp::Command::Open(parameters) => {
                 if let Some(session) = parameters.local.last().session() {
                     self.sessions.insert(session.clone());
                     self.unbound_since = None;

@@ -50,10 +50,14 @@ pub(crate) struct Stay {
     pub(crate) refused: Option<u16>,
     /// Tokens.
     pub(crate) heard: BTreeSet<u32>,
-    pub(crate) last_place: u32,
+    /// The place of the last message that it heard of each speaker under each nickname.
+    pub(crate) last_places: BTreeMap<(Speaker, String), u32>,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// Octets of a text that goes in one MSRP chunk, with all that is around it.
+const UNCUT: usize = 7 * 1024;
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Speaker {
     Stay(usize),
     Native(usize),
@@ -85,6 +89,8 @@ pub(crate) struct Said {
     pub(crate) outcomes: Vec<(u16, Instant)>,
     /// When the room had it, and its place among all messages.
     pub(crate) accepted: Option<(Instant, u32)>,
+    /// The speaker's nickname at that moment.
+    pub(crate) nickname: String,
     /// Occupants' addresses at that moment (public), or the addressee (private).
     pub(crate) to: Vec<String>,
     /// Stays that must hear it.
@@ -98,6 +104,8 @@ pub(crate) struct Model {
     pub(crate) start: Instant,
     pub(crate) stays: Vec<Stay>,
     pub(crate) said: BTreeMap<u32, Said>,
+    /// Who has said something that MSRP may cut.
+    pub(crate) long_winded: BTreeSet<Speaker>,
     pub(crate) failures: Vec<Failure>,
     disturbances: Vec<Disturbance>,
     next_token: u32,
@@ -110,6 +118,7 @@ impl Model {
             start,
             stays: Vec::new(),
             said: BTreeMap::new(),
+            long_winded: BTreeSet::new(),
             failures: Vec::new(),
             disturbances: Vec::new(),
             next_token: 0,
@@ -138,7 +147,7 @@ impl Model {
             nickname: None,
             refused: None,
             heard: BTreeSet::new(),
-            last_place: 0,
+            last_places: BTreeMap::new(),
         });
         self.stays.len() - 1
     }
@@ -189,6 +198,9 @@ impl Model {
         let filler = "thou & I <3 \u{e9}\u{1f339} \"quoth\" ]]> end\n";
         let mut text = format!("\u{27e8}{token}\u{27e9} ");
         text.extend(filler.chars().cycle().take(size));
+        if text.len() > UNCUT {
+            self.long_winded.insert(from);
+        }
         self.said.insert(
             token,
             Said {
@@ -199,6 +211,7 @@ impl Model {
                 at: now,
                 outcomes: Vec::new(),
                 accepted: None,
+                nickname: String::new(),
                 to: Vec::new(),
                 must: BTreeSet::new(),
                 bounced: false,
@@ -209,7 +222,13 @@ impl Model {
     }
 
     /// A room has a message, or handed a private one over.
-    pub(crate) fn accepted(&mut self, token: u32, to: Vec<String>, now: Instant) -> Option<()> {
+    pub(crate) fn accepted(
+        &mut self,
+        token: u32,
+        nickname: &str,
+        to: Vec<String>,
+        now: Instant,
+    ) -> Option<()> {
         self.places += 1;
         let place = self.places;
         let said = self.said.get(&token)?;
@@ -220,6 +239,7 @@ impl Model {
         }
         let said = self.said.get_mut(&token)?;
         said.accepted = Some((now, place));
+        nickname.clone_into(&mut said.nickname);
         said.to = to;
         Some(())
     }

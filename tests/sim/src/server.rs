@@ -75,6 +75,7 @@ pub(crate) enum Entry {
     Public {
         room: String,
         from: String,
+        nickname: String,
         body: String,
         to: Vec<String>,
     },
@@ -82,6 +83,7 @@ pub(crate) enum Entry {
     Private {
         room: String,
         from: String,
+        nickname: String,
         to: String,
         body: String,
     },
@@ -507,6 +509,7 @@ impl Server {
         self.entries.push(Entry::Public {
             room: room.to_owned(),
             from: from.to_owned(),
+            nickname: own.nickname.clone(),
             body: body.to_owned(),
             to,
         });
@@ -593,6 +596,7 @@ impl Server {
         let private = Entry::Private {
             room: room.to_owned(),
             from: from.to_owned(),
+            nickname: own.nickname.clone(),
             to: to.to_owned(),
             body: body.to_owned(),
         };

@@ -6,6 +6,8 @@ use std::{
     time::{Duration, Instant},
 };
 
+use msrp_checker::Judge;
+
 /// A request to the gateway.
 #[derive(Debug)]
 pub(crate) struct Asked {
@@ -106,10 +108,15 @@ pub(crate) struct MsrpWire {
     pub(crate) longest: usize,
     /// What the peer sent is no MSRP from here on.
     pub(crate) garbage: bool,
+    /// Judges every octet that the gateway sent.
+    judge: Judge,
+    /// Whether its complaint has been passed on.
+    complained: bool,
 }
 
 impl MsrpWire {
     pub(crate) fn received(&mut self, bytes: &[u8], now: Instant) {
+        self.judge.heard(bytes);
         if self.garbage {
             return;
         }
@@ -147,8 +154,16 @@ impl MsrpWire {
         }
     }
 
-    pub(crate) fn sent(&mut self, bytes: &[u8], now: Instant) -> Vec<String> {
-        let mut faults = Vec::new();
+    /// Returns what is unsound about it.
+    pub(crate) fn sent(&mut self, bytes: &[u8], now: Instant) -> Option<String> {
+        self.note(bytes, now);
+        self.judge.written(bytes);
+        let complaint = self.judge.complaint().filter(|_| !self.complained);
+        self.complained |= complaint.is_some();
+        complaint
+    }
+
+    fn note(&mut self, bytes: &[u8], now: Instant) {
         self.outward.buffer.extend_from_slice(bytes);
         loop {
             match self.outward.next() {
@@ -161,12 +176,8 @@ impl MsrpWire {
                         asked.answers.push((frame.word, now));
                     }
                 }
-                Ok(None) => return faults,
-                Err(()) => {
-                    faults.push("the gateway sent what is no MSRP frame".to_owned());
-                    self.outward.buffer.clear();
-                    return faults;
-                }
+                Ok(None) => return,
+                Err(()) => return self.outward.buffer.clear(),
             }
         }
     }

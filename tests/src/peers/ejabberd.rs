@@ -93,6 +93,12 @@ impl Ejabberd {
         self.process.take().map_or(Ok(()), |mut process| process.kill())
     }
 
+    /// The running process.
+    #[must_use]
+    pub fn process(&self) -> Option<&Process> {
+        self.process.as_ref()
+    }
+
     /// Where XMPP users connect.
     #[must_use]
     pub fn users_address(&self) -> SocketAddr {

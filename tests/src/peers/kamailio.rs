@@ -38,9 +38,20 @@ impl Kamailio {
     /// # Errors
     /// It is not installed, or does not start.
     pub fn start(gateway: SocketAddr) -> Result<Self> {
-        let config = fs::read_to_string(deployed("kamailio.cfg")).context("deploy/kamailio.cfg")?;
-        let define = format!("GATEWAY_URI=\"sip:{gateway};transport=tcp\"");
-        on_free_ports(|| Self::start_on(free_address()?, &config, &["-A".to_owned(), define.clone()]))
+        let config = deployed_config()?;
+        on_free_ports(|| Self::start_on(free_address()?, &config, &definition("GATEWAY_URI", gateway)))
+    }
+
+    /// Starts it on this address, also to send `conference.example.org` to a conference server and `example.com` to the gateway.
+    ///
+    /// # Errors
+    /// It is not installed, or does not start there.
+    pub fn start_at(address: SocketAddr, gateway: SocketAddr, conference: SocketAddr) -> Result<Self> {
+        let definitions = [
+            definition("GATEWAY_URI", gateway),
+            definition("CONFERENCE_URI", conference),
+        ];
+        Self::start_on(address, &deployed_config()?, &definitions.concat())
     }
 
     /// Starts it as an MSRP relay with digest authentication and without TLS.
@@ -145,6 +156,15 @@ impl Kamailio {
     }
 }
 
+fn deployed_config() -> Result<String> {
+    fs::read_to_string(deployed("kamailio.cfg")).context("deploy/kamailio.cfg")
+}
+
+/// Tells where a server is.
+fn definition(name: &str, server: SocketAddr) -> [String; 2] {
+    ["-A".to_owned(), format!("{name}=\"sip:{server};transport=tcp\"")]
+}
+
 fn free_address() -> Result<SocketAddr> {
     Ok(SocketAddr::from(([127, 0, 0, 1], free_port()?)))
 }
@@ -160,7 +180,37 @@ fn options(to: SocketAddr, from: SocketAddr) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::Kamailio;
+    use std::net::UdpSocket;
+
+    use super::{Kamailio, START, options};
+
+    /// What the checks of every end-to-end test rest on.
+    #[test]
+    fn malformed_requests_and_responses_are_complained_about() {
+        let mut kamailio = Kamailio::start(([127, 0, 0, 1], 9).into()).unwrap();
+        let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
+        let request = options(kamailio.address(), socket.local_addr().unwrap());
+        let own_via = format!(
+            "SIP/2.0 200 OK\r\nVia: SIP/2.0/UDP {};branch=z9hG4bKown",
+            kamailio.address()
+        );
+        let response = request.replace("OPTIONS sip:example.org SIP/2.0", &own_via);
+        for (sent, what) in [
+            (request.replace("1 OPTIONS", "1 INVITE"), "request"),
+            (
+                response.replace("Content-Length: 0", "Content-Length: 7"),
+                "response",
+            ),
+        ] {
+            let before = kamailio.process.log().len();
+            socket.send_to(sent.as_bytes(), kamailio.address()).unwrap();
+            kamailio
+                .process
+                .wait_for_log("refused by sanity", before, START)
+                .unwrap_or_else(|error| panic!("{what}: {error:#}"));
+        }
+        assert!(kamailio.complaints().len() >= 2, "{:?}", kamailio.complaints());
+    }
 
     #[test]
     fn the_deployed_configuration_starts_and_answers_options() {

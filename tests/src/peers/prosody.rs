@@ -141,6 +141,12 @@ impl Prosody {
         }
     }
 
+    /// The running process.
+    #[must_use]
+    pub fn process(&self) -> Option<&Process> {
+        self.process.as_ref()
+    }
+
     /// Where XMPP users connect.
     #[must_use]
     pub fn users_address(&self) -> SocketAddr {

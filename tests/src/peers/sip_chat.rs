@@ -1,24 +1,11 @@
 //! A SIP user: our own `sip-chat`, driven by JSON lines.
 
-use std::{
-    io::{BufRead, BufReader, Write},
-    net::SocketAddr,
-    process::ChildStdin,
-    sync::mpsc::channel,
-    thread,
-    time::Duration,
-};
+use std::{net::SocketAddr, time::Duration};
 
 use serde_json::{Value, json};
 
-use super::xmpp_user::PATIENCE;
-use crate::{
-    Context, Result,
-    binaries::Binaries,
-    inbox::Inbox,
-    process::{Launch, Process},
-    scratch::Scratch,
-};
+pub use crate::json_program::field;
+use crate::{Context, Result, binaries::Binaries, inbox::Inbox, json_program::JsonProgram};
 
 /// Who enters which room, and how to get there.
 #[derive(Debug, Clone)]
@@ -36,10 +23,7 @@ pub struct SipChatSettings {
 /// A running `sip-chat`.
 #[derive(Debug)]
 pub struct SipChat {
-    process: Process,
-    commands: Option<ChildStdin>,
-    inbox: Inbox<Value>,
-    _scratch: Scratch,
+    program: JsonProgram,
 }
 
 impl SipChat {
@@ -48,43 +32,19 @@ impl SipChat {
     /// # Errors
     /// It does not build or start.
     pub fn start(settings: &SipChatSettings) -> Result<Self> {
-        let scratch = Scratch::new("sip-chat")?;
         let proxy = format!("{};transport=tcp", settings.proxy);
-        let mut process = Launch::new(
-            format!("sip-chat of {}", settings.nickname),
-            &Binaries::built()?.sip_chat,
-            scratch.path().join("sip-chat.log"),
-        )
-        .arguments([
+        let mut arguments = vec![
             "--from",
             &settings.from,
             "--room",
             &settings.room,
             "--proxy",
             &proxy,
-        ])
-        .arguments(["--nickname", &settings.nickname, "--jsonl"])
-        .piped()
-        .start()?;
-        let commands = process.take_stdin();
-        let output = process.take_stdout().context("sip-chat has no standard output")?;
-        let (sender, receiver) = channel();
-        thread::spawn(move || {
-            for line in BufReader::new(output).lines().map_while(Result::ok) {
-                let event = serde_json::from_str(&line)
-                    .unwrap_or_else(|_| json!({"event": "unreadable", "line": line}));
-                if sender.send(event).is_err() {
-                    return;
-                }
-            }
-        });
-        let inbox = Inbox::new(settings.nickname.clone(), receiver);
-        Ok(Self {
-            process,
-            commands,
-            inbox,
-            _scratch: scratch,
-        })
+        ];
+        arguments.extend(["--nickname", &settings.nickname, "--jsonl"]);
+        let name = format!("sip-chat of {}", settings.nickname);
+        let program = JsonProgram::start(&name, &Binaries::built()?.sip_chat, &arguments)?;
+        Ok(Self { program })
     }
 
     /// Starts it and waits until it is in the room.
@@ -99,13 +59,13 @@ impl SipChat {
 
     /// Its events.
     pub fn inbox(&mut self) -> &mut Inbox<Value> {
-        &mut self.inbox
+        self.program.inbox()
     }
 
     /// Takes the first event of that kind.
     ///
     /// # Errors
-    /// None came within [`PATIENCE`].
+    /// None came in time.
     pub fn wait(&mut self, kind: &str) -> Result<Value> {
         self.wait_for(kind, |_| true)
     }
@@ -113,11 +73,9 @@ impl SipChat {
     /// Takes the first event of that kind that matches.
     ///
     /// # Errors
-    /// None came within [`PATIENCE`].
-    pub fn wait_for(&mut self, kind: &str, mut matches: impl FnMut(&Value) -> bool) -> Result<Value> {
-        self.inbox.wait(kind, PATIENCE, |event| {
-            field(event, "event") == kind && matches(event)
-        })
+    /// None came in time.
+    pub fn wait_for(&mut self, kind: &str, matches: impl FnMut(&Value) -> bool) -> Result<Value> {
+        self.program.wait_for(kind, matches)
     }
 
     /// Waits for a public message with that text and returns the sender's nickname.
@@ -143,7 +101,7 @@ impl SipChat {
     /// # Errors
     /// The process is gone.
     pub fn say(&mut self, text: &str) -> Result<()> {
-        self.command(&json!({"cmd": "say", "text": text}))
+        self.program.command(&json!({"cmd": "say", "text": text}))
     }
 
     /// Says something and waits until the room has it.
@@ -161,7 +119,8 @@ impl SipChat {
     /// # Errors
     /// The process is gone.
     pub fn whisper(&mut self, nickname: &str, text: &str) -> Result<()> {
-        self.command(&json!({"cmd": "msg", "to": nickname, "text": text}))
+        self.program
+            .command(&json!({"cmd": "msg", "to": nickname, "text": text}))
     }
 
     /// Asks for another nickname; `nick` or `nick_refused` tells the outcome.
@@ -169,7 +128,8 @@ impl SipChat {
     /// # Errors
     /// The process is gone.
     pub fn rename(&mut self, nickname: &str) -> Result<()> {
-        self.command(&json!({"cmd": "nick", "nickname": nickname}))
+        self.program
+            .command(&json!({"cmd": "nick", "nickname": nickname}))
     }
 
     /// Asks for the roster.
@@ -177,7 +137,7 @@ impl SipChat {
     /// # Errors
     /// The process is gone.
     pub fn ask_roster(&mut self) -> Result<()> {
-        self.command(&json!({"cmd": "roster"}))
+        self.program.command(&json!({"cmd": "roster"}))
     }
 
     /// Leaves the room (BYE).
@@ -185,7 +145,7 @@ impl SipChat {
     /// # Errors
     /// The process is gone.
     pub fn quit(&mut self) -> Result<()> {
-        self.command(&json!({"cmd": "quit"}))
+        self.program.command(&json!({"cmd": "quit"}))
     }
 
     /// Kills it as a crash would: its connections close without a BYE.
@@ -193,7 +153,7 @@ impl SipChat {
     /// # Errors
     /// It cannot be waited for.
     pub fn kill(&mut self) -> Result<()> {
-        self.process.kill()
+        self.program.process().kill()
     }
 
     /// Waits until it has ended by itself.
@@ -201,35 +161,22 @@ impl SipChat {
     /// # Errors
     /// It goes on for more than 10 s.
     pub fn wait_for_end(&mut self) -> Result<()> {
-        self.process.wait(Duration::from_secs(10)).map(drop)
+        self.program.process().wait(Duration::from_secs(10)).map(drop)
     }
 
     /// The end of its log.
     #[must_use]
     pub fn log_tail(&self) -> String {
-        self.process.log_tail()
-    }
-
-    fn command(&mut self, command: &Value) -> Result<()> {
-        let input = self.commands.as_mut().context("sip-chat has no standard input")?;
-        writeln!(input, "{command}")
-            .and_then(|()| input.flush())
-            .context("sip-chat is gone")
+        self.program.log_tail()
     }
 }
 
 impl Drop for SipChat {
     fn drop(&mut self) {
-        if self.process.is_running() && self.quit().is_ok() {
-            let _ = self.process.wait(Duration::from_secs(2));
+        if self.program.process().is_running() && self.quit().is_ok() {
+            let _ = self.program.process().wait(Duration::from_secs(2));
         }
     }
-}
-
-/// A text field of an event; empty if it is missing or no text.
-#[must_use]
-pub fn field<'a>(event: &'a Value, name: &str) -> &'a str {
-    event.get(name).and_then(Value::as_str).unwrap_or_default()
 }
 
 /// The status code of a refusal.

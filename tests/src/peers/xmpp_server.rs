@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 
 use super::{Ejabberd, Prosody, ProsodySettings, XmppUser};
-use crate::Result;
+use crate::{Result, process::Process};
 
 /// Which XMPP server.
 #[derive(Debug, Clone)]
@@ -60,6 +60,15 @@ impl XmppServer {
         match self {
             Self::Prosody(server) => server.kill(),
             Self::Ejabberd(server) => server.kill(),
+        }
+    }
+
+    /// The running process; `None` after [`XmppServer::kill`].
+    #[must_use]
+    pub fn process(&self) -> Option<&Process> {
+        match self {
+            Self::Prosody(server) => server.process(),
+            Self::Ejabberd(server) => server.process(),
         }
     }
 

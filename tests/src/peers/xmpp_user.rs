@@ -37,8 +37,16 @@ impl XmppUser {
     /// # Errors
     /// The server does not answer, or refuses.
     pub fn connect(server: SocketAddr, name: &str, password: &str) -> Result<Self> {
+        Self::connect_as(server, name, password, "test")
+    }
+
+    /// The same with a resource of one's own.
+    ///
+    /// # Errors
+    /// The server does not answer, or refuses.
+    pub fn connect_as(server: SocketAddr, name: &str, password: &str, resource: &str) -> Result<Self> {
         let mut user = Self::reach(server, name)?;
-        user.log_in(password)?;
+        user.log_in(password, resource)?;
         Ok(user)
     }
 
@@ -114,11 +122,7 @@ impl XmppUser {
     /// # Errors
     /// The room refuses, or does not answer.
     pub fn enter(&mut self, room: &str, nickname: &str) -> Result<Vec<String>> {
-        let own = format!("{room}/{nickname}");
-        self.send(format!(
-            "<presence to='{}'><x xmlns='http://jabber.org/protocol/muc'><history maxstanzas='0'/></x></presence>",
-            escape(&own)
-        ))?;
+        self.ask_to_enter(room, nickname)?;
         let mut others = Vec::new();
         loop {
             let presence = self.wait("the room's presences up to its own", |stanza| {
@@ -139,6 +143,76 @@ impl XmppUser {
             stanza.name == "message" && stanza.child("subject").is_some()
         })?;
         Ok(others)
+    }
+
+    /// Asks to enter a room without waiting for what it says.
+    ///
+    /// # Errors
+    /// The connection is gone.
+    pub fn ask_to_enter(&mut self, room: &str, nickname: &str) -> Result<()> {
+        self.send(format!(
+            "<presence to='{room}/{}'><x xmlns='http://jabber.org/protocol/muc'><history maxstanzas='0'/></x></presence>",
+            escape(nickname)
+        ))
+    }
+
+    /// Asks to enter a room that refuses, and returns the condition of its error and the text with it.
+    ///
+    /// # Errors
+    /// It lets the user in, or does not answer.
+    pub fn enter_in_vain(&mut self, room: &str, nickname: &str) -> Result<(String, String)> {
+        self.ask_to_enter(room, nickname)?;
+        let from = format!("{room}/{nickname}");
+        let answer = self.wait("the refusal", |stanza| {
+            stanza.name == "presence"
+                && stanza.from() == from
+                && (stanza.has_status("110") || stanza.attribute("type") == Some("error"))
+        })?;
+        let error = answer
+            .child("error")
+            .with_context(|| format!("{} is let in: {answer:#?}", self.name))?;
+        let condition = error.children.iter().find(|child| child.name != "text");
+        let condition = condition.map(|condition| condition.name.to_string());
+        let text = error.child_text("text").unwrap_or_default().to_owned();
+        Ok((condition.unwrap_or_default(), text))
+    }
+
+    /// Waits for the error that a message of ours gets, and returns its condition.
+    ///
+    /// # Errors
+    /// None came.
+    pub fn refused_message(&mut self, from: &str) -> Result<String> {
+        let answer = self.wait("an error for the message", |stanza| {
+            stanza.name == "message" && stanza.from() == from && stanza.attribute("type") == Some("error")
+        })?;
+        let error = answer.child("error").context("no error in it")?;
+        let condition = error.children.iter().find(|child| child.name != "text");
+        Ok(condition
+            .map(|condition| condition.name.to_string())
+            .unwrap_or_default())
+    }
+
+    /// Waits for a private message with that text from an occupant and returns his nickname.
+    ///
+    /// # Errors
+    /// None came.
+    pub fn hear_privately(&mut self, room: &str, text: &str) -> Result<String> {
+        let message = self.wait(text, |stanza| is_whispered(stanza, room, text))?;
+        Ok(message.from_resource().unwrap_or_default().to_owned())
+    }
+
+    /// Waits for a subject.
+    ///
+    /// # Errors
+    /// None came.
+    pub fn see_subject(&mut self, room: &str, subject: &str) -> Result<()> {
+        self.wait(subject, |stanza| {
+            stanza.name == "message"
+                && stanza.from().starts_with(room)
+                && stanza.child_text("subject") == Some(subject)
+                && stanza.child("body").is_none()
+        })
+        .map(drop)
     }
 
     /// Says something to the room.
@@ -276,7 +350,7 @@ impl XmppUser {
         self.request("set", room, &payload).map(drop)
     }
 
-    fn log_in(&mut self, password: &str) -> Result<()> {
+    fn log_in(&mut self, password: &str, resource: &str) -> Result<()> {
         self.open()?;
         let credentials = STANDARD.encode(format!("\0{}\0{password}", self.name));
         self.send(format!(
@@ -291,7 +365,8 @@ impl XmppUser {
             self.name
         );
         self.open()?;
-        let payload = "<bind xmlns='urn:ietf:params:xml:ns:xmpp-bind'><resource>test</resource></bind>";
+        let payload =
+            format!("<bind xmlns='urn:ietf:params:xml:ns:xmpp-bind'><resource>{resource}</resource></bind>");
         self.send(format!("<iq type='set' id='bind'>{payload}</iq>"))?;
         let bound = self.wait("the resource", |stanza| stanza.attribute("id") == Some("bind"))?;
         ensure!(

@@ -9,7 +9,7 @@ use std::{
 use bytes::{Bytes, BytesMut};
 use jiff::Timestamp;
 use msrp::{
-    FailureReport, MessageId, MessageTag, OutgoingMessage, SessionId, SessionParameters, Status,
+    FailureReport, Lane, MessageId, MessageTag, OutgoingMessage, SessionId, SessionParameters, Status,
     cpim::{Address, Cpim},
 };
 use sip::{
@@ -399,6 +399,7 @@ impl World {
             body: Bytes::copy_from_slice(body),
             success_report: false,
             failure_report: FailureReport::Yes,
+            lane: Lane::default(),
         };
         let session = self.session.clone().expect("a session");
         self.switch

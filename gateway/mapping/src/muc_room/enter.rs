@@ -2,15 +2,20 @@
 
 use std::time::Instant;
 
-use sip::{AnswerDue, Contact, DialogId, Incoming};
-use xmpp::{FullJid, stanza::Outgoing};
+use msrp::SessionId;
+use sip::{AnswerDue, Contact, DialogId, Incoming, resource_lists::Entry};
+use xmpp::{
+    jid::DomainRef,
+    stanza::{Condition, Outgoing, StanzaError},
+};
 
-use super::MucRoom;
+use super::{Invitation, MucRoom};
 use crate::{
-    AnswerRule, Gateway,
-    address::{RoomAddress, user_jid},
-    nickname::Nickname,
-    offer::{MsrpOffer, local_path},
+    AnswerRule, Gateway, NamingRule,
+    address::RoomAddress,
+    bodies::Bodies,
+    identity::Identity,
+    offer::{LocalMedia, MsrpOffer, PeerMedia},
     refusal::Refusal,
     session::{Media, PendingInvite, Phase, Session, SessionKey},
     timers::Timer,
@@ -22,11 +27,27 @@ pub(super) const NICKNAME_ATTEMPTS: u32 = 20;
 /// What an acceptable INVITE says.
 struct Caller {
     room: RoomAddress,
-    user: sip::Uri,
-    jid: FullJid,
-    display_name: Option<String>,
-    provisional: Nickname,
-    offer: MsrpOffer,
+    who: Identity,
+    /// `None`: the offer is to be ours.
+    offer: Option<MsrpOffer>,
+    guests: Vec<Entry>,
+}
+
+/// Somebody with whom there is a call, on his way into a room.
+pub(super) struct Arrival {
+    pub(super) dialog: DialogId,
+    pub(super) who: Identity,
+    pub(super) room: RoomAddress,
+    /// Our side of his MSRP session: its id, and id and version of its description.
+    pub(super) msrp: SessionId,
+    pub(super) description: (u64, u64),
+    /// His side, if it is known yet.
+    pub(super) peer: Option<PeerMedia>,
+    pub(super) password: Option<String>,
+    pub(super) guests: Vec<Entry>,
+    pub(super) inviter: Option<Invitation>,
+    /// His INVITE, unless it is answered.
+    pub(super) answer: Option<Box<PendingInvite>>,
 }
 
 impl Gateway {
@@ -43,89 +64,133 @@ impl Gateway {
 
     fn caller(&mut self, request: &Incoming) -> Result<Caller, Refusal> {
         let room = RoomAddress::from_sip(&request.uri, &self.config.rooms)?;
-        if self.stopping {
-            return Err(Refusal::Stopping);
+        self.admit_room(&room)?;
+        let Bodies {
+            description,
+            recipients,
+        } = Bodies::read(request.body.as_ref())?;
+        if recipients.len() > self.config.limits.recipients {
+            return Err(Refusal::Recipients("Too Many Recipients"));
         }
-        if self.sessions.len() >= self.config.limits.sessions {
-            return Err(Refusal::Limit("sessions"));
-        }
-        let offer = MsrpOffer::read(request.body.as_ref())?;
-        let user = request.from.uri.address_of_record();
-        // Without a GRUU the resource is ours to choose; either way it lasts as long as the stay.
-        let instance = request.contact.as_ref().and_then(|contact| {
-            contact
-                .uri
-                .parameter_decoded("gr")
-                .or_else(|| contact.parameter("gr").map(str::to_owned))
-        });
-        let resource = match instance.filter(|instance| !instance.is_empty()) {
-            Some(instance) => instance,
-            None => format!("sip-{:016x}", self.fresh_number()),
-        };
-        let component = self.config.component(user.host()).ok_or(Refusal::ForeignUser)?;
-        let jid = user_jid(&user, component, &resource)?;
-        if !self.is_up(jid.domain()) {
-            return Err(Refusal::LinkDown);
-        }
-        let display_name = request
-            .from
-            .display_name
-            .clone()
-            .filter(|name| !name.trim().is_empty());
-        let provisional =
-            Nickname::provisional(display_name.as_deref(), &user.user_decoded().unwrap_or_default());
+        let offer = description
+            .map(|sdp| MsrpOffer::read(&sdp, self.opening()))
+            .transpose()?;
+        let who = self.caller_identity(request)?;
+        self.ready_for(who.jid.domain())?;
         Ok(Caller {
             room,
-            user,
-            jid,
-            display_name,
-            provisional,
+            who,
             offer,
+            guests: recipients,
         })
     }
 
-    fn admit(&mut self, dialog: DialogId, caller: Caller, due: AnswerDue, now: Instant) {
-        if let Some(former) = self.sessions.of_occupant(&caller.room.muc, &caller.jid) {
-            // The same device calls again: its former call is dead, whether it said so or not.
-            self.end(former, &Refusal::NotInRoom, now);
+    /// Whether one session more can be had by a user of this component.
+    pub(super) fn ready_for(&self, domain: &DomainRef) -> Result<(), Refusal> {
+        if self.stopping {
+            Err(Refusal::Stopping)
+        } else if self.sessions.len() >= self.config.limits.sessions {
+            Err(Refusal::Limit("sessions"))
+        } else if !self.is_up(domain) {
+            Err(Refusal::LinkDown)
+        } else {
+            Ok(())
         }
+    }
+
+    pub(super) fn admit_room(&self, room: &RoomAddress) -> Result<(), Refusal> {
+        let local = room.sip.user_decoded().unwrap_or_default();
+        if self
+            .config
+            .access
+            .rooms
+            .admits(&local, room.muc.domain().as_str())
+        {
+            Ok(())
+        } else {
+            Err(Refusal::NotAllowed)
+        }
+    }
+
+    fn admit(&mut self, dialog: DialogId, caller: Caller, due: AnswerDue, now: Instant) {
+        let Caller {
+            room,
+            who,
+            offer,
+            guests,
+        } = caller;
         let msrp = self.fresh_session_id();
         let description = (self.fresh_number() >> 2, 1);
-        let (host, port) = self.config.msrp.clone();
-        let path = local_path(&host, port, &msrp);
-        let body = caller
-            .offer
-            .answer(&path, &host, port, description.0, description.1);
-
-        let room = caller.room.muc.clone();
-        let occupants = self.config.limits.occupants;
-        self.rooms
-            .entry(room.clone())
-            .or_insert_with(|| MucRoom::new(caller.room, occupants));
-
+        let ours = LocalMedia::new(&self.config.msrp, &msrp, description);
+        let body = match &offer {
+            Some(offer) => offer.answer(&ours),
+            None => ours.offer(self.opening()),
+        };
+        let naming = self.config.naming == NamingRule::Requested
+            && offer.as_ref().is_some_and(|offer| offer.peer.chatroom.nickname);
         let answer = match self.config.answer {
-            AnswerRule::WhenAdmitted => Some(Box::new(PendingInvite { due, body })),
-            AnswerRule::AtOnce => {
-                let contact = self.contact(&room);
+            AnswerRule::WhenAdmitted if !naming => Some(Box::new(PendingInvite { due, body })),
+            AnswerRule::WhenAdmitted | AnswerRule::AtOnce => {
+                let contact = contact(&room);
                 self.sip(sip::Command::Accept { due, contact, body });
                 None
             }
         };
         let answered = answer.is_none();
+        let key = self.arrive(
+            Arrival {
+                dialog,
+                who,
+                room,
+                msrp,
+                description,
+                peer: offer.map(|offer| offer.peer),
+                password: None,
+                guests,
+                inviter: None,
+                answer,
+            },
+            now,
+        );
+        if answered {
+            self.begin_media(key, now);
+        }
+        if naming {
+            self.await_name(key, now);
+        } else {
+            self.ask_to_enter(key, now);
+        }
+    }
+
+    /// A session for somebody with whom there is a call; the room is not asked yet.
+    pub(super) fn arrive(&mut self, arrival: Arrival, now: Instant) -> SessionKey {
+        let room = arrival.room.muc.clone();
+        if let Some(former) = self.sessions.of_occupant(&room, &arrival.who.jid) {
+            // The same device calls again: its former call is dead, whether it said so or not.
+            self.end(former, &Refusal::NotInRoom, now);
+        }
+        let occupants = self.config.limits.occupants;
+        self.rooms
+            .entry(room.clone())
+            .or_insert_with(|| MucRoom::new(arrival.room, occupants));
         let key = self.sessions.next_key();
         let timer = self
             .timers
             .start(now + self.config.limits.admission, Timer::Admission(key));
+        let (remote, chatroom, we_open) = match arrival.peer {
+            Some(peer) => (Some(peer.path), peer.chatroom, peer.we_open),
+            None => (None, msrp::sdp::Chatroom::default(), false),
+        };
         let session = Session {
-            dialog,
-            user: caller.user,
-            jid: caller.jid,
+            dialog: arrival.dialog,
             room,
-            display_name: caller.display_name,
-            nickname: caller.provisional.as_str().to_owned(),
-            provisional: caller.provisional,
+            password: arrival.password,
+            guests: arrival.guests,
+            inviter: arrival.inviter,
+            nickname: arrival.who.provisional.as_str().to_owned(),
+            who: arrival.who,
             phase: Phase::Entering {
-                answer,
+                answer: arrival.answer,
                 id: String::new(),
                 attempt: 0,
                 timer,
@@ -135,10 +200,11 @@ impl Gateway {
                 octets: 0,
                 timer: None,
             },
-            chatroom: caller.offer.chatroom,
-            description,
-            msrp,
-            remote: caller.offer.path,
+            chatroom,
+            description: arrival.description,
+            msrp: arrival.msrp,
+            remote,
+            we_open,
             unreflected: std::collections::BTreeMap::new(),
             held: std::collections::VecDeque::new(),
             held_timer: None,
@@ -147,18 +213,15 @@ impl Gateway {
             private_in: std::collections::BTreeMap::new(),
             subscriptions: Vec::new(),
             history: true,
+            shares_since: None,
         };
         self.sessions.insert(key, session);
-        if answered {
-            self.await_media(key, now);
-        }
-        self.ask_to_enter(key, now);
+        key
     }
 
     /// F40: presence with the next nickname that nobody in sight holds.
     pub(super) fn ask_to_enter(&mut self, key: SessionKey, now: Instant) {
         let fresh = self.fresh_id();
-        let history = self.config.history;
         let Some(session) = self.sessions.get(key) else {
             return;
         };
@@ -166,12 +229,12 @@ impl Gateway {
             Phase::Entering { attempt, .. } => *attempt + 1,
             // On the way back the nickname he had comes first.
             Phase::Out { attempt, .. } => *attempt,
-            Phase::Joined => return,
+            Phase::Naming { .. } | Phase::Joined => return,
         };
         let chosen = (first..=NICKNAME_ATTEMPTS).find_map(|attempt| {
             let nickname = match attempt {
                 0 => session.nickname.clone(),
-                _ => session.provisional.variant(attempt).as_str().to_owned(),
+                _ => session.who.provisional.variant(attempt).as_str().to_owned(),
             };
             let free = self
                 .rooms
@@ -182,19 +245,16 @@ impl Gateway {
         });
         let Some((tried, nickname)) = chosen else {
             let refusal = Refusal::Room(
-                xmpp::stanza::Condition::Conflict,
+                Condition::Conflict,
                 Some("No Free Nickname In The Room".to_owned()),
             );
             return self.end(key, &refusal, now);
         };
+        self.end_sharing(key);
         let Some(session) = self.sessions.get_mut(key) else {
             return;
         };
-        let Ok(to) = session.room.with_resource_str(&nickname) else {
-            return;
-        };
         nickname.clone_into(&mut session.nickname);
-        session.history = true;
         match &mut session.phase {
             Phase::Entering { id, attempt, .. } => {
                 *attempt = tried;
@@ -204,20 +264,33 @@ impl Gateway {
                 *attempt = tried;
                 *asked = Some(fresh.clone());
             }
-            Phase::Joined => {}
+            Phase::Naming { .. } | Phase::Joined => {}
         }
+        self.send_entrance(key, fresh);
+    }
+
+    /// The presence that asks, under the nickname that the session has by now.
+    pub(super) fn send_entrance(&mut self, key: SessionKey, id: String) {
+        let history = self.config.history;
+        let Some(session) = self.sessions.get_mut(key) else {
+            return;
+        };
+        let Ok(to) = session.room.with_resource_str(&session.nickname) else {
+            return;
+        };
+        session.history = true;
         let enter = Outgoing::Enter {
-            from: session.jid.clone(),
+            from: session.who.jid.clone(),
             to,
-            id: fresh,
+            id,
             // Someone who comes back has seen it.
             history: if matches!(session.phase, Phase::Entering { .. }) {
                 history
             } else {
                 0
             },
-            display_name: session.display_name.clone(),
-            password: None,
+            display_name: session.who.display_name.clone(),
+            password: session.password.clone(),
         };
         self.xmpp(enter);
     }
@@ -232,7 +305,9 @@ impl Gateway {
         else {
             return;
         };
-        tracing::info!(session = key.0, room = %session.room, user = %session.user, "entered");
+        session.inviter = None;
+        let guests = std::mem::take(&mut session.guests);
+        tracing::info!(session = key.0, room = %session.room, user = %session.who.user, "entered");
         let room = session.room.clone();
         let subscriptions = session.subscriptions.clone();
         self.timers.cancel(timer);
@@ -243,25 +318,50 @@ impl Gateway {
                 contact,
                 body: pending.body,
             });
-            self.await_media(key, now);
+            self.begin_media(key, now);
         }
+        // He asked for this nickname before he was in.
+        self.settle_renaming(key, msrp::Status::OK);
         self.end_listing(&room, now);
         for subscription in subscriptions {
             self.notify_full(subscription);
         }
+        self.invite_guests(key, guests, now);
     }
 
     /// The room said no to an entrance: another nickname if it was that, else the caller is told.
-    pub(super) fn entrance_refused(
-        &mut self,
-        key: SessionKey,
-        error: xmpp::stanza::StanzaError,
-        now: Instant,
-    ) {
-        if error.condition == xmpp::stanza::Condition::Conflict {
-            return self.ask_to_enter(key, now);
+    pub(super) fn entrance_refused(&mut self, key: SessionKey, error: StanzaError, now: Instant) {
+        if error.condition != Condition::Conflict {
+            let refusal = self.refusal_of(error);
+            return self.end(key, &refusal, now);
         }
-        self.end(key, &Refusal::Room(error.condition, error.text), now);
+        let asked = self
+            .sessions
+            .get(key)
+            .is_some_and(|session| session.renaming.is_some());
+        if asked {
+            self.settle_renaming(key, msrp::Status::NICKNAME_IN_USE);
+            self.await_name(key, now);
+        } else {
+            self.ask_to_enter(key, now);
+        }
+    }
+
+    /// RFC 7247 §7.1 note 3: a room that has moved says where to, if that is one that callers can reach.
+    pub(super) fn refusal_of(&self, error: StanzaError) -> Refusal {
+        let moved = matches!(error.condition, Condition::Gone | Condition::Redirect);
+        let address = error.new_address.as_deref().filter(|_| moved);
+        let there = address
+            .and_then(|address| address.strip_prefix("xmpp:").unwrap_or(address).split('?').next())
+            .and_then(|address| address.parse().ok())
+            .and_then(|room| RoomAddress::from_muc(&room, &self.config.rooms));
+        match there {
+            Some(there) => Refusal::Moved {
+                for_good: error.condition == Condition::Gone,
+                to: Box::new(there.sip),
+            },
+            None => Refusal::Room(error.condition, error.text),
+        }
     }
 
     pub(crate) fn not_admitted_in_time(&mut self, key: SessionKey, now: Instant) {
@@ -274,15 +374,19 @@ impl Gateway {
         }
     }
 
-    /// Our Contact in the room's dialogs: it names the room, and says that it is a focus (RFC 4579 §5.1).
+    /// Our Contact in the dialogs of a room that there is.
     pub(super) fn contact(&self, room: &xmpp::BareJid) -> Contact {
-        let user = self
-            .rooms
+        self.rooms
             .get(room)
-            .and_then(|room| room.address.sip.user_decoded());
-        Contact {
-            user,
-            parameters: vec![("isfocus", None)],
-        }
+            .map(|room| contact(&room.address))
+            .unwrap_or_default()
+    }
+}
+
+/// Our Contact in a room's dialogs: it names the room, and says that it is a focus (RFC 4579 §5.1).
+pub(super) fn contact(room: &RoomAddress) -> Contact {
+    Contact {
+        user: room.sip.user_decoded(),
+        parameters: vec![("isfocus", None)],
     }
 }

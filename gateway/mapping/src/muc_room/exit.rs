@@ -17,7 +17,7 @@ impl Gateway {
     /// F59: the SIP side is over already (BYE, CANCEL, or the call died).
     pub(crate) fn dialog_over(&mut self, dialog: DialogId, why: &'static str, now: Instant) {
         let Some(key) = self.sessions.of_dialog(dialog) else {
-            return;
+            return self.call_refused(dialog, sip::StatusCode(480), "", now);
         };
         tracing::info!(session = key.0, why, "call over");
         self.settle_requests(key, &Refusal::NotInRoom);
@@ -35,7 +35,7 @@ impl Gateway {
         tracing::info!(session = key.0, room = %session.room, ?why, "session ended");
         let pending = match &mut session.phase {
             Phase::Entering { answer, .. } => answer.take(),
-            Phase::Joined | Phase::Out { .. } => None,
+            Phase::Naming { .. } | Phase::Joined | Phase::Out { .. } => None,
         };
         let dialog = session.dialog;
         // The last NOTIFY of a subscription within the dialog goes before its BYE.
@@ -127,8 +127,10 @@ impl Gateway {
         }
         // A room that takes somebody back no more may still hold the occupant he was before.
         let entering = matches!(session.phase, Phase::Entering { .. });
+        let naming = matches!(session.phase, Phase::Naming { .. });
         match session.phase {
             Phase::Entering { timer, .. }
+            | Phase::Naming { timer }
             | Phase::Out {
                 timer: Some(timer), ..
             } => self.timers.cancel(timer),
@@ -140,18 +142,24 @@ impl Gateway {
         for sender in session.private_in.into_values() {
             self.bounce_private(sender, msrp::Status::CONNECTION_LOST);
         }
+        if session.shares_since.is_some() {
+            self.unshare(session.room.clone(), session.who.jid.clone());
+        }
         // F60. Not to a room that has said itself that he is out.
         let by_room = match why {
             Some(Refusal::Removed { .. }) => true,
-            Some(Refusal::Room(..)) => entering,
-            _ => false,
+            Some(Refusal::Room(..) | Refusal::Moved { .. }) => entering,
+            _ => naming,
         };
+        if let (Some(invitation), Some(why)) = (&session.inviter, why) {
+            self.tell_inviter(invitation, why.xmpp().1, now);
+        }
         if let Ok(to) = session.room.with_resource_str(&session.nickname)
             && !by_room
         {
             let status = why.map(|why| why.reason().text);
             let leave = Outgoing::Leave {
-                from: session.jid,
+                from: session.who.jid,
                 to,
                 status,
             };

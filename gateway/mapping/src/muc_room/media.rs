@@ -3,20 +3,41 @@
 use std::time::Instant;
 
 use msrp::{LostCause, MessageTag, OutgoingMessage, SessionId, SessionParameters, Status};
-use sip::{AnswerDue, DialogId, Incoming};
+use sip::{AnswerDue, Body, DialogId, Incoming};
 use xmpp::stanza::Outgoing;
 
 use crate::{
-    ConnectionId, Gateway,
-    offer::{MsrpOffer, local_path},
+    Command, ConnectionId, Gateway,
+    bodies::Bodies,
+    offer::{LocalMedia, MsrpOffer, Opening, PeerMedia, local_path},
     refusal::{Refusal, private_message_condition},
     session::{Media, PrivateSender, SessionKey},
     timers::Timer,
 };
 
 impl Gateway {
-    /// The INVITE is answered: from now on the client may open the MSRP session, and must in time.
-    pub(super) fn await_media(&mut self, key: SessionKey, now: Instant) {
+    /// The INVITE is answered: from now on the client may open the MSRP session, and must in time; unless it wants us to do that.
+    pub(super) fn begin_media(&mut self, key: SessionKey, now: Instant) {
+        let path = self
+            .sessions
+            .get(key)
+            .filter(|session| session.we_open)
+            .and_then(|session| session.remote.clone());
+        let Some(path) = path else {
+            return self.await_media(key, now);
+        };
+        let connection = ConnectionId(self.next_handle());
+        let first = path.first();
+        let to = Command::Connect {
+            connection,
+            host: first.host().to_owned(),
+            port: first.port().unwrap_or(msrp::uri::RECOMMENDED_PORT),
+        };
+        self.command(to);
+        self.bound(connection, key, msrp::Command::Open);
+    }
+
+    fn await_media(&mut self, key: SessionKey, now: Instant) {
         let timer = self
             .timers
             .start(now + self.config.limits.media, Timer::Media(key));
@@ -43,30 +64,41 @@ impl Gateway {
         let session = known.and_then(|key| self.sessions.get(key));
         let status = match session.map(|session| &session.media) {
             Some(Media::Bound(_)) => Status::BOUND_ELSEWHERE,
-            Some(Media::Awaited { .. }) if session.is_some_and(|session| session.remote == *from) => {
+            Some(Media::Awaited { .. })
+                if session.is_some_and(|session| session.remote.as_ref() == Some(from)) =>
+            {
                 Status::OK
             }
             _ => Status::NO_SESSION,
         };
         match (known, status.is_success()) {
-            (Some(key), true) => self.bound(connection, key),
+            (Some(key), true) => self.bound(connection, key, msrp::Command::Bind),
             _ => self.msrp(connection, msrp::Command::RefuseBind { session: id, status }),
         }
     }
 
-    fn bound(&mut self, connection: ConnectionId, key: SessionKey) {
+    /// The session is on this connection from now on, by the command that makes it so.
+    fn bound(
+        &mut self,
+        connection: ConnectionId,
+        key: SessionKey,
+        command: fn(SessionParameters) -> msrp::Command,
+    ) {
         let (host, port) = self.config.msrp.clone();
         let Some(session) = self.sessions.get_mut(key) else {
+            return;
+        };
+        let Some(remote) = session.remote.clone() else {
             return;
         };
         let id = session.msrp.clone();
         let parameters = SessionParameters {
             local: local_path(&host, port, &id),
-            remote: session.remote.clone(),
+            remote,
         };
         let awaited = std::mem::replace(&mut session.media, Media::Bound(connection));
         self.sessions.bind(connection, key);
-        self.msrp(connection, msrp::Command::Bind(parameters));
+        self.msrp(connection, command(parameters));
         if let Media::Awaited { backlog, timer, .. } = awaited {
             if let Some(timer) = timer {
                 self.timers.cancel(timer);
@@ -105,36 +137,93 @@ impl Gateway {
         }
     }
 
-    /// A new offer within the call: a new path means a new MSRP session (RFC 4975 §8.2); the stay goes on.
+    /// Whether we open the MSRP connections of SIP users.
+    pub(super) fn opening(&self) -> Opening {
+        if self.config.connect {
+            Opening::IfNeeded
+        } else {
+            Opening::Never
+        }
+    }
+
+    /// A new offer within the call: a new path means a new MSRP session (RFC 4975 §8.2); the stay goes on. Without an offer we make one,
+    /// the same as ever, and the ACK has the answer (RFC 3261 §14.2).
     pub(crate) fn reinvited(&mut self, dialog: DialogId, request: &Incoming, due: AnswerDue, now: Instant) {
         let Some(key) = self.sessions.of_dialog(dialog) else {
             return self.refuse(due, &Refusal::NotInRoom);
         };
-        let offer = match MsrpOffer::read(request.body.as_ref()) {
+        let opening = self.opening();
+        let offer = Bodies::read(request.body.as_ref()).and_then(|bodies| {
+            bodies
+                .description
+                .map(|sdp| MsrpOffer::read(&sdp, opening))
+                .transpose()
+        });
+        let offer = match offer {
             Ok(offer) => offer,
             Err(refusal) => return self.refuse(due, &refusal),
         };
-        let moved = self
-            .sessions
-            .get(key)
-            .is_some_and(|session| session.remote != offer.path);
-        if moved {
-            self.renew_media(key, offer.path.clone(), now);
+        if let Some(offer) = &offer {
+            let fresh = self.fresh_session_id();
+            self.describe_peer(key, offer.peer.clone(), Some(fresh), now);
         }
-        let (host, port) = self.config.msrp.clone();
         let Some(session) = self.sessions.get_mut(key) else {
             return;
         };
-        session.chatroom = offer.chatroom;
         session.description.1 += 1;
-        let path = local_path(&host, port, &session.msrp);
-        let body = offer.answer(&path, &host, port, session.description.0, session.description.1);
+        let ours = LocalMedia::new(&self.config.msrp, &session.msrp, session.description);
+        let body = match &offer {
+            Some(offer) => offer.answer(&ours),
+            None => ours.offer(opening),
+        };
         let room = session.room.clone();
         let contact = self.contact(&room);
         self.sip(sip::Command::Accept { due, contact, body });
     }
 
-    fn renew_media(&mut self, key: SessionKey, remote: msrp::Path, now: Instant) {
+    /// The ACK to our 200: with the peer's side if the offer was ours.
+    pub(crate) fn confirmed(&mut self, dialog: DialogId, body: Option<&Body>, now: Instant) {
+        let Some(key) = self.sessions.of_dialog(dialog) else {
+            return;
+        };
+        let opening = self.opening();
+        let peer = Bodies::read(body).and_then(|bodies| {
+            bodies
+                .description
+                .map(|sdp| PeerMedia::of_answer(&sdp, opening))
+                .transpose()
+        });
+        let known = self
+            .sessions
+            .get(key)
+            .is_some_and(|session| session.remote.is_some());
+        match peer {
+            Ok(Some(peer)) => self.describe_peer(key, peer, None, now),
+            Ok(None) if known => {}
+            Ok(None) => self.end(key, &Refusal::Offer("The ACK Had No Answer"), now),
+            Err(refusal) => self.end(key, &refusal, now),
+        }
+    }
+
+    /// The peer's side as he has now described it; if he has moved, what was bound is let go, for a `fresh` session if he made the offer.
+    fn describe_peer(&mut self, key: SessionKey, peer: PeerMedia, fresh: Option<SessionId>, now: Instant) {
+        let Some(session) = self.sessions.get_mut(key) else {
+            return;
+        };
+        session.chatroom = peer.chatroom;
+        session.we_open = peer.we_open;
+        if session.remote.is_none() {
+            session.remote = Some(peer.path);
+            if peer.we_open {
+                self.begin_media(key, now);
+            }
+        } else if session.remote.as_ref() != Some(&peer.path) {
+            let id = fresh.unwrap_or_else(|| session.msrp.clone());
+            self.renew_media(key, id, peer.path, now);
+        }
+    }
+
+    fn renew_media(&mut self, key: SessionKey, id: SessionId, remote: msrp::Path, now: Instant) {
         let Some(session) = self.sessions.get_mut(key) else {
             return;
         };
@@ -162,9 +251,8 @@ impl Gateway {
                 }
             }
         }
-        let fresh = self.fresh_session_id();
-        self.sessions.redirect(key, fresh, remote);
-        self.await_media(key, now);
+        self.sessions.redirect(key, id, remote);
+        self.begin_media(key, now);
     }
 
     /// Takes a session off its connection, and closes that when it was the last.

@@ -4,7 +4,7 @@ use std::time::Instant;
 
 use jiff::Timestamp;
 use msrp::{
-    AnswerDue, FailureReport, IncomingMessage, SessionId, Status,
+    AnswerDue, FailureReport, IncomingMessage, Lane, SessionId, Status,
     cpim::{Address, Cpim},
 };
 use sip::Uri;
@@ -15,6 +15,7 @@ use xmpp::{
 
 use crate::{
     ConnectionId, Gateway, OutageRule,
+    address::normalized,
     offer::media_type,
     refusal::Refusal,
     rendering,
@@ -74,7 +75,8 @@ impl Gateway {
         let uri = |address: &Address| address.uri.parse::<Uri>().map_err(|_| Status::BAD_REQUEST);
         let from = uri(cpim.from.as_ref().ok_or(Status::FORBIDDEN)?)?;
         let as_occupant = room.address.occupant(&session.nickname);
-        if from.address_of_record() != session.user && from != as_occupant {
+        let written = normalized(&from, &self.config).map_err(|_| Status::FORBIDDEN)?;
+        if !session.who.calls_himself(&written) && from != as_occupant {
             return Err(Status::FORBIDDEN);
         }
         let to = match cpim.to.as_slice() {
@@ -88,7 +90,7 @@ impl Gateway {
                 // RFC 7701 §6.2: also by the address of record of another participant.
                 let other = self
                     .sessions
-                    .of_user(&session.room, &to.address_of_record())
+                    .of_known_user(&session.room, &to.address_of_record())
                     .next();
                 let other = other
                     .and_then(|key| self.sessions.get(key))
@@ -147,7 +149,7 @@ impl Gateway {
         if let Some(timer) = session.held_timer.take() {
             self.timers.cancel(timer);
         }
-        let (from, to) = (session.jid.clone(), session.room.clone());
+        let (from, to) = (session.who.jid.clone(), session.room.clone());
         let mut messages = Vec::with_capacity(session.held.len());
         for Held { id, body, waiting } in session.held.drain(..) {
             session.unreflected.insert(id.clone(), waiting);
@@ -197,7 +199,7 @@ impl Gateway {
             session.sent_privately.pop_front();
         }
         let private = Outgoing::Private {
-            from: session.jid.clone(),
+            from: session.who.jid.clone(),
             to,
             id,
             body,
@@ -206,7 +208,7 @@ impl Gateway {
         Status::OK
     }
 
-    fn settle_message(&mut self, key: SessionKey, id: &str, status: Status) -> bool {
+    pub(super) fn settle_message(&mut self, key: SessionKey, id: &str, status: Status) -> bool {
         let Some(session) = self.sessions.get_mut(key) else {
             return false;
         };
@@ -307,33 +309,60 @@ impl Gateway {
             .ok()
             .and_then(|to| self.sessions.of_occupant(&room, to));
         match (message.kind, key) {
-            (MessageKind::Groupchat, Some(key)) => self.groupchat(key, &message, now),
+            (MessageKind::Groupchat, key) => self.groupchat(key, &room, &message, now),
             (MessageKind::Error, Some(key)) => {
                 if let (Some(id), Some(error)) = (&message.id, &message.error) {
                     self.bounced(key, id, error.condition, now);
                 }
             }
-            (MessageKind::Normal | MessageKind::Chat, Some(key)) if message.from.resource().is_some() => {
-                self.private(key, message, now);
+            (MessageKind::Normal | MessageKind::Chat, key) => {
+                let Some(message) = self.invited_by_xmpp(message, now) else {
+                    return;
+                };
+                match key.filter(|_| message.from.resource().is_some()) {
+                    Some(key) => self.private(key, message, now),
+                    None => self.not_carried(message),
+                }
             }
-            (MessageKind::Normal | MessageKind::Chat, _) => self.not_carried(message),
-            (MessageKind::Groupchat, None) => self.dismiss_ghost(&message.from, &message.to),
             (MessageKind::Error | MessageKind::Headline, _) => {}
         }
     }
 
+    /// What is said in a room, in the copy for one of our users or for one who was.
+    fn groupchat(&mut self, key: Option<SessionKey>, room: &xmpp::BareJid, message: &Message, now: Instant) {
+        let Ok(to) = message.to.try_as_full() else { return };
+        let session = key.and_then(|key| self.sessions.get_mut(key));
+        let shares = session
+            .as_ref()
+            .is_some_and(|session| session.shares_since.is_some());
+        // XEP-0045 §7.2.15: what follows the user's own presence is history, up to the subject.
+        let ends_history = is_subject(message)
+            && session.is_some_and(|session| {
+                matches!(session.phase, Phase::Joined) && std::mem::take(&mut session.history)
+            });
+        let for_all = message.from.resource().is_some() && (shares || self.is_leaving(room, to));
+        match key {
+            Some(key) if ends_history => self.begin_sharing(key),
+            None if !for_all => return self.dismiss_ghost(&message.from, &message.to),
+            _ => {}
+        }
+        match &message.subject {
+            Some(subject) if is_subject(message) => self.subject(room, subject.clone(), now),
+            _ if for_all => self.said_to_all(key.filter(|_| shares), room, to, message, now),
+            _ => {
+                if let Some(key) = key {
+                    self.said_to(key, message, now);
+                }
+            }
+        }
+    }
+
     /// F46 and its like: a reflection is the room's receipt and is not shown again (RFC 7702 §6.3.1), anything else is.
-    fn groupchat(&mut self, key: SessionKey, message: &Message, now: Instant) {
-        let Some(session) = self.sessions.get_mut(key) else {
+    fn said_to(&mut self, key: SessionKey, message: &Message, now: Instant) {
+        let Some(session) = self.sessions.get(key) else {
             return;
         };
         let history = session.history;
-        // XEP-0045 §8.1: a subject without body and thread is the room's subject, and ends the history.
-        if let (Some(subject), None, false) = (&message.subject, &message.body, message.has_thread) {
-            session.history = false;
-            let room = session.room.clone();
-            return self.subject(&room, subject.clone(), now);
-        }
         let nickname = message
             .from
             .resource()
@@ -351,34 +380,37 @@ impl Gateway {
         };
         let stamp = delay.and_then(|delay| delay.stamp.parse().ok());
         let stamp = stamp.unwrap_or_else(|| self.wall(now));
-        self.show(key, nickname, text, stamp, now);
+        self.show(&[key], nickname, text, stamp, now);
     }
 
     /// Tells a user something of his room in its own name.
     pub(super) fn tell_of_room(&mut self, key: SessionKey, text: &str, now: Instant) {
-        self.show(key, None, text.to_owned(), self.wall(now), now);
+        self.show(&[key], None, text.to_owned(), self.wall(now), now);
     }
 
-    /// Shows a user what an occupant, or the room itself, says to all.
-    fn show(
+    /// Shows users of a room what an occupant, or the room itself, says to them.
+    pub(super) fn show(
         &mut self,
-        key: SessionKey,
+        keys: &[SessionKey],
         nickname: Option<String>,
         text: String,
         stamp: Timestamp,
         now: Instant,
     ) {
-        let room = self.sessions.get(key).map(|session| &session.room);
-        let Some(room) = room.and_then(|room| self.rooms.get(room)) else {
+        let session = keys.first().and_then(|key| self.sessions.get(*key));
+        let Some(room) = session.and_then(|session| self.rooms.get(&session.room)) else {
             return;
         };
-        let from = match &nickname {
-            Some(nickname) => room.address.occupant(nickname),
-            None => room.address.sip.clone(),
+        let (from, lane) = match &nickname {
+            Some(nickname) => (room.address.occupant(nickname), room.roster.lane(nickname)),
+            None => (room.address.sip.clone(), Lane::default()),
         };
         let cpim = plain_text(nickname, &from, &room.address.sip, stamp, text);
-        let outgoing = self.outgoing(&cpim);
-        self.send_to_user(key, outgoing, now);
+        let body = cpim.to_bytes();
+        for key in keys {
+            let outgoing = self.outgoing(body.clone(), lane);
+            self.send_to_user(*key, outgoing, now);
+        }
     }
 
     fn subject(&mut self, room: &xmpp::BareJid, subject: String, now: Instant) {
@@ -415,19 +447,18 @@ impl Gateway {
         };
         let name = nickname.as_str().to_owned();
         let from = room.address.occupant(&name);
-        let cpim = plain_text(Some(name), &from, &session.user, self.wall(now), text);
-        let outgoing = self.outgoing(&cpim);
+        let lane = room.roster.lane(&name);
+        let cpim = plain_text(Some(name), &from, &session.who.user, self.wall(now), text);
+        let outgoing = self.outgoing(cpim.to_bytes(), lane);
         if let Some(session) = self.sessions.get_mut(key) {
             session.private_in.insert(outgoing.tag, sender);
         }
         self.send_to_user(key, outgoing, now);
     }
 
-    /// A message that is for no session of ours: one-to-one chat and invitations are not carried yet, and its sender is told.
+    /// A message that is for no session of ours: one-to-one chat is not carried yet, and its sender is told.
     fn not_carried(&mut self, message: Message) {
-        let says_something =
-            message.body.is_some() || message.muc.as_ref().is_some_and(|muc| !muc.invites.is_empty());
-        if says_something {
+        if message.body.is_some() {
             self.xmpp(Outgoing::Error {
                 name: "message",
                 from: message.to,
@@ -460,13 +491,20 @@ impl Gateway {
                     condition,
                 });
             }
-            IqKind::Result(_) | IqKind::Error(_) => {}
+            kind @ (IqKind::Result(_) | IqKind::Error(_)) => {
+                self.removal_answered(&from.to_bare(), &id, kind);
+            }
         }
     }
 
     fn is_user(&self, jid: &Jid) -> bool {
         jid.try_as_full().is_ok_and(|jid| self.sessions.has_user(jid))
     }
+}
+
+/// XEP-0045 §8.1: a subject without body and thread is the room's subject.
+fn is_subject(message: &Message) -> bool {
+    message.subject.is_some() && message.body.is_none() && !message.has_thread
 }
 
 /// A text for a SIP user.

@@ -4,6 +4,7 @@
 //! To the SIP user the gateway is focus, switch and notifier; to the room it is one occupant per SIP user. The room holds the
 //! authority over roster, nicknames and order.
 
+mod call; // §6.5 the other way round: the room calls a SIP user
 mod enter; // §6.1
 mod exit; // §6.6
 mod invite; // §6.5
@@ -13,10 +14,17 @@ mod nickname; // §6.4
 mod notifier; // §6.1 SUBSCRIBE, §6.2 NOTIFY
 mod presence; // §6.2
 mod reentry; // after the link or the room was away
+mod remove; // a moderator removes somebody
+mod sharing; // one copy for all
+
+pub(crate) use call::{Call, Invitation};
+pub(crate) use remove::Removing;
 
 use std::{collections::BTreeMap, time::Instant};
 
 use sip::SubscriptionId;
+
+pub(crate) use sharing::Sharing;
 
 use crate::{address::RoomAddress, roster::Roster, timers::TimerId};
 
@@ -31,6 +39,7 @@ pub(crate) struct MucRoom {
     pub(crate) quiet_until: Option<Instant>,
     /// Set while gathered changes wait.
     pub(crate) notify_timer: Option<TimerId>,
+    pub(crate) sharing: Sharing,
 }
 
 impl MucRoom {
@@ -41,6 +50,7 @@ impl MucRoom {
             subscribers: BTreeMap::new(),
             quiet_until: None,
             notify_timer: None,
+            sharing: Sharing::default(),
         }
     }
 }

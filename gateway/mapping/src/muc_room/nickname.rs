@@ -38,17 +38,18 @@ impl Gateway {
     fn acceptable_nickname(&self, key: SessionKey, wanted: &str) -> Result<Option<Nickname>, Status> {
         let session = self.sessions.get(key).ok_or(Status::NO_SESSION)?;
         let nickname = if wanted.is_empty() {
-            session.provisional.clone()
+            session.who.provisional.clone()
         } else {
             Nickname::new(wanted).map_err(|_| Status::MALFORMED_NICKNAME)?
         };
-        if !matches!(session.phase, Phase::Joined) {
+        let naming = matches!(session.phase, Phase::Naming { .. });
+        if !naming && !matches!(session.phase, Phase::Joined) {
             return Err(Refusal::NotInRoom.msrp());
         }
         if session.renaming.is_some() {
             return Err(Status::new(403, "One Change At A Time"));
         }
-        if nickname.as_str() == session.nickname {
+        if nickname.as_str() == session.nickname && !naming {
             return Ok(None);
         }
         // RFC 7701 §7.1 compares by RFC 8266; the room, by resourceprep, would let `romeo` stand beside `Romeo`.
@@ -71,13 +72,57 @@ impl Gateway {
             let asks = match &other.phase {
                 Phase::Entering { .. } => true,
                 Phase::Out { asked, .. } => asked.is_some(),
-                Phase::Joined => false,
+                Phase::Naming { .. } | Phase::Joined => false,
             };
             let entering = asks.then_some(other.nickname.as_str());
             let renaming = other.renaming.as_ref().map(|renaming| renaming.nickname.as_str());
             let mut unseen = entering.into_iter().chain(renaming);
             other.nickname == nickname || unseen.any(|name| comparison_key(name) == wanted)
         })
+    }
+
+    /// He enters when his client has asked for a nickname, or has not done so in time.
+    pub(super) fn await_name(&mut self, key: SessionKey, now: Instant) {
+        let timer = self
+            .timers
+            .start(now + self.config.limits.first_nickname, Timer::Naming(key));
+        let Some(session) = self.sessions.get_mut(key) else {
+            return self.timers.cancel(timer);
+        };
+        match std::mem::replace(&mut session.phase, Phase::Naming { timer }) {
+            Phase::Entering { timer, .. } | Phase::Naming { timer } => self.timers.cancel(timer),
+            Phase::Joined | Phase::Out { .. } => {}
+        }
+    }
+
+    /// He enters under the name that he has, or under the one that he has asked for.
+    pub(crate) fn name_settled(&mut self, key: SessionKey, id: String, now: Instant) {
+        let timer = self
+            .timers
+            .start(now + self.config.limits.admission, Timer::Admission(key));
+        let Some(session) = self.sessions.get_mut(key) else {
+            return self.timers.cancel(timer);
+        };
+        let entering = Phase::Entering {
+            answer: None,
+            id,
+            attempt: 0,
+            timer,
+        };
+        if let Phase::Naming { timer } = std::mem::replace(&mut session.phase, entering) {
+            self.timers.cancel(timer);
+        }
+    }
+
+    pub(crate) fn not_named_in_time(&mut self, key: SessionKey, now: Instant) {
+        let naming = self
+            .sessions
+            .get(key)
+            .is_some_and(|session| matches!(session.phase, Phase::Naming { .. }));
+        if naming {
+            self.name_settled(key, String::new(), now);
+            self.ask_to_enter(key, now);
+        }
     }
 
     /// F52.
@@ -93,16 +138,21 @@ impl Gateway {
             return;
         };
         let change = Outgoing::ChangeNickname {
-            from: session.jid.clone(),
+            from: session.who.jid.clone(),
             to,
             id: id.clone(),
         };
         session.renaming = Some(Renaming {
             due,
-            id,
+            id: id.clone(),
             nickname: nickname.as_str().to_owned(),
             timer,
         });
+        if matches!(session.phase, Phase::Naming { .. }) {
+            nickname.as_str().clone_into(&mut session.nickname);
+            self.name_settled(key, id.clone(), now);
+            return self.send_entrance(key, id);
+        }
         self.xmpp(change);
     }
 
@@ -126,7 +176,7 @@ impl Gateway {
         self.settle_renaming(key, Refusal::RoomSilent.msrp());
     }
 
-    fn settle_renaming(&mut self, key: SessionKey, status: Status) {
+    pub(super) fn settle_renaming(&mut self, key: SessionKey, status: Status) {
         let Some(session) = self.sessions.get_mut(key) else {
             return;
         };

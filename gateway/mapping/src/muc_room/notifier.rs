@@ -52,7 +52,7 @@ impl Gateway {
         else {
             return;
         };
-        let listed = !matches!(session.phase, Phase::Entering { .. });
+        let listed = !matches!(session.phase, Phase::Naming { .. } | Phase::Entering { .. });
         let Some(room) = self.rooms.get_mut(&session.room) else {
             return;
         };

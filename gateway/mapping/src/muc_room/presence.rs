@@ -8,7 +8,7 @@ use xmpp::{
 };
 
 use crate::{
-    Gateway,
+    CreationRule, Gateway,
     refusal::Refusal,
     roster::{Departure, Occupant},
     session::{Phase, SessionKey},
@@ -75,7 +75,11 @@ impl Gateway {
             .is_some_and(|room| room.roster.enter(nickname, occupant));
         if muc.has(status::SELF) {
             if muc.has(status::CREATED) {
-                self.unlock(key);
+                match self.config.creation {
+                    CreationRule::AcceptDefault => self.unlock(key),
+                    // A locked room goes when its only occupant leaves (XEP-0045 §10.1.4).
+                    CreationRule::Refuse => return self.end(key, &Refusal::RoomCreation, now),
+                }
             }
             self.self_present(key, nickname, now);
         }
@@ -89,7 +93,7 @@ impl Gateway {
         let id = self.fresh_id();
         if let Some(session) = self.sessions.get(key) {
             let unlock = Outgoing::AcceptDefaultConfiguration {
-                from: session.jid.clone(),
+                from: session.who.jid.clone(),
                 to: session.room.clone(),
                 id,
             };
@@ -105,6 +109,7 @@ impl Gateway {
         match session.phase {
             Phase::Entering { .. } => self.admitted(key, nickname, now),
             Phase::Out { .. } => self.back(key, nickname, now),
+            Phase::Naming { .. } => {}
             Phase::Joined => {
                 nickname.clone_into(&mut session.nickname);
                 self.renamed(key, nickname);
@@ -173,10 +178,10 @@ impl Gateway {
             .as_ref()
             .is_some_and(|renaming| Some(renaming.id.as_str()) == id);
         match &session.phase {
-            _ if renaming => self.rename_refused(key, error.condition),
             Phase::Entering { id: asked, .. } if Some(asked.as_str()) == id => {
                 self.entrance_refused(key, error, now);
             }
+            _ if renaming => self.rename_refused(key, error.condition),
             Phase::Out { asked, .. } if asked.is_some() && asked.as_deref() == id => {
                 self.reentry_refused(key, error, now);
             }

@@ -126,6 +126,7 @@ impl Gateway {
 
     /// The user is out until he is back: what he has sent is answered now, for nobody else will, and he is told once.
     fn out(&mut self, key: SessionKey, why: &Refusal, retry: Option<Instant>, now: Instant) {
+        self.end_sharing(key);
         self.settle_sent(key, why);
         let until = now + self.config.limits.reentry;
         let timer = retry.map(|at| self.timers.start(at, Timer::Reentry(key)));
@@ -136,7 +137,7 @@ impl Gateway {
         let (was_in, told) = match &session.phase {
             Phase::Joined => (true, tell),
             Phase::Out { told, .. } => (false, *told),
-            Phase::Entering { .. } => (false, false),
+            Phase::Naming { .. } | Phase::Entering { .. } => (false, false),
         };
         let out = Phase::Out {
             until,
@@ -146,7 +147,7 @@ impl Gateway {
             told,
         };
         match std::mem::replace(&mut session.phase, out) {
-            Phase::Entering { timer, .. } => self.timers.cancel(timer),
+            Phase::Entering { timer, .. } | Phase::Naming { timer } => self.timers.cancel(timer),
             Phase::Out {
                 timer: Some(timer), ..
             } => self.timers.cancel(timer),
@@ -162,7 +163,7 @@ impl Gateway {
         let up = self
             .sessions
             .get(key)
-            .is_some_and(|session| self.is_up(session.jid.domain()));
+            .is_some_and(|session| self.is_up(session.who.jid.domain()));
         if !up || self.stopping {
             return;
         }
@@ -278,7 +279,8 @@ impl Gateway {
             | Condition::NotAuthorized
             | Condition::RegistrationRequired
             | Condition::Gone => {
-                self.end(key, &Refusal::Room(error.condition, error.text), now);
+                let refusal = self.refusal_of(error);
+                self.end(key, &refusal, now);
             }
             _ => {
                 let retry = self.timers.start(now + RETRY, Timer::Reentry(key));

@@ -111,6 +111,7 @@ fn xep_0245_an_action_names_who_acts() {
     check(&by_the_room, Some("/me waves"), Some("/me waves"));
 }
 
+// Rows: CXMPP-25
 #[test]
 fn xep_0308_a_correction_is_shown_as_such() {
     let extras = Extras {
@@ -205,6 +206,7 @@ fn xep_0444_reactions_are_a_notice_unless_something_else_is_said() {
     );
 }
 
+// Rows: CXMPP-25
 #[test]
 fn xep_0424_a_withdrawn_message_is_a_notice() {
     let extras = Extras {
@@ -218,6 +220,7 @@ fn xep_0424_a_withdrawn_message_is_a_notice() {
     );
 }
 
+// Rows: CXMPP-25
 #[test]
 fn xep_0425_only_the_room_moderates() {
     let moderated = |by: Option<&str>, reason: Option<&str>| Extras {
@@ -247,6 +250,7 @@ fn xep_0425_only_the_room_moderates() {
     );
 }
 
+// Rows: CXMPP-26
 #[test]
 fn xep_0066_a_link_is_shown_once() {
     let url = "https://example.com/rose.png";
@@ -264,6 +268,7 @@ fn xep_0066_a_link_is_shown_once() {
     );
 }
 
+// Rows: G7702-08
 #[test]
 fn ciphertext_is_never_shown() {
     let kinds = [
@@ -283,6 +288,7 @@ fn ciphertext_is_never_shown() {
     }
 }
 
+// Rows: C757X-16
 #[test]
 fn the_preferred_language_is_chosen_and_the_first_text_otherwise() {
     let bodies = [("en", "Good night"), ("de-AT", "Gute Nacht"), ("", "…")];

@@ -5,7 +5,7 @@ use xmpp::stanza::{Condition, Outgoing};
 
 use crate::{
     ROOM, ROOM_URI,
-    stage::{Stage, config},
+    stage::{PHONE, Stage, config},
 };
 
 fn entered_as(stage: &Stage) -> Vec<String> {
@@ -19,6 +19,7 @@ fn entered_as(stage: &Stage) -> Vec<String> {
         .collect()
 }
 
+// Rows: F35, F36, F40, B7702-03, B7702-06, B7702-07, G-01, E-26, E-41
 #[test]
 fn f35_to_f40_the_invite_is_answered_once_the_room_has_admitted_the_caller() {
     let mut stage = Stage::new(config());
@@ -52,6 +53,7 @@ fn f35_to_f40_the_invite_is_answered_once_the_room_has_admitted_the_caller() {
     assert!(stage.answered(romeo));
 }
 
+// Rows: F36, B7702-04, C7701-05, C7701-06, C7701-52, C4975-40, E-05, E-06
 #[test]
 fn the_answer_takes_only_cpim_and_announces_what_rooms_can_do() {
     let mut stage = Stage::new(config());
@@ -83,17 +85,37 @@ fn the_answer_takes_only_cpim_and_announces_what_rooms_can_do() {
     );
 }
 
+/// RFC 7247 §7.1 table 2 as the gateway has it (X2S-01 to X2S-22): a conflict is met with another nickname, 401 and 407 would need a
+/// challenge, and a full room is busy. The rest is the table's, of two codes the one that does not speak for all devices.
+const TABLE_2: [(Condition, u16); 22] = [
+    (Condition::BadRequest, 400),
+    (Condition::Conflict, 400),
+    (Condition::FeatureNotImplemented, 501),
+    (Condition::Forbidden, 403),
+    (Condition::Gone, 410),
+    (Condition::InternalServerError, 500),
+    (Condition::ItemNotFound, 404),
+    (Condition::JidMalformed, 400),
+    (Condition::NotAcceptable, 406),
+    (Condition::NotAllowed, 403),
+    (Condition::NotAuthorized, 403),
+    (Condition::PolicyViolation, 403),
+    (Condition::RecipientUnavailable, 480),
+    (Condition::Redirect, 480),
+    (Condition::RegistrationRequired, 403),
+    (Condition::RemoteServerNotFound, 404),
+    (Condition::RemoteServerTimeout, 408),
+    (Condition::ResourceConstraint, 500),
+    (Condition::ServiceUnavailable, 486),
+    (Condition::SubscriptionRequired, 400),
+    (Condition::UndefinedCondition, 400),
+    (Condition::UnexpectedRequest, 491),
+];
+
+// Rows: B7702-35, CXMPP-20, C7247-21, C7247-25, G-10
 #[test]
-fn rfc7247_section_7_what_the_room_refuses_is_refused_to_the_caller() {
-    for (condition, status) in [
-        (Condition::Forbidden, 403),
-        (Condition::RegistrationRequired, 403),
-        (Condition::NotAuthorized, 403),
-        (Condition::ItemNotFound, 404),
-        (Condition::ServiceUnavailable, 486),
-        (Condition::NotAcceptable, 406),
-        (Condition::RemoteServerTimeout, 408),
-    ] {
+fn rfc7247_section_7_1_table_2_every_row_refuses_an_invite_on_the_wire() {
+    for (condition, status) in TABLE_2 {
         let mut stage = Stage::new(config());
         stage.muc.refuse = Some(condition);
         let romeo = stage.user("romeo");
@@ -105,6 +127,64 @@ fn rfc7247_section_7_what_the_room_refuses_is_refused_to_the_caller() {
         );
         assert!(stage.gateway.is_idle());
         assert_eq!(stage.gateway.census(), (0, 0, 0, 0));
+    }
+}
+
+#[test]
+fn rfc7247_section_7_1_table_2_every_row_ends_a_call_that_was_answered_at_once() {
+    for (condition, status) in TABLE_2 {
+        let mut stage = Stage::new(Config {
+            answer: AnswerRule::AtOnce,
+            ..config()
+        });
+        stage.muc.refuse = Some(condition);
+        let romeo = stage.user("romeo");
+        stage.invite(romeo, ROOM_URI, Some("Romeo"));
+        assert_eq!(
+            stage.bye(romeo).map(|(code, _)| code),
+            Some(status),
+            "{condition:?}"
+        );
+        assert_eq!(stage.gateway.census(), (0, 0, 0, 0));
+    }
+}
+
+#[test]
+fn rfc7247_section_7_1_note_3_a_room_that_has_moved_says_where_to() {
+    let to = "sip:balcony@rooms.example.com";
+    for (condition, address, status) in [
+        (Condition::Gone, "xmpp:balcony@rooms.example.com", 301),
+        (Condition::Gone, "xmpp:balcony@rooms.example.com?join", 301),
+        (Condition::Redirect, "balcony@rooms.example.com", 302),
+        // Nobody who calls could reach these.
+        (Condition::Gone, "xmpp:balcony@elsewhere.example", 410),
+        (Condition::Gone, "xmpp:@", 410),
+        (Condition::Redirect, "http://example.com", 480),
+    ] {
+        let mut stage = Stage::new(config());
+        stage.muc.refuse = Some(condition);
+        stage.muc.new_address = Some(address.to_owned());
+        let lines = [
+            format!("INVITE {ROOM_URI} SIP/2.0"),
+            format!("Via: SIP/2.0/TCP {PHONE};branch=z9hG4bK-1"),
+            "Max-Forwards: 70".to_owned(),
+            "From: <sip:romeo@example.org>;tag=phone".to_owned(),
+            format!("To: <{ROOM_URI}>"),
+            "Call-ID: moved".to_owned(),
+            "CSeq: 1 INVITE".to_owned(),
+            format!("Contact: <sip:romeo@{PHONE};transport=tcp>"),
+        ];
+        stage.phone_says(&lines.each_ref().map(String::as_str), "");
+        let answer = stage.to_phone.last().unwrap();
+        assert!(
+            answer.starts_with(&format!("SIP/2.0 {status} ")),
+            "{address}: {answer}"
+        );
+        assert_eq!(
+            answer.contains(&format!("Contact: <{to}>")),
+            status < 400,
+            "{address}: {answer}"
+        );
     }
 }
 
@@ -125,6 +205,7 @@ fn a_room_that_does_not_answer_is_given_up_and_left() {
     assert_eq!(stage.gateway.census(), (0, 0, 0, 0));
 }
 
+// Rows: B7702-03, B7702-11
 #[test]
 fn a_taken_nickname_is_varied_until_one_is_free() {
     let mut stage = Stage::new(config());
@@ -136,6 +217,7 @@ fn a_taken_nickname_is_varied_until_one_is_free() {
     assert_eq!(stage.muc.room(ROOM).occupants[2].0, "Romeo (3)");
 }
 
+// Rows: B7702-03, N7702-05
 #[test]
 fn without_a_display_name_the_user_part_is_the_nickname() {
     let mut stage = Stage::new(config());
@@ -144,6 +226,7 @@ fn without_a_display_name_the_user_part_is_the_nickname() {
     assert!(entered_as(&stage)[0].ends_with("/romeo"));
 }
 
+// Rows: CSIP-04
 #[test]
 fn cancel_leaves_the_room() {
     let mut stage = Stage::new(config());
@@ -168,6 +251,7 @@ fn cancel_leaves_the_room() {
     ));
 }
 
+// Rows: B7702-35, G-01
 #[test]
 fn the_rfc_s_drawn_order_answers_at_once_and_ends_with_a_bye() {
     let mut stage = Stage::new(Config {
@@ -181,6 +265,7 @@ fn the_rfc_s_drawn_order_answers_at_once_and_ends_with_a_bye() {
     assert_eq!(stage.bye(romeo).map(|(code, _)| code), Some(403));
 }
 
+// Rows: B7702-01, B7702-02, C7701-03, C7701-04, C4975-33, E-03, C7701-22
 #[test]
 fn what_cannot_be_served_is_refused_before_the_room_hears_of_it() {
     let offer = |from: &str, to: &str| {
@@ -241,13 +326,6 @@ fn what_cannot_be_served_is_refused_before_the_room_hears_of_it() {
             488,
         ),
         (
-            "nobody would connect",
-            ROOM_URI,
-            offer("setup:active", "setup:passive"),
-            "application/sdp",
-            488,
-        ),
-        (
             "no session description",
             ROOM_URI,
             "hello".to_owned(),
@@ -272,6 +350,7 @@ fn what_cannot_be_served_is_refused_before_the_room_hears_of_it() {
     }
 }
 
+// Rows: C757X-18
 #[test]
 fn native_addresses_are_for_the_component_s_own_domain() {
     let mut foreign = config();
@@ -318,6 +397,7 @@ fn a_limit_on_sessions_holds_at_its_edge() {
     assert_eq!(stage.refusal(mercutio).map(|(code, _)| code), Some(503));
 }
 
+// Rows: CXMPP-21
 #[test]
 fn a_room_made_by_entering_is_unlocked() {
     let mut stage = Stage::new(config());

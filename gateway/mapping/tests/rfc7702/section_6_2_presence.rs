@@ -15,6 +15,7 @@ fn with_juliet() -> (Stage, usize) {
     (stage, romeo)
 }
 
+// Rows: F38, F41, F42, F43, B7702-08, B7702-09, B7702-12, B7702-13, N7702-04, C4575-02
 #[test]
 fn f42_the_first_document_lists_everybody_and_the_subscriber_himself() {
     let (mut stage, romeo) = with_juliet();
@@ -36,6 +37,7 @@ fn f42_the_first_document_lists_everybody_and_the_subscriber_himself() {
     assert_eq!(room.users[0].roles, ["participant"]);
 }
 
+// Rows: B7702-15, C4575-05, C4575-07
 #[test]
 fn a_change_after_a_quiet_spell_is_told_at_once_and_later_ones_are_gathered() {
     let (mut stage, romeo) = with_juliet();
@@ -63,6 +65,7 @@ fn a_change_after_a_quiet_spell_is_told_at_once_and_later_ones_are_gathered() {
     );
 }
 
+// Rows: C4575-09
 #[test]
 fn each_subscriber_has_his_own_version_numbers() {
     let (mut stage, romeo) = with_juliet();
@@ -79,6 +82,7 @@ fn each_subscriber_has_his_own_version_numbers() {
     assert_eq!(stage.nicknames(romeo), ["Juliet", "Mercutio", "Nurse", "Romeo"]);
 }
 
+// Rows: B7702-16, CXMPP-24
 #[test]
 fn the_subject_is_part_of_the_document_and_not_a_message() {
     let (mut stage, romeo) = with_juliet();
@@ -98,6 +102,7 @@ fn the_subject_is_part_of_the_document_and_not_a_message() {
     assert!(stage.heard(romeo).is_empty());
 }
 
+// Rows: C4575-04
 #[test]
 fn only_participants_may_subscribe_and_only_to_conference_documents() {
     let (mut stage, _) = with_juliet();
@@ -109,6 +114,7 @@ fn only_participants_may_subscribe_and_only_to_conference_documents() {
     )));
 }
 
+// Rows: B7702-34, C4575-03
 #[test]
 fn a_subscription_ends_with_the_stay() {
     let (mut stage, romeo) = with_juliet();
@@ -122,6 +128,7 @@ fn a_subscription_ends_with_the_stay() {
     assert_eq!(stage.gateway.census(), (0, 0, 0, 0));
 }
 
+// Rows: B7702-10, E-22
 #[test]
 fn a_subscription_before_admission_is_told_when_there_is_something_true_to_say() {
     let mut stage = Stage::new(mapping::Config {

@@ -30,6 +30,7 @@ fn occupant(stage: &Stage, nickname: &str) -> xmpp::FullJid {
     jid.clone().try_into_full().unwrap()
 }
 
+// Rows: F44..F47, B7702-17, B7702-20, B7702-21, C7701-19, C7701-26
 #[test]
 fn f44_to_f47_a_message_reaches_all_others_once_and_its_sender_never() {
     let (mut stage, romeo, mercutio) = with_two();
@@ -43,6 +44,7 @@ fn f44_to_f47_a_message_reaches_all_others_once_and_its_sender_never() {
     );
 }
 
+// Rows: B7702-21
 #[test]
 fn the_msrp_answer_waits_for_the_reflection() {
     let (mut stage, romeo, _) = with_two();
@@ -83,6 +85,7 @@ fn a_reflection_is_known_by_its_id_and_never_by_its_text() {
     assert_eq!(stage.heard(romeo).len(), 1);
 }
 
+// Rows: B7702-21, X2M-10
 #[test]
 fn silence_of_the_room_becomes_an_error_before_msrp_gives_up() {
     let (mut stage, romeo, _) = with_two();
@@ -92,6 +95,7 @@ fn silence_of_the_room_becomes_an_error_before_msrp_gives_up() {
     assert_eq!(stage.outcome(romeo, tag), Some(Err(Status::TIMEOUT)));
 }
 
+// Rows: B7702-24
 #[test]
 fn a_native_message_arrives_with_its_sender_s_place_in_the_room() {
     let (mut stage, romeo, mercutio) = with_two();
@@ -106,6 +110,7 @@ fn a_native_message_arrives_with_its_sender_s_place_in_the_room() {
     }
 }
 
+// Rows: C4975-08
 #[test]
 fn what_comes_before_the_msrp_session_is_open_waits() {
     let mut stage = Stage::new(config());
@@ -119,6 +124,7 @@ fn what_comes_before_the_msrp_session_is_open_waits() {
     assert_eq!(stage.heard(romeo)[0].2, "early");
 }
 
+// Rows: F48..F50, B7702-17, B7702-18, B7702-25, C7701-32, E-21, E-27
 #[test]
 fn f48_to_f50_a_private_message_reaches_only_its_addressee() {
     let (mut stage, romeo, mercutio) = with_two();
@@ -148,6 +154,7 @@ fn f48_to_f50_a_private_message_reaches_only_its_addressee() {
     assert_eq!(stage.heard(mercutio).len(), 2);
 }
 
+// Rows: B7702-26
 #[test]
 fn a_private_message_from_xmpp_arrives_or_its_sender_is_told() {
     let (mut stage, romeo, _) = with_two();
@@ -167,6 +174,7 @@ fn a_private_message_from_xmpp_arrives_or_its_sender_is_told() {
     assert!(told_off(&stage));
 }
 
+// Rows: B7702-26, C7701-11, C7701-30, C7701-55
 #[test]
 fn rfc7701_section_6_2_a_client_without_private_messages_gets_none() {
     let mut stage = Stage::new(config());
@@ -189,6 +197,7 @@ fn rfc7701_section_6_2_a_client_without_private_messages_gets_none() {
     ));
 }
 
+// Rows: B7702-18, B7702-19, C7701-17, C7701-18, C7701-29, C7701-33, C7701-34, C757X-10, G7702-06, E-15
 #[test]
 fn rfc7701_section_6_what_a_send_must_not_be() {
     let (mut stage, romeo, mercutio) = with_two();
@@ -247,6 +256,7 @@ fn rfc7701_section_6_what_a_send_must_not_be() {
     );
 }
 
+// Rows: G-12
 #[test]
 fn a_message_in_a_room_that_has_forgotten_the_user_is_refused_and_he_goes_back_in() {
     let (mut stage, romeo, _) = with_two();
@@ -264,4 +274,111 @@ fn a_message_in_a_room_that_has_forgotten_the_user_is_refused_and_he_goes_back_i
     let tag = stage.say(romeo, "hello again");
     assert_eq!(stage.outcome(romeo, tag), Some(Ok(())));
     assert_eq!(stage.bye(romeo), None);
+}
+
+// Rows: C7701-01, C757X-19
+#[test]
+fn nothing_of_one_room_is_told_in_another() {
+    let mut stage = Stage::new(config());
+    let other = "montague@rooms.example.com";
+    stage.muc.native_enters(ROOM, "Juliet");
+    stage.muc.native_enters(other, "Benvolio");
+    let (romeo, tybalt) = (stage.user("romeo"), stage.user("tybalt"));
+    stage.enter(romeo, "sip:montague@rooms.example.com", "Romeo");
+    stage.enter(tybalt, ROOM_URI, "Tybalt");
+    stage.subscribe(tybalt, ROOM_URI);
+    let told = stage.muc.native_says(other, "Benvolio", "among us");
+    stage.stanzas(told);
+    let told = stage.muc.native_enters(other, "Balthasar");
+    stage.stanzas(told);
+    stage.pass(Duration::from_secs(6));
+    assert_eq!(stage.heard(romeo).len(), 1);
+    assert!(stage.heard(tybalt).is_empty());
+    assert_eq!(stage.nicknames(tybalt), ["Juliet", "Tybalt"]);
+}
+
+// Rows: B7702-19, C7701-32
+#[test]
+fn a_text_arrives_as_it_was() {
+    let (mut stage, romeo, mercutio) = with_two();
+    let texts = [
+        "  two spaces, a\ttab, a line\nbreak  ",
+        "שלום — مرحبا — 你好",
+        "👩‍👩‍👧 e\u{301} \u{feff}x",
+        "<body>&amp;]]></body> -------d93kswow$",
+    ];
+    for text in texts {
+        stage.say(romeo, text);
+        let to = "sip:capulet@rooms.example.com;gr=Mercutio";
+        stage.send(romeo, ROMEO, &[to], text);
+    }
+    let heard: Vec<_> = stage
+        .heard(mercutio)
+        .into_iter()
+        .map(|(_, _, text)| text)
+        .collect();
+    let expected: Vec<_> = texts.iter().flat_map(|text| [*text, *text]).collect();
+    assert_eq!(heard, expected);
+}
+
+/// What reached one user of Juliet (under whichever nickname) and of others: the first letter of the speaker and of the text.
+fn letters(stage: &Stage, user: usize) -> Vec<String> {
+    let letter = |from: &str, text: &str| {
+        let speaker = from.rsplit_once("gr=").unwrap().1;
+        format!("{}{}", &speaker[..1], &text[..1])
+    };
+    let heard = stage.heard(user);
+    heard.iter().map(|(from, _, text)| letter(from, text)).collect()
+}
+
+/// RFC 4975 §5.1: long messages are cut so that short ones need not wait for their end. Each speaker keeps his order, in
+/// public, in private and under a new nickname.
+#[test]
+fn a_short_message_does_not_wait_for_the_long_one_of_another_speaker() {
+    let mut stage = Stage::new(config());
+    for native in ["Juliet", "Benvolio"] {
+        stage.muc.native_enters(ROOM, native);
+    }
+    let romeo = stage.user("romeo");
+    stage.invite(romeo, ROOM_URI, Some("Romeo"));
+    // His client has not connected yet: everything waits for him.
+    let to = occupant(&stage, "Romeo");
+    let room = ROOM.parse().unwrap();
+    let long = "1".repeat(40_000);
+    stage.stanza(message(&room, "Juliet", &to, "a", &long));
+    stage.stanza(message(&room, "Benvolio", &to, "b", "1"));
+    stage.stanza(private(&room, "Juliet", &to, "c", "2"));
+    for mut renamed in stage.muc.leaves(ROOM, "Juliet", &[303], None) {
+        if let xmpp::stanza::Stanza::Presence(presence) = &mut renamed {
+            presence.muc.as_mut().unwrap().items[0].nick = Some("July".to_owned());
+        }
+        stage.stanza(renamed);
+    }
+    let back = stage.muc.native_enters(ROOM, "July");
+    stage.stanzas(back);
+    stage.stanza(message(&room, "July", &to, "d", "3"));
+    stage.stanza(message(&room, "Benvolio", &to, "e", "2"));
+    stage.connect(romeo);
+    assert_eq!(letters(&stage, romeo), ["B1", "B2", "J1", "J2", "J3"]);
+}
+
+#[test]
+fn short_messages_of_all_speakers_keep_the_order_of_the_room() {
+    let mut stage = Stage::new(config());
+    for native in ["Juliet", "Benvolio"] {
+        stage.muc.native_enters(ROOM, native);
+    }
+    let romeo = stage.user("romeo");
+    stage.invite(romeo, ROOM_URI, Some("Romeo"));
+    for (speaker, text) in [
+        ("Juliet", "1"),
+        ("Juliet", "2"),
+        ("Benvolio", "3"),
+        ("Juliet", "4"),
+    ] {
+        let said = stage.muc.native_says(ROOM, speaker, text);
+        stage.stanzas(said);
+    }
+    stage.connect(romeo);
+    assert_eq!(letters(&stage, romeo), ["J1", "J2", "B3", "J4"]);
 }

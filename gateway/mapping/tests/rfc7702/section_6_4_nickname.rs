@@ -16,6 +16,7 @@ fn with_romeo() -> (Stage, usize) {
     (stage, romeo)
 }
 
+// Rows: F51, F52, B7702-27, B7702-28, C7701-47, N7702-06
 #[test]
 fn f51_a_free_nickname_is_taken_and_shown() {
     let (mut stage, romeo) = with_romeo();
@@ -30,6 +31,7 @@ fn f51_a_free_nickname_is_taken_and_shown() {
     );
 }
 
+// Rows: F54, B7702-27, C7701-38, C7701-46, C7701-49
 #[test]
 fn f53_f54_a_taken_nickname_is_425_and_the_old_one_stays() {
     let (mut stage, romeo) = with_romeo();
@@ -39,6 +41,7 @@ fn f53_f54_a_taken_nickname_is_425_and_the_old_one_stays() {
     assert_eq!(room.occupants[1].0, "Romeo");
 }
 
+// Rows: F52..F54, B7702-27, X2M-01
 #[test]
 fn the_room_s_own_conflict_is_425_too() {
     let (mut stage, romeo) = with_romeo();
@@ -48,6 +51,7 @@ fn the_room_s_own_conflict_is_425_too() {
     assert_eq!(stage.nickname_outcome(romeo), Some(Status::NICKNAME_IN_USE));
 }
 
+// Rows: N7702-01, C7701-43, C7701-44
 #[test]
 fn rfc8266_nicknames_that_look_the_same_are_the_same() {
     let (mut stage, romeo) = with_romeo();
@@ -67,6 +71,7 @@ fn rfc8266_nicknames_that_look_the_same_are_the_same() {
     );
 }
 
+// Rows: N7702-02, C7701-38, C7701-60
 #[test]
 fn rfc8266_two_users_on_their_way_in_do_not_get_the_same_nickname() {
     let mut stage = Stage::new(config());
@@ -85,6 +90,7 @@ fn rfc8266_two_users_on_their_way_in_do_not_get_the_same_nickname() {
     assert_eq!(asked, ["Romeo", "romeo (2)"]);
 }
 
+// Rows: C7701-60
 #[test]
 fn rfc8266_two_users_who_ask_at_once_do_not_get_the_same_nickname() {
     let (mut stage, romeo) = with_romeo();
@@ -112,6 +118,7 @@ fn rfc8266_a_nickname_stays_taken_when_one_of_two_holders_leaves() {
     assert_eq!(stage.nickname_outcome(romeo), None);
 }
 
+// Rows: C7701-45
 #[test]
 fn a_malformed_nickname_is_424() {
     let (mut stage, romeo) = with_romeo();
@@ -125,6 +132,7 @@ fn a_malformed_nickname_is_424() {
     }
 }
 
+// Rows: B7702-28
 #[test]
 fn the_nickname_held_already_is_granted_without_asking() {
     let (mut stage, romeo) = with_romeo();
@@ -134,6 +142,7 @@ fn the_nickname_held_already_is_granted_without_asking() {
     assert_eq!(stage.to_rooms.len(), asked);
 }
 
+// Rows: C7701-50, E-31
 #[test]
 fn giving_a_nickname_back_returns_to_the_provisional_one() {
     let (mut stage, romeo) = with_romeo();
@@ -143,6 +152,7 @@ fn giving_a_nickname_back_returns_to_the_provisional_one() {
     assert_eq!(stage.muc.room(ROOM).occupants[1].0, "Romeo");
 }
 
+// Rows: C7701-49
 #[test]
 fn a_room_that_does_not_answer_keeps_the_old_one() {
     let (mut stage, romeo) = with_romeo();
@@ -150,4 +160,20 @@ fn a_room_that_does_not_answer_keeps_the_old_one() {
     stage.nickname(romeo, "montecchi");
     stage.pass(Duration::from_secs(21));
     assert_eq!(stage.nickname_outcome(romeo).map(Status::code), Some(408));
+}
+
+// Rows: C7701-48, N7702-02, C4575-18
+#[test]
+fn rfc7701_section_7_1_a_second_device_does_not_get_the_nickname_of_the_first() {
+    let (mut stage, _) = with_romeo();
+    let second = stage.user("romeo");
+    stage.enter(second, ROOM_URI, "Romeo");
+    stage.subscribe(second, ROOM_URI);
+    assert_eq!(stage.nicknames(second), ["Juliet", "Romeo", "Romeo (2)"]);
+    let document = stage.roster(second).1.unwrap();
+    let mut entities: Vec<_> = document.users.iter().map(|user| &user.entity).collect();
+    entities.dedup();
+    assert_eq!(entities.len(), 3, "each has an entity of his own");
+    stage.nickname(second, "Romeo");
+    assert_eq!(stage.nickname_outcome(second), Some(Status::NICKNAME_IN_USE));
 }

@@ -32,6 +32,7 @@ fn refer(stage: &mut Stage, user: usize, refer_to: &str) -> Vec<sip::Event> {
     stage.users[user].sip_events.drain(events..).collect()
 }
 
+// Rows: F55..F58, B7702-30, B7702-31, CXMPP-12
 #[test]
 fn f55_to_f58_refer_becomes_a_mediated_invitation() {
     let mut stage = Stage::new(config());
@@ -64,6 +65,7 @@ fn who_is_not_in_the_room_invites_nobody() {
     assert_eq!(stage.to_rooms.len(), sent);
 }
 
+// Rows: B7702-30, C7247-28
 #[test]
 fn what_is_no_invitation_of_a_user_is_refused() {
     let mut stage = Stage::new(config());
@@ -71,7 +73,8 @@ fn what_is_no_invitation_of_a_user_is_refused() {
     stage.enter(romeo, ROOM_URI, "Romeo");
     let sent = stage.to_rooms.len();
     for (refer_to, status) in [
-        ("<sip:juliet@example.com;method=BYE>", 403),
+        ("<sip:juliet@example.com;method=BYE>", 404),
+        ("<sip:juliet@example.com;method=SUBSCRIBE>", 403),
         ("<sip:montague@rooms.example.com>", 482),
         ("<tel:+15551234>", 404),
     ] {

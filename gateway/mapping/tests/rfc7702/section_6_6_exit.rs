@@ -31,6 +31,7 @@ fn hang_up(stage: &mut Stage, user: usize) {
     stage.run();
 }
 
+// Rows: F59..F62, B7702-33, B7702-15
 #[test]
 fn f59_to_f62_bye_leaves_the_room_and_the_others_see_it() {
     let (mut stage, romeo, mercutio) = with_two();
@@ -42,6 +43,7 @@ fn f59_to_f62_bye_leaves_the_room_and_the_others_see_it() {
     assert_eq!(stage.nicknames(mercutio), ["Juliet", "Mercutio"]);
 }
 
+// Rows: G-12
 #[test]
 fn a_lost_msrp_connection_ends_the_stay() {
     let (mut stage, romeo, mercutio) = with_two();
@@ -51,6 +53,7 @@ fn a_lost_msrp_connection_ends_the_stay() {
     assert_eq!(stage.nicknames(mercutio), ["Juliet", "Mercutio"]);
 }
 
+// Rows: B7702-34, CXMPP-22, G-09
 #[test]
 fn removal_by_the_room_is_a_bye_that_says_why() {
     for (statuses, reason, code, text) in [
@@ -76,6 +79,7 @@ fn removal_by_the_room_is_a_bye_that_says_why() {
     }
 }
 
+// Rows: B7702-15, G-09
 #[test]
 fn a_removed_occupant_is_booted_in_the_others_documents() {
     let (mut stage, _, mercutio) = with_two();
@@ -95,6 +99,7 @@ fn a_removed_occupant_is_booted_in_the_others_documents() {
     assert!(booted);
 }
 
+// Rows: B7702-34, C7701-12, CXMPP-22, G-09
 #[test]
 fn a_destroyed_room_ends_every_stay_and_leaves_nothing() {
     let (mut stage, romeo, mercutio) = with_two();

@@ -18,6 +18,7 @@ fn with_two() -> (Stage, usize, usize) {
     (stage, romeo, mercutio)
 }
 
+// Rows: CXMPP-30, G-12
 #[test]
 fn after_a_restart_of_the_server_all_are_back_and_no_call_has_ended() {
     let (mut stage, romeo, mercutio) = with_two();
@@ -41,6 +42,7 @@ fn after_a_restart_of_the_server_all_are_back_and_no_call_has_ended() {
     assert_eq!((stage.bye(romeo), stage.bye(mercutio)), (None, None));
 }
 
+// Rows: X2M-10
 #[test]
 fn while_the_link_is_down_messages_are_refused_and_not_lost() {
     let (mut stage, romeo, _) = with_two();
@@ -119,6 +121,7 @@ fn a_room_that_takes_nobody_back_is_left_all_the_same() {
     );
 }
 
+// Rows: B7702-34
 #[test]
 fn a_room_that_stays_away_is_given_up_in_the_end() {
     let (mut stage, romeo, _) = with_two();
@@ -133,6 +136,7 @@ fn a_room_that_stays_away_is_given_up_in_the_end() {
     assert_eq!(stage.gateway.census(), (0, 0, 0, 0));
 }
 
+// Rows: G-12
 #[test]
 fn a_technical_removal_leads_back_into_the_room() {
     let (mut stage, romeo, mercutio) = with_two();
@@ -145,6 +149,7 @@ fn a_technical_removal_leads_back_into_the_room() {
     assert_eq!(stage.heard(mercutio).len(), 1);
 }
 
+// Rows: N7702-06
 #[test]
 fn a_nickname_lost_meanwhile_is_varied() {
     let (mut stage, romeo, _) = with_two();

@@ -67,6 +67,7 @@ fn status_codes_in_a_groupchat_message_change_nothing() {
     assert_eq!(stage.heard(romeo).len(), 1, "Juliet's words, and not his own");
 }
 
+// Rows: B7702-24
 #[test]
 fn a_delay_after_the_subject_is_no_history() {
     let (mut stage, romeo, address) = with_romeo();
@@ -123,6 +124,7 @@ fn a_message_from_a_stranger_is_none_of_the_room() {
     assert!(stage.heard(romeo).is_empty());
 }
 
+// Rows: CXMPP-25
 #[test]
 fn a_moderation_counts_from_the_room_alone() {
     let (mut stage, romeo, address) = with_romeo();

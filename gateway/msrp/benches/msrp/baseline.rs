@@ -3,9 +3,8 @@
 use std::hint::black_box;
 
 use criterion::Throughput;
+use measure::{Task, Workload};
 use memchr::memmem;
-
-use crate::workload::{Task, Workload};
 
 const MEBIBYTE: usize = 1024 * 1024;
 

@@ -4,9 +4,8 @@ use std::hint::black_box;
 
 use bytes::Bytes;
 use criterion::Throughput;
+use measure::{Task, Workload};
 use msrp::cpim::Cpim;
-
-use crate::workload::{Task, Workload};
 
 /// Messages of one run.
 const MESSAGES: usize = 1000;

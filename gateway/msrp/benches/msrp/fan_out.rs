@@ -4,12 +4,13 @@ use std::time::Instant;
 
 use bytes::{Bytes, BytesMut};
 use criterion::Throughput;
+use measure::{Task, Workload, start};
 use msrp::{
     Command, Connection, Event, Limits, SessionId, Status,
     frame::{Content, Decoder, Flag, Frame, Headers, Kind},
 };
 
-use crate::workload::{Task, Workload, outgoing, parameters, session, start};
+use crate::workload::{outgoing, parameters, session};
 
 const RECIPIENTS: usize = 1000;
 /// What a socket takes at once.

@@ -2,12 +2,13 @@
 
 use bytes::{Bytes, BytesMut};
 use criterion::Throughput;
+use measure::{Task, Workload};
 use msrp::{
     FailureReport, Limits,
     frame::{ByteRange, Content, Decoder, Flag, Frame, Headers, Kind, Method},
 };
 
-use crate::workload::{Task, Workload, outgoing, parameters};
+use crate::workload::{outgoing, parameters};
 
 /// Octets of a frame from its start line to the CRLF of its end-line.
 const OCTETS: usize = 600;

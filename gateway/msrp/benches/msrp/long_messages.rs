@@ -4,12 +4,13 @@ use std::time::Instant;
 
 use bytes::{Bytes, BytesMut};
 use criterion::Throughput;
+use measure::{Task, Workload, start};
 use msrp::{
     Command, Connection, Event, Limits, Status,
     frame::{ByteRange, Content, Decoder, Flag, Frame, Headers, Kind, Method},
 };
 
-use crate::workload::{Task, Workload, outgoing, parameters, session, start};
+use crate::workload::{outgoing, parameters, session};
 
 const MESSAGE: usize = 1024 * 1024;
 const CHUNK: usize = 2048;

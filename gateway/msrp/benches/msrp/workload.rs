@@ -1,42 +1,7 @@
-//! What is measured, and what the workloads have in common.
-
-use std::time::Instant;
+//! What the workloads have in common.
 
 use bytes::Bytes;
-use criterion::Throughput;
-use msrp::{FailureReport, MessageTag, OutgoingMessage, Path, SessionId, SessionParameters};
-
-/// One line of the table.
-pub(crate) struct Workload {
-    /// Its name there.
-    pub(crate) name: &'static str,
-    /// What one run amounts to.
-    pub(crate) amount: Throughput,
-    pub(crate) task: Box<dyn Task>,
-}
-
-/// Something that is done again and again.
-pub(crate) trait Task {
-    /// What comes before each run and is not measured.
-    fn prepare(&mut self) {}
-    /// What is measured. It checks its own results, so that nothing is measured that does not work.
-    fn run(&mut self);
-}
-
-/// The only place where measured work happens: an instruction counter can be told its name.
-#[inline(never)]
-pub(crate) fn measured(task: &mut dyn Task) {
-    task.run();
-}
-
-/// An instant to start from.
-#[expect(
-    clippy::disallowed_methods,
-    reason = "an instant has no other source; only differences to it count"
-)]
-pub(crate) fn start() -> Instant {
-    Instant::now()
-}
+use msrp::{FailureReport, Lane, MessageTag, OutgoingMessage, Path, SessionId, SessionParameters};
 
 /// The two ends of session number `index`, seen from ours.
 pub(crate) fn parameters(index: usize) -> SessionParameters {
@@ -67,5 +32,6 @@ pub(crate) fn outgoing(tag: u64, body: &Bytes) -> OutgoingMessage {
         body: body.clone(),
         success_report: false,
         failure_report: FailureReport::Yes,
+        lane: Lane::default(),
     }
 }

@@ -18,6 +18,7 @@ mod numbered;
 mod outbox;
 mod reassembly;
 mod reports;
+mod round;
 mod session;
 mod transactions;
 mod vocabulary;
@@ -27,8 +28,8 @@ use authorization::Authorization;
 use outbox::Place;
 use session::Session;
 pub use vocabulary::{
-    AnswerDue, Command, Event, FailureReport, IncomingMessage, LostCause, MessageTag, OutgoingMessage,
-    SessionParameters, Turns,
+    AnswerDue, Command, Event, FailureReport, IncomingMessage, Lane, LostCause, MessageTag, OutgoingMessage,
+    SessionParameters,
 };
 use wire::{Asked, Deadline, Origin, Wire};
 
@@ -48,7 +49,7 @@ const KEPT: usize = 4096;
 /// use std::time::Instant;
 /// use bytes::{Bytes, BytesMut};
 /// use msrp::{
-///     Command, Connection, Event, FailureReport, Limits, MessageTag, OutgoingMessage, Path, SessionParameters, Status,
+///     Command, Connection, Event, FailureReport, Lane, Limits, MessageTag, OutgoingMessage, Path, SessionParameters, Status,
 /// };
 ///
 /// // The paths that the two ends told each other in SDP.
@@ -67,6 +68,7 @@ const KEPT: usize = 4096;
 ///     body: Bytes::from_static(b"Art thou not Romeo?"),
 ///     success_report: false,
 ///     failure_report: FailureReport::Yes,
+///     lane: Lane::default(),
 /// };
 /// client.handle_command(Command::Send { session, message }, now);
 ///
@@ -192,9 +194,9 @@ impl Connection {
             Command::Open(parameters) => self.open(parameters, now),
             Command::Send { session, message } => self.send(session, message, Place::Last),
             Command::Interject { session, message } => self.send(session, message, Place::Interjected),
-            Command::Arrange { session, turns } => {
-                if let Ok((bound, _)) = self.bound(&session) {
-                    bound.arrange(turns);
+            Command::Abort { session, tag } => {
+                if let Ok((bound, wire)) = self.bound(&session) {
+                    bound.abort(tag, wire, now);
                 }
             }
             Command::Authorize(parameters) => self.authorize(parameters, now),
@@ -253,8 +255,8 @@ impl Connection {
         self.close_if_drained();
     }
 
-    /// Appends up to roughly `budget` octets to `out`; `false` when there is nothing to send. Messages of different
-    /// sessions take turns, and responses overtake message chunks. A chunk is never split, so that `out` may grow by up to
+    /// Appends up to roughly `budget` octets to `out`; `false` when there is nothing to send. Sessions take turns chunk by chunk,
+    /// and so do the messages of one, as [`Lane`] says; responses overtake message chunks. A chunk is never split, so that `out` may grow by up to
     /// [`Limits::chunk_out`] more than the budget, and by one chunk at least if there is one to send.
     pub fn poll_transmit(&mut self, out: &mut BytesMut, budget: usize, now: Instant) -> bool {
         let before = out.len();

@@ -10,9 +10,10 @@ use crate::{
 };
 
 use super::{
-    Event, FailureReport, OutgoingMessage, Turns,
+    Event, FailureReport, OutgoingMessage,
     numbered::Numbered,
     reports::duties,
+    round::Round,
     wire::{Asked, Wire},
 };
 
@@ -26,12 +27,8 @@ const UNINTERRUPTED: usize = 2048;
 #[derive(Default)]
 pub(super) struct Outbox {
     messages: Numbered<Outgoing>,
-    /// Messages with octets left to send, the next one first.
-    unsent: VecDeque<u64>,
-    /// Those among them that go before the others.
-    interjected: VecDeque<u64>,
-    /// How the messages share the turns of the session.
-    pub(super) turns: Turns,
+    /// Those with octets left to send.
+    round: Round,
     /// Chunks sent with Failure-Report `yes` and not answered.
     unanswered: usize,
     /// Chunks sent with Failure-Report `partial` whose failure would still be heard.
@@ -58,7 +55,31 @@ pub(super) enum Place {
 impl Outgoing {
     /// What it counts in [`Wire::queued`].
     fn weight(&self) -> usize {
+        if self.complete {
+            return 0;
+        }
         MESSAGE_OVERHEAD + self.message.body.len().saturating_sub(self.sent)
+    }
+
+    /// What every chunk of it begins with.
+    fn begin<'a>(
+        &self,
+        out: &'a mut BytesMut,
+        transaction: TransactionId,
+        sender: &Sender<'_>,
+    ) -> Writer<'a> {
+        let message = &self.message;
+        let mut writer = Writer::request(out, transaction, "SEND", sender.remote, sender.local);
+        writer.header("Message-ID", message.id.as_str());
+        if message.success_report {
+            writer.header("Success-Report", "yes");
+        }
+        match message.failure_report {
+            FailureReport::Yes => {}
+            FailureReport::No => writer.header("Failure-Report", "no"),
+            FailureReport::Partial => writer.header("Failure-Report", "partial"),
+        }
+        writer
     }
 }
 
@@ -89,38 +110,17 @@ impl Outbox {
         }
         wire.queued += outgoing.weight();
         let number = wire.next_serial();
-        self.messages.insert(number, outgoing);
         match place {
-            Place::Last => self.unsent.push_back(number),
-            Place::Interjected => self.interjected.push_back(number),
+            Place::Last => self.round.push(number, outgoing.message.lane),
+            Place::Interjected => self.round.interject(number, outgoing.message.lane),
         }
+        self.messages.insert(number, outgoing);
         Ok(())
-    }
-
-    /// The message that the next chunk is of.
-    fn next(&self) -> Option<u64> {
-        self.interjected.front().or(self.unsent.front()).copied()
-    }
-
-    /// Takes a message out of its queue.
-    fn unqueue(&mut self, number: u64) {
-        for queue in [&mut self.interjected, &mut self.unsent] {
-            if queue.front() == Some(&number) {
-                queue.pop_front();
-                if queue.is_empty() {
-                    *queue = VecDeque::new();
-                }
-                return;
-            }
-        }
-        // Only when messages take turns can one that has begun stand elsewhere.
-        self.interjected.retain(|queued| *queued != number);
-        self.unsent.retain(|queued| *queued != number);
     }
 
     /// Whether a chunk can be sent now.
     pub(super) fn is_ready(&self, wire: &Wire) -> bool {
-        let next = self.next().and_then(|number| self.messages.get(&number));
+        let next = self.round.next().and_then(|number| self.messages.get(&number));
         next.is_some_and(|outgoing| {
             !duties(outgoing.message.failure_report).silence_is_failure
                 || self.unanswered < wire.limits.unanswered
@@ -135,71 +135,93 @@ impl Outbox {
         out: &mut BytesMut,
         now: Instant,
     ) {
-        let Some(number) = self.next() else {
+        let Some(number) = self.round.next() else {
             return;
         };
         let Some(outgoing) = self.messages.get_mut(&number) else {
             return;
         };
-        let message = &outgoing.message;
-        let total = message.body.len();
-        let end = total.min(outgoing.sent + wire.limits.chunk_out.max(UNINTERRUPTED));
-        let body = message.body.get(outgoing.sent..end).unwrap_or_default();
-        let asked = match message.failure_report {
-            FailureReport::Yes => Some(Asked::Chunk { message: number }),
-            FailureReport::Partial => Some(Asked::PartialChunk {
-                message: number,
-                id: message.id,
-            }),
-            FailureReport::No => None,
+        let start = outgoing.sent;
+        let total = outgoing.message.body.len();
+        let end = total.min(start + wire.limits.chunk_out.max(UNINTERRUPTED));
+        outgoing.sent = end;
+        let body = outgoing.message.body.slice(start..end);
+        let transaction = self.ask(number, &body, sender, wire, now);
+        let Some(outgoing) = self.messages.get(&number) else {
+            return;
         };
-        let transaction = match asked {
-            Some(asked) => wire.expect(sender.session, sender.generation, asked, body, now),
-            None => wire.expect_nothing(body),
-        };
-        let mut writer = Writer::request(out, transaction, "SEND", sender.remote, sender.local);
-        writer.header("Message-ID", message.id.as_str());
-        if message.success_report {
-            writer.header("Success-Report", "yes");
-        }
-        match message.failure_report {
-            FailureReport::Yes => {}
-            FailureReport::No => writer.header("Failure-Report", "no"),
-            FailureReport::Partial => writer.header("Failure-Report", "partial"),
-        }
+        let mut writer = outgoing.begin(out, transaction, sender);
         writer.byte_range(ByteRange {
-            start: outgoing.sent as u64 + 1,
+            start: start as u64 + 1,
             end: (body.len() <= UNINTERRUPTED).then_some(end as u64),
             total: Some(total as u64),
         });
-        writer.body(
-            message.content_type,
-            body,
-            if end == total { Flag::Complete } else { Flag::More },
-        );
+        let flag = if end == total { Flag::Complete } else { Flag::More };
+        writer.body(outgoing.message.content_type, &body, flag);
 
         wire.queued = wire.queued.saturating_sub(body.len());
-        outgoing.sent = end;
-        match message.failure_report {
-            FailureReport::Yes => {
-                outgoing.unanswered += 1;
-                self.unanswered += 1;
-            }
-            FailureReport::Partial => {
-                if self.partial.len() >= wire.limits.unanswered
-                    && let Some(oldest) = self.partial.pop_front()
-                {
-                    wire.settle(&oldest);
-                }
-                self.partial.push_back(transaction);
-            }
-            FailureReport::No => {}
-        }
         if end == total {
             self.all_sent(number, sender.session, wire);
-        } else if self.turns == Turns::ChunkByChunk && self.unsent.front() == Some(&number) {
-            self.unsent.rotate_left(1);
+        } else {
+            self.round.pass_on();
         }
+    }
+
+    /// Gives up a message with octets left to send. The peer is told if it has heard the beginning (RFC 4975 §7.1).
+    pub(super) fn abort(&mut self, tag: MessageTag, sender: &Sender<'_>, wire: &mut Wire, now: Instant) {
+        let unsent = |(_, outgoing): &(&u64, &Outgoing)| outgoing.message.tag == tag && !outgoing.complete;
+        let Some((&number, outgoing)) = self.messages.iter().find(unsent) else {
+            return;
+        };
+        if outgoing.sent > 0 {
+            let transaction = self.ask(number, &[], sender, wire, now);
+            let Some(outgoing) = self.messages.get(&number) else {
+                return;
+            };
+            let mut writer = outgoing.begin(&mut wire.control, transaction, sender);
+            writer.byte_range(ByteRange {
+                start: outgoing.sent as u64 + 1,
+                end: None,
+                total: Some(outgoing.message.body.len() as u64),
+            });
+            writer.end(Flag::Abort);
+        }
+        self.fail(number, Status::ABORTED, sender.session, wire);
+    }
+
+    /// Opens the transaction of a chunk with this body.
+    fn ask(
+        &mut self,
+        number: u64,
+        body: &[u8],
+        sender: &Sender<'_>,
+        wire: &mut Wire,
+        now: Instant,
+    ) -> TransactionId {
+        let Some(outgoing) = self.messages.get_mut(&number) else {
+            return wire.expect_nothing(body);
+        };
+        let asked = match outgoing.message.failure_report {
+            FailureReport::Yes => Asked::Chunk { message: number },
+            FailureReport::Partial => Asked::PartialChunk {
+                message: number,
+                id: outgoing.message.id,
+            },
+            FailureReport::No => return wire.expect_nothing(body),
+        };
+        let transaction = wire.expect(sender.session, sender.generation, asked, body, now);
+        if outgoing.message.failure_report == FailureReport::Partial {
+            if self.partial.len() >= wire.limits.unanswered
+                && let Some(oldest) = self.partial.pop_front()
+            {
+                wire.settle(&oldest);
+            }
+            self.partial.push_back(transaction);
+        } else {
+            outgoing.unanswered += 1;
+            self.unanswered += 1;
+        }
+        transaction
     }
 
     /// A chunk was taken by the peer.
@@ -223,10 +245,8 @@ impl Outbox {
         let Some(outgoing) = self.messages.remove(&number) else {
             return false;
         };
-        if !outgoing.complete {
-            self.unqueue(number);
-            wire.queued = wire.queued.saturating_sub(outgoing.weight());
-        }
+        self.round.remove(number);
+        wire.queued = wire.queued.saturating_sub(outgoing.weight());
         wire.emit(Event::Failed {
             session: session.clone(),
             tag: outgoing.message.tag,
@@ -245,12 +265,9 @@ impl Outbox {
 
     /// Fails every message, in order.
     pub(super) fn fail_all(&mut self, status: Status, session: &SessionId, wire: &mut Wire) {
-        let unsent = std::mem::take(&mut self.unsent);
-        for number in unsent.into_iter().chain(std::mem::take(&mut self.interjected)) {
-            let weight = self.messages.get(&number).map_or(0, Outgoing::weight);
-            wire.queued = wire.queued.saturating_sub(weight);
-        }
+        self.round = Round::default();
         for outgoing in std::mem::take(&mut self.messages).into_values() {
+            wire.queued = wire.queued.saturating_sub(outgoing.weight());
             wire.emit(Event::Failed {
                 session: session.clone(),
                 tag: outgoing.message.tag,
@@ -263,7 +280,7 @@ impl Outbox {
     }
 
     fn all_sent(&mut self, number: u64, session: &SessionId, wire: &mut Wire) {
-        self.unqueue(number);
+        self.round.remove(number);
         if let Some(outgoing) = self.messages.get_mut(&number) {
             outgoing.message.body = Bytes::new();
             outgoing.complete = true;

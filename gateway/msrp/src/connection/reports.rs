@@ -61,6 +61,7 @@ mod tests {
     use super::*;
 
     /// Every row: the answer to a message taken, to one refused, the REPORT of a late failure, the deadline of the sender.
+    // Rows: C4975-24
     #[test]
     fn rfc4975_7_1_4_failure_report() {
         for (report, row) in [
@@ -79,6 +80,7 @@ mod tests {
         }
     }
 
+    // Rows: C4975-22
     #[test]
     fn rfc4975_7_1_3_success_report() {
         for (asked, status, reported) in [

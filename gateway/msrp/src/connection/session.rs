@@ -14,7 +14,7 @@ use crate::{
 };
 
 use super::{
-    AnswerDue, Event, IncomingMessage, OutgoingMessage, SessionParameters, Turns,
+    AnswerDue, Event, IncomingMessage, OutgoingMessage, SessionParameters,
     numbered::Numbered,
     outbox::{Outbox, Place, Sender},
     reassembly::{Chunk, Partial, Reassembly},
@@ -142,8 +142,10 @@ impl Session {
         }
     }
 
-    pub(super) fn arrange(&mut self, turns: Turns) {
-        self.outbox.turns = turns;
+    /// The owner gives up a message of his.
+    pub(super) fn abort(&mut self, tag: MessageTag, wire: &mut Wire, now: Instant) {
+        let (sender, outbox) = self.sender();
+        outbox.abort(tag, &sender, wire, now);
     }
 
     pub(super) fn nickname(&mut self, tag: MessageTag, nickname: &str, wire: &mut Wire, now: Instant) {
@@ -266,13 +268,8 @@ impl Session {
     }
 
     pub(super) fn write_chunk(&mut self, wire: &mut Wire, out: &mut BytesMut, now: Instant) {
-        let sender = Sender {
-            session: &self.id,
-            generation: self.generation,
-            local: &self.local,
-            remote: &self.remote,
-        };
-        self.outbox.write_chunk(&sender, wire, out, now);
+        let (sender, outbox) = self.sender();
+        outbox.write_chunk(&sender, wire, out, now);
     }
 
     /// Settles everything of the session that ends: what we asked for fails with `status`.
@@ -294,6 +291,16 @@ impl Session {
         if let Some(key) = self.reception.take() {
             wire.disarm(&key);
         }
+    }
+
+    fn sender(&mut self) -> (Sender<'_>, &mut Outbox) {
+        let sender = Sender {
+            session: &self.id,
+            generation: self.generation,
+            local: &self.local,
+            remote: &self.remote,
+        };
+        (sender, &mut self.outbox)
     }
 
     /// The answer, unless the owner is to give it.

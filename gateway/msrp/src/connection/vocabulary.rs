@@ -47,6 +47,14 @@ pub enum FailureReport {
     Partial,
 }
 
+/// Which messages of a session keep their order, by the caller's own number: those of one lane arrive in the order in which they
+/// were sent. A message longer than [`crate::Limits::chunk_out`] lets those of other lanes by after each of its chunks, so that in
+/// a chat room one speaker's long message does not delay what the others say. Messages of one chunk keep their order in any case.
+///
+/// A lane costs nothing while nothing of it is queued.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
+pub struct Lane(pub u64);
+
 /// A message to send.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct OutgoingMessage {
@@ -62,6 +70,8 @@ pub struct OutgoingMessage {
     pub success_report: bool,
     /// Which failures are to be reported.
     pub failure_report: FailureReport,
+    /// Which other messages of the session it stays in order with. Those of one sender, or simply all: `Lane::default()`.
+    pub lane: Lane,
 }
 
 /// A complete message that arrived.
@@ -77,16 +87,6 @@ pub struct IncomingMessage {
     pub success_report: bool,
     /// Which failures the sender wants to hear of; the connection honours it by itself.
     pub failure_report: FailureReport,
-}
-
-/// How the messages of one session share its turns; sessions take turns with each other in any case.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum Turns {
-    /// One after the other: they arrive in the order in which they were sent.
-    #[default]
-    InOrder,
-    /// Chunk by chunk in turn, so that a short message overtakes a long one.
-    ChunkByChunk,
 }
 
 /// What the owner wants.
@@ -121,12 +121,14 @@ pub enum Command {
         /// What.
         message: OutgoingMessage,
     },
-    /// How the messages of a session share its turns from now on; [`Turns::InOrder`] before that.
-    Arrange {
-        /// Which session.
+    /// Gives up a message of ours whose last octet has not been sent: nothing more of it is, and it is [`Event::Failed`] with
+    /// [`Status::ABORTED`]. A peer that has got chunks of it hears so (flag `#`, RFC 4975 §7.1). A message that has been sent whole
+    /// cannot be taken back: it is settled as without this.
+    Abort {
+        /// In which session.
         session: SessionId,
-        /// How.
-        turns: Turns,
+        /// The tag of the message; of several with the same one, the first.
+        tag: MessageTag,
     },
     /// Asks relays for a path to a session of ours, on the connection to the first of them (RFC 4976 §5.1): answered by
     /// [`Event::Authorized`] or [`Event::Unauthorized`], and renewed until [`Command::Unbind`] or the end of the connection. The
@@ -219,7 +221,7 @@ pub enum Event {
         /// The command's tag.
         tag: MessageTag,
     },
-    /// Our message was refused, or not answered in time (408), or never sent.
+    /// Our message was refused, or not answered in time (408), or given up, or never sent.
     Failed {
         /// In which session.
         session: SessionId,

@@ -255,6 +255,7 @@ mod tests {
     use super::*;
 
     /// RFC 4975 §7.1: the end-line must not occur in the body.
+    // Rows: C4975-04
     #[test]
     fn rfc4975_7_1_an_id_that_occurs_in_the_body_is_not_taken() {
         let [first, second] = ["0123456789abcdef", "fedcba9876543210"].map(|id| id.parse().unwrap());

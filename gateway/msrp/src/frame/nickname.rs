@@ -45,6 +45,7 @@ fn unescape(quoted: &str) -> Option<String> {
 mod tests {
     use super::*;
 
+    // Rows: C7701-41, E-31, E-35
     #[test]
     fn rfc7701_7_1_use_nickname_values() {
         for (value, nickname) in [
@@ -71,6 +72,7 @@ mod tests {
         assert_eq!(unquote(b"\"\xff\""), None);
     }
 
+    // Rows: C7701-40, CXMPP-34
     #[test]
     fn rfc7701_7_1_a_nickname_has_at_most_1023_octets() {
         for (octets, accepted) in [(1, true), (1022, true), (1023, true), (1024, false)] {

@@ -75,6 +75,7 @@ fn without_parameters(media_type: &str) -> &str {
 mod tests {
     use super::*;
 
+    // Rows: C7701-03, C4975-33
     #[test]
     fn rfc4975_8_6_accept_types() {
         for (value, media_type, accepted) in [
@@ -97,6 +98,7 @@ mod tests {
         assert_eq!(AcceptTypes::parse(" a/b  c/d ").to_string(), "a/b c/d");
     }
 
+    // Rows: C4975-34
     #[test]
     fn rfc4975_8_6_max_size() {
         for (value, size) in [

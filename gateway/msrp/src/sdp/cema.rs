@@ -229,6 +229,7 @@ mod tests {
         }
     }
 
+    // Rows: C4975-30
     #[test]
     fn rfc6714_4_2_the_offerer() {
         use AfterAnswer::{ConnectToMediaLine, ConnectToPath, OfferWithoutCema, Wait};
@@ -266,6 +267,7 @@ mod tests {
         }
     }
 
+    // Rows: C4975-30
     #[test]
     fn rfc6714_4_3_the_answerer() {
         use Answer::{Refuse, WithCema, WithoutCema};

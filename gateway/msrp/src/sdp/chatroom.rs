@@ -43,6 +43,7 @@ impl fmt::Display for Chatroom {
 mod tests {
     use super::*;
 
+    // Rows: C7701-54, E-32
     #[test]
     fn rfc7701_8_chatroom_tokens() {
         let both = Chatroom {

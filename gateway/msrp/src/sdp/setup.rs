@@ -97,6 +97,7 @@ mod tests {
         assert_eq!(Setup::parse("existing"), None);
     }
 
+    // Rows: C4975-40, C4975-07
     #[test]
     fn rfc6135_4_2_2_who_connects() {
         use Opener::{Answerer, Offerer};
@@ -122,6 +123,7 @@ mod tests {
         }
     }
 
+    // Rows: C4975-40
     #[test]
     fn rfc6135_4_2_2_answers_agree_with_their_offers() {
         for (offer, reachable, answer) in [

@@ -83,6 +83,7 @@ fn both_sides_send() {
     );
 }
 
+// Rows: C4975-16, C4975-17
 #[test]
 fn rfc4975_7_1_1_short_chunks_name_their_end_and_long_ones_do_not() {
     let mut pair = Pair::bound(Limits::default());
@@ -108,6 +109,7 @@ fn rfc4975_7_1_1_short_chunks_name_their_end_and_long_ones_do_not() {
     }
 }
 
+// Rows: C4975-18
 #[test]
 fn rfc4975_7_1_1_no_chunk_but_the_last_is_shorter_than_2048_octets() {
     for (chunk_out, first) in [(1, 2048), (2047, 2048), (2048, 2048), (2049, 2049)] {
@@ -123,6 +125,7 @@ fn rfc4975_7_1_1_no_chunk_but_the_last_is_shorter_than_2048_octets() {
     }
 }
 
+// Rows: C4975-04
 #[test]
 fn rfc4975_7_1_the_end_line_does_not_occur_in_the_body() {
     let mut first = Pair::bound(Limits::default());
@@ -140,6 +143,7 @@ fn rfc4975_7_1_the_end_line_does_not_occur_in_the_body() {
     assert!(!again.sent_text(Active).contains(&format!("MSRP {transaction} ")));
 }
 
+// Rows: C4975-17
 #[test]
 fn sessions_take_turns_and_responses_overtake_chunks() {
     let mut pair = Pair::bound(Limits::default());
@@ -181,6 +185,7 @@ fn sessions_take_turns_and_responses_overtake_chunks() {
     assert_eq!(pair.events(Passive).len(), 3, "the answer and two messages");
 }
 
+// Rows: CXMPP-32
 #[test]
 fn messages_of_one_session_keep_their_order() {
     let mut pair = Pair::bound(Limits::default());
@@ -193,6 +198,7 @@ fn messages_of_one_session_keep_their_order() {
     assert_eq!(pair.events(Active), Vec::from_iter((0..50).map(delivered)));
 }
 
+// Rows: C4975-19
 #[test]
 fn rfc4975_7_1_1_a_lost_answer_is_408_after_30_seconds() {
     let mut pair = Pair::bound(Limits::default());
@@ -232,6 +238,7 @@ fn rfc4975_7_1_1_the_30_seconds_begin_when_the_chunk_is_handed_over() {
     );
 }
 
+// Rows: C4975-07, C4975-09
 #[test]
 fn rfc4975_5_4_a_bodiless_send_that_is_not_answered_or_refused() {
     let mut pair = Pair::new(Limits::default());
@@ -259,6 +266,7 @@ fn rfc4975_5_4_a_bodiless_send_that_is_not_answered_or_refused() {
     }
 }
 
+// Rows: C7701-41, C7701-50
 #[test]
 fn rfc7701_7_1_nicknames_both_ways() {
     let mut pair = Pair::bound(Limits::default());
@@ -299,6 +307,7 @@ fn rfc7701_7_1_nicknames_both_ways() {
     }
 }
 
+// Rows: C7701-40
 #[test]
 fn rfc7701_7_1_a_nickname_that_cannot_be_sent_or_is_not_answered() {
     let mut pair = Pair::bound(Limits::default());
@@ -338,6 +347,7 @@ fn rfc7701_7_1_a_nickname_that_cannot_be_sent_or_is_not_answered() {
     assert_eq!(pair.events(Passive).len(), 2);
 }
 
+// Rows: C4975-11
 #[test]
 fn a_closed_transport_settles_everything_once() {
     let mut pair = Pair::bound(Limits::default());
@@ -468,6 +478,7 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(64))]
 
     /// Exactly one of Delivered and Failed for each message, and what was delivered arrived once and in order.
+    // Rows: C4975-11
     #[test]
     fn every_message_is_settled_once_whatever_is_lost(
         messages in prop::collection::vec((0_usize..30_000, 0_u8..3, any::<bool>()), 1..12),

@@ -16,6 +16,7 @@ fn address(name: &str, uri: &str) -> Address {
     }
 }
 
+// Rows: CSIP-18
 #[test]
 fn rfc3862_5_1_the_example_of_a_message() {
     let cpim = parse(
@@ -69,6 +70,7 @@ fn rfc3862_4_5_subjects_have_languages() {
     );
 }
 
+// Rows: CSIP-18
 #[test]
 fn rfc3862_4_7_required_headers() {
     let known = [("mid:features@x", "Vital"), ("urn:y", "Other")];
@@ -111,6 +113,7 @@ fn rfc3862_2_the_mime_headers_of_the_content_are_kept() {
     assert_eq!(Cpim::parse(&cpim.to_bytes()), Ok(cpim));
 }
 
+// Rows: CSIP-19, E-14
 #[test]
 fn addresses_are_read_leniently() {
     for (value, expected) in [
@@ -150,6 +153,7 @@ fn addresses_are_read_leniently() {
     }
 }
 
+// Rows: CSIP-19
 #[test]
 fn addresses_that_are_none() {
     for value in [
@@ -170,6 +174,7 @@ fn addresses_that_are_none() {
     }
 }
 
+// Rows: CSIP-18
 #[test]
 fn rfc3862_2_2_bodies_that_are_no_cpim() {
     for text in [
@@ -195,6 +200,7 @@ fn rfc3862_2_2_bodies_that_are_no_cpim() {
     assert!(Cpim::parse(format!("{many}X: 1\r\n\r\n\r\nx").as_bytes()).is_err());
 }
 
+// Rows: CSIP-18
 #[test]
 fn rfc3862_2_2_names_are_compared_with_case() {
     let cpim = parse("from: <im:a@b>\r\nTO: <im:c@d>\r\n\r\n\r\nx");
@@ -249,6 +255,7 @@ fn rfc3339_date_times() {
     }
 }
 
+// Rows: E-30, E-35
 #[test]
 fn contents_with_and_without_headers() {
     let default = "text/plain;charset=utf-8";
@@ -323,6 +330,7 @@ fn text_is_text_in_utf8() {
     assert_eq!((cpim.text(), &cpim.content[..]), (None, &b"\xff"[..]));
 }
 
+// Rows: CSIP-18, CSIP-19
 #[test]
 fn it_is_written_strictly() {
     let cpim = Cpim {

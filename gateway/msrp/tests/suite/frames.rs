@@ -38,6 +38,7 @@ fn body(frame: &Frame) -> &[u8] {
     }
 }
 
+// Rows: C4975-01
 #[test]
 fn rfc4975_4_the_example_of_a_send() {
     let frame = one("MSRP a786hjs2 SEND\r\n\
@@ -65,6 +66,7 @@ fn rfc4975_4_the_example_of_a_send() {
     );
 }
 
+// Rows: C4975-01
 #[test]
 fn rfc4975_9_responses_with_and_without_a_comment() {
     for (start, code) in [
@@ -79,6 +81,7 @@ fn rfc4975_9_responses_with_and_without_a_comment() {
     }
 }
 
+// Rows: C4975-01, E-36
 #[test]
 fn rfc4975_9_header_order_case_and_unknown_headers() {
     let frame = one(
@@ -157,6 +160,7 @@ fn rfc4975_9_broken_values_do_not_break_the_framing() {
     assert!(decode(&bytes).unwrap()[0].headers.broken.is_some());
 }
 
+// Rows: C4975-03
 #[test]
 fn rfc4975_7_1_no_body_is_not_an_empty_body() {
     for (content, expected) in [
@@ -185,6 +189,7 @@ fn rfc4975_7_1_no_body_is_not_an_empty_body() {
     }
 }
 
+// Rows: C4975-04
 #[test]
 fn rfc4975_7_1_end_line_look_alikes_stay_in_the_body() {
     for inner in [
@@ -216,6 +221,7 @@ fn rfc4975_7_1_end_line_look_alikes_stay_in_the_body() {
     }
 }
 
+// Rows: C4975-05, E-09, E-10
 #[test]
 fn broken_framing_is_a_fault_that_names_rule_and_octet() {
     let head = format!("MSRP abcd SEND\r\n{PATHS}");
@@ -449,6 +455,7 @@ fn frame() -> impl Strategy<Value = Frame> {
 }
 
 proptest! {
+    // Rows: C4975-01
     #[test]
     fn decode_undoes_encode_in_any_split(
         frames in prop::collection::vec(frame(), 1..4),

@@ -12,6 +12,7 @@ fn ours() -> SessionId {
     "ours".parse().unwrap()
 }
 
+// Rows: C757X-10
 #[test]
 fn limit_of_a_message() {
     let limits = Limits {
@@ -45,6 +46,7 @@ fn limit_of_a_message() {
     }
 }
 
+// Rows: C757X-10
 #[test]
 fn limit_of_a_chunk_is_a_413_while_the_chunk_still_comes() {
     let limits = Limits {
@@ -279,6 +281,7 @@ fn a_peer_that_does_not_read_its_responses_is_given_up() {
     panic!("a thousand unread responses");
 }
 
+// Rows: C4975-38
 #[test]
 fn announced_totals_and_far_ranges_reserve_nothing() {
     let limits = Limits {

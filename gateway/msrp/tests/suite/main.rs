@@ -3,6 +3,8 @@
 #[cfg(test)]
 mod bodies;
 #[cfg(test)]
+mod chat_server;
+#[cfg(test)]
 mod conversation;
 #[cfg(test)]
 mod cpim;

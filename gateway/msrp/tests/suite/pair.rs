@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use bytes::{Bytes, BytesMut};
 use msrp::{
-    AnswerDue, Command, Connection, Event, FailureReport, IncomingMessage, Limits, MessageTag,
+    AnswerDue, Command, Connection, Event, FailureReport, IncomingMessage, Lane, Limits, MessageTag,
     OutgoingMessage, Path, SessionId, SessionParameters, Status,
 };
 
@@ -63,6 +63,7 @@ pub(crate) fn message(tag: u64, body: impl Into<Bytes>) -> OutgoingMessage {
         body: body.into(),
         success_report: false,
         failure_report: FailureReport::Yes,
+        lane: Lane::default(),
     }
 }
 

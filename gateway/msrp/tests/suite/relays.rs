@@ -82,6 +82,7 @@ fn grant(events: Vec<Event>) -> Grant {
 }
 
 /// The flow that the section prints, without the forwarding by the inner relay.
+// Rows: C4975-41
 #[test]
 fn rfc4976_5_1_two_relays_one_through_the_other() {
     let (mut peer, first) = asking(parameters(&[INTRA, EXTRA]));

@@ -22,6 +22,7 @@ fn bodies(events: &[Event]) -> Vec<String> {
     events.iter().map(body).collect()
 }
 
+// Rows: C4975-08, C4975-03, C4975-25
 #[test]
 fn rfc4975_5_4_the_first_request_asks_for_the_session_and_waits() {
     let mut peer = Peer::new(Limits::default());
@@ -51,6 +52,7 @@ fn rfc4975_5_4_the_first_request_asks_for_the_session_and_waits() {
     );
 }
 
+// Rows: C4975-09
 #[test]
 fn rfc4975_5_4_a_refused_session_is_answered_and_not_asked_for_again() {
     for status in [Status::NO_SESSION, Status::BOUND_ELSEWHERE] {
@@ -77,6 +79,7 @@ fn rfc4975_5_4_a_refused_session_is_answered_and_not_asked_for_again() {
     }
 }
 
+// Rows: C4975-26, C4975-13, C4975-09, E-11
 #[test]
 fn rfc4975_7_3_requests_for_no_session_get_481() {
     let mut peer = Peer::bound(Limits::default());
@@ -97,6 +100,7 @@ fn rfc4975_7_3_requests_for_no_session_get_481() {
     assert_eq!(bodies(&peer.says(same)), ["x"]);
 }
 
+// Rows: C4975-25, C7701-47
 #[test]
 fn rfc4975_7_2_responses_to_send_go_to_the_previous_hop_and_others_the_whole_way() {
     let hops = format!("msrp://relay.example.net:2855/r;tcp {REMOTE}");
@@ -115,6 +119,7 @@ fn rfc4975_7_2_responses_to_send_go_to_the_previous_hop_and_others_the_whole_way
 }
 
 /// RFC 4975 §7.1.3, §7.1.4, §7.2: every combination of the report headers with success and failure.
+// Rows: B7702-22, C4975-20, C4975-22, C4975-23, C7701-13, C7701-36
 #[test]
 fn rfc4975_7_1_reports_and_responses() {
     for (failure_report, success_report, answer, expected) in [
@@ -148,6 +153,7 @@ fn rfc4975_7_1_reports_and_responses() {
     }
 }
 
+// Rows: C4975-21, C4975-22, C7701-36
 #[test]
 fn rfc4975_7_1_3_the_success_report_names_message_and_octets() {
     let mut peer = Peer::bound(Limits::default());
@@ -186,6 +192,7 @@ fn local_statuses_and_nonsense_never_reach_the_wire() {
     }
 }
 
+// Rows: C4975-21, C4975-29, C4975-36, C4975-38, E-12
 #[test]
 fn requests_that_cannot_be_understood_are_answered_and_the_connection_goes_on() {
     let mut peer = Peer::bound(Limits::default());
@@ -260,6 +267,7 @@ fn requests_that_cannot_be_understood_are_answered_and_the_connection_goes_on() 
     }
 }
 
+// Rows: C7701-40, C7701-41, C7701-45, E-31, E-35
 #[test]
 fn rfc7701_7_1_nickname_requests() {
     let mut peer = Peer::bound(Limits::default());
@@ -302,6 +310,7 @@ fn rfc7701_7_1_nickname_requests() {
     }
 }
 
+// Rows: C4975-06
 #[test]
 fn rfc4975_7_1_the_body_of_another_request_has_at_most_10240_octets() {
     let mut peer = Peer::bound(Limits::default());
@@ -320,6 +329,7 @@ fn rfc4975_7_1_the_body_of_another_request_has_at_most_10240_octets() {
     }
 }
 
+// Rows: B7702-23, C757X-08
 #[test]
 fn rfc4975_7_3_1_chunks_are_answered_at_once_and_the_last_one_by_the_owner() {
     let mut peer = Peer::bound(Limits::default());
@@ -356,6 +366,7 @@ fn rfc4975_7_3_1_chunks_are_answered_at_once_and_the_last_one_by_the_owner() {
     assert_eq!((frames.len(), frames[0].transaction.as_str()), (1, "tid3"));
 }
 
+// Rows: C4975-05, C4975-18, C4975-27
 #[test]
 fn rfc4975_7_3_1_gaps_overlaps_and_order() {
     // Each line: chunks as (start, octets, flag), then the message if there is one.
@@ -414,6 +425,7 @@ fn rfc4975_7_3_1_gaps_overlaps_and_order() {
     }
 }
 
+// Rows: C4975-27, E-34, E-36
 #[test]
 fn rfc4975_7_3_1_the_range_end_and_total_of_a_peer_are_not_trusted() {
     let mut peer = Peer::bound(Limits::default());
@@ -473,6 +485,7 @@ fn a_bodiless_send_can_end_or_abort_a_message_and_else_leaves_it() {
     );
 }
 
+// Rows: C4975-11, E-13
 #[test]
 fn rfc4975_5_4_a_duplicate_is_answered_again_and_not_delivered_again() {
     let mut peer = Peer::bound(Limits::default());
@@ -502,6 +515,7 @@ fn a_refused_message_may_be_sent_again() {
     );
 }
 
+// Rows: C7701-25
 #[test]
 fn rfc7701_6_1_an_unfinished_message_is_dropped_after_the_chunk_reception_time() {
     for (report, statuses) in [("yes", &[413][..]), ("no", &[]), ("partial", &[])] {
@@ -530,6 +544,7 @@ fn rfc7701_6_1_an_unfinished_message_is_dropped_after_the_chunk_reception_time()
     }
 }
 
+// Rows: C7701-34
 #[test]
 fn after_unbind_what_waits_and_what_comes_gets_481() {
     let mut peer = Peer::bound(Limits::default());
@@ -542,6 +557,7 @@ fn after_unbind_what_waits_and_what_comes_gets_481() {
     assert_eq!(peer.hears_statuses(), [481]);
 }
 
+// Rows: C7701-01, C4975-10
 #[test]
 fn several_sessions_do_not_touch_each_other() {
     let mut peer = Peer::bound(Limits::default());
@@ -608,6 +624,7 @@ fn broken_framing_ends_every_session_and_the_connection() {
 }
 
 proptest! {
+    // Rows: C4975-27, C7701-21
     #[test]
     fn any_interleaving_of_chunks_reassembles(
         bodies in prop::collection::vec(prop::collection::vec(any::<u8>(), 1..60), 1..5),

@@ -70,6 +70,7 @@ fn delivered(tag: u64) -> Event {
     }
 }
 
+// Rows: C4975-36, CSIP-17
 #[test]
 fn rfc4975_10_answers_to_a_message() {
     for code in [200, 299, 400, 403, 408, 413, 415, 423, 428, 501, 599] {
@@ -86,6 +87,7 @@ fn rfc4975_10_answers_to_a_message() {
     }
 }
 
+// Rows: C4975-36
 #[test]
 fn rfc4975_10_8_and_10_10_end_the_session() {
     for code in [481, 506] {
@@ -102,6 +104,7 @@ fn rfc4975_10_8_and_10_10_end_the_session() {
     }
 }
 
+// Rows: C4975-36
 #[test]
 fn rfc4975_10_5_after_a_refusal_no_further_chunk_of_the_message_is_sent() {
     for code in [413, 415] {
@@ -154,6 +157,7 @@ fn so_many_chunks_are_sent_ahead_as_the_limit_says() {
     }
 }
 
+// Rows: C4975-23
 #[test]
 fn rfc4975_7_1_1_without_failure_reports_a_message_is_delivered_when_handed_over() {
     for failure_report in [FailureReport::No, FailureReport::Partial] {
@@ -188,6 +192,7 @@ fn rfc4975_7_1_1_a_late_failure_of_a_partial_message_is_reported() {
     assert_eq!(peer.says(response(&frames[0], "415")), [reported]);
 }
 
+// Rows: C4975-21
 #[test]
 fn rfc4975_7_1_3_success_reports_are_asked_for_and_passed_on() {
     let sent = OutgoingMessage {
@@ -206,6 +211,7 @@ fn rfc4975_7_1_3_success_reports_are_asked_for_and_passed_on() {
     assert_eq!(peer.hears(), "", "RFC 4975 §7.1.2: a REPORT is never answered");
 }
 
+// Rows: C4975-29
 #[test]
 fn rfc4975_7_3_2_a_report_means_what_a_response_means() {
     let (mut peer, frames) = bound_and_sending([message(1, "x")], Limits::default());

@@ -4,7 +4,7 @@ use std::{collections::BTreeSet, fs, path::PathBuf};
 
 use bytes::{Bytes, BytesMut};
 use msrp::{
-    Command, Connection, Event, FailureReport, Limits, MessageTag, OutgoingMessage, SessionId,
+    Command, Connection, Event, FailureReport, Lane, Limits, MessageTag, OutgoingMessage, SessionId,
     SessionParameters, Status,
     cpim::{Address, Cpim},
     frame::{Content, Decoder, Flag, Frame, Kind, Method},
@@ -40,6 +40,7 @@ struct Outcome {
     connection: String,
 }
 
+// Rows: E-09, E-10, E-12, E-13, E-34
 #[test]
 fn every_msrp_file_ends_as_its_table_says() {
     let rows = rows("msrp.tsv", "msrp", 8);
@@ -66,6 +67,7 @@ fn every_msrp_file_ends_as_its_table_says() {
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }
 
+// Rows: CSIP-18, E-35
 #[test]
 fn every_cpim_file_is_read_as_its_table_says() {
     let rows = rows("cpim.tsv", "cpim", 11);
@@ -124,6 +126,7 @@ fn outcome(pieces: &[&[u8]]) -> Outcome {
         body: Bytes::from_static(b"Hello"),
         success_report: true,
         failure_report: FailureReport::Yes,
+        lane: Lane::default(),
     };
     let session: SessionId = "ours".parse().unwrap();
     receiver.handle_command(Command::Send { session, message }, now);

@@ -7,6 +7,7 @@ fn uri(text: &str) -> Uri {
     text.parse().unwrap_or_else(|fault| panic!("{text}: {fault}"))
 }
 
+// Rows: C4975-13
 #[test]
 fn rfc4975_6_1_equal_uris() {
     for (one, other) in [
@@ -41,6 +42,7 @@ fn rfc4975_6_1_equal_uris() {
     }
 }
 
+// Rows: C4975-13
 #[test]
 fn rfc4975_6_1_different_uris() {
     for (one, other) in [
@@ -127,6 +129,7 @@ fn own_uris_are_read_as_they_were_made() {
     }
 }
 
+// Rows: C4975-31
 #[test]
 fn rfc4975_8_2_a_path_has_a_first_and_a_last_hop() {
     let path: Path = "msrps://relay.example.com:9892/r;tcp msrp://host:1/s;tcp"
@@ -147,6 +150,7 @@ fn rfc4975_8_2_a_path_has_a_first_and_a_last_hop() {
     );
 }
 
+// Rows: C4975-02
 #[test]
 fn rfc4975_9_identifiers_have_4_to_32_characters() {
     for (text, sound) in [
@@ -170,6 +174,7 @@ fn rfc4975_9_identifiers_have_4_to_32_characters() {
     }
 }
 
+// Rows: C4975-02, C4975-12, C4975-15, E-13
 #[test]
 fn rfc4975_14_1_generated_identifiers_are_sound_and_unlike() {
     use rand_chacha::{ChaCha12Rng, rand_core::SeedableRng};

@@ -26,13 +26,19 @@ pub enum Place {
     Variable(String),
 }
 
+impl fmt::Display for Place {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::At(file, line, column) => write!(f, "{}:{line}:{column}", file.display()),
+            Self::File(file) => write!(f, "{}", file.display()),
+            Self::Variable(name) => write!(f, "environment variable {name}"),
+        }
+    }
+}
+
 impl fmt::Display for Fault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match &self.place {
-            Place::At(file, line, column) => write!(f, "{}:{line}:{column}: ", file.display())?,
-            Place::File(file) => write!(f, "{}: ", file.display())?,
-            Place::Variable(name) => write!(f, "environment variable {name}: ")?,
-        }
+        write!(f, "{}: ", self.place)?;
         if !self.key.is_empty() {
             write!(f, "{}: ", Dotted(&self.key))?;
         }
@@ -45,7 +51,7 @@ impl fmt::Display for Fault {
 }
 
 /// `rooms[0].sip`.
-struct Dotted<'a>(&'a [String]);
+pub(crate) struct Dotted<'a>(pub(crate) &'a [String]);
 
 impl fmt::Display for Dotted<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

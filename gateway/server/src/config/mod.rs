@@ -1,6 +1,7 @@
 //! The configuration: a TOML file, overridden by environment variables `GATEWAY__SECTION__KEY`, secrets also from files. All faults
 //! are collected, each with its place and a remedy.
 
+mod attached;
 pub mod fault;
 pub mod human;
 pub mod settings;
@@ -18,7 +19,7 @@ pub use self::{
     fault::{Fault, Place},
     settings::{ConnectionLimits, LogFormat, LogSettings, Settings},
 };
-use crate::lookup::LookupConfig;
+use crate::{lookup::LookupConfig, tls::Tls};
 
 /// Where the file is unless the command line or `GATEWAY_CONFIG` says otherwise.
 pub const DEFAULT_PATH: &str = "/etc/sip-xmpp-gateway/gateway.toml";
@@ -29,6 +30,15 @@ pub struct Loaded {
     pub settings: Settings,
     /// As the gateway uses it.
     pub config: Config,
+    sources: Sources,
+}
+
+impl Loaded {
+    /// Where a key, or the nearest of its parents, was set.
+    #[must_use]
+    pub fn place(&self, key: &[String]) -> Place {
+        self.sources.place(key)
+    }
 }
 
 /// Reads and validates the whole configuration. Nothing is looked up and no address is bound; files with secrets are read.
@@ -43,7 +53,11 @@ pub fn load(
     let (settings, mut faults) = read::settings(&sources);
     let config = validate::config(&settings, &sources, &mut faults);
     match config {
-        Some(config) if faults.is_empty() => Ok(Loaded { settings, config }),
+        Some(config) if faults.is_empty() => Ok(Loaded {
+            settings,
+            config,
+            sources,
+        }),
         _ => Err(faults),
     }
 }
@@ -55,6 +69,10 @@ pub struct Config {
     pub links: Vec<ComponentLink>,
     /// SIP.
     pub sip: SipConfig,
+    /// Certificates.
+    pub tls: Option<Tls>,
+    /// How often their files are looked at; zero: never.
+    pub tls_check: Duration,
     /// MSRP.
     pub msrp: MsrpConfig,
     /// The mapping core, but for the MSRP address, which is known once it is bound.
@@ -100,6 +118,10 @@ pub struct SipConfig {
     pub register: Option<sip::RegisterParameters>,
     /// RFC 3261 T1.
     pub t1: Duration,
+    /// How often peers we have connected to are asked whether they are there; zero: never.
+    pub keep_alive: Duration,
+    /// Who is believed.
+    pub trust: sip::Trust,
     /// Bounds.
     pub limits: sip::Limits,
 }
@@ -124,10 +146,26 @@ pub struct CoreConfig {
     pub rooms: Vec<mapping::RoomDomain>,
     /// Attached components of SIP conferences.
     pub conferences: Vec<mapping::ConferenceDomain>,
+    /// Which other domains are whose.
+    pub routes: mapping::Routes,
+    /// The SIP domain of telephone numbers.
+    pub numbers: Option<String>,
+    /// Whether MSRP connections are opened to clients that want that.
+    pub connect: bool,
     /// When an INVITE is answered.
     pub answer: mapping::AnswerRule,
+    /// What becomes of a nickname that is taken in a conference.
+    pub conflict: mapping::ConflictRule,
     /// History stanzas asked for.
     pub history: u32,
+    /// Under which nickname a room is entered.
+    pub naming: mapping::NamingRule,
+    /// What becomes of a room that a call creates.
+    pub creation: mapping::CreationRule,
+    /// Who may use the gateway.
+    pub access: mapping::Access,
+    /// How our users' occupants behave.
+    pub occupants: mapping::Occupants,
     /// What else than plain texts SIP users are shown.
     pub texts: mapping::Texts,
     /// What SIP users see of a room that is out of reach.
@@ -143,7 +181,11 @@ impl Config {
         let local = bound
             .iter()
             .map(|(transport, address)| {
-                let (host, port) = advertised(self.sip.advertise.as_ref(), *address);
+                let (host, port) = match (transport, &self.sip.advertise) {
+                    // The port advertised is that of UDP and TCP; TLS never shares it.
+                    (Transport::Tls, Some((host, _))) => (host.clone(), address.port()),
+                    (_, advertise) => advertised(advertise.as_ref(), *address),
+                };
                 LocalAddress {
                     transport: *transport,
                     host,
@@ -169,7 +211,15 @@ impl Config {
             conferences: self.core.conferences.clone(),
             msrp: advertised(self.msrp.advertise.as_ref(), msrp),
             answer: self.core.answer,
+            conflict: self.core.conflict,
             history: self.core.history,
+            routes: self.core.routes.clone(),
+            numbers: self.core.numbers.clone(),
+            connect: self.core.connect,
+            naming: self.core.naming,
+            creation: self.core.creation,
+            access: self.core.access.clone(),
+            occupants: self.core.occupants,
             texts: self.core.texts.clone(),
             outage: self.core.outage,
             limits: self.core.limits.clone(),

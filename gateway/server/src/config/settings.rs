@@ -2,10 +2,14 @@
 
 use std::{fmt, path::PathBuf, time::Duration};
 
-use mapping::{AddressForm, AnswerRule, OutageRule};
+use mapping::{AddressForm, AnswerRule, ConflictRule, CreationRule, NamingRule, OutageRule, RouteRule};
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
 use super::human;
+
+mod security;
+
+pub use self::security::{TlsSettings, TrustSettings};
 
 /// What a secret is shown as.
 pub const REDACTED: &str = "<redacted>";
@@ -18,10 +22,19 @@ pub struct Settings {
     pub xmpp: XmppSettings,
     /// SIP sockets.
     pub sip: SipSettings,
+    /// Certificates.
+    pub tls: TlsSettings,
     /// MSRP sockets.
     pub msrp: MsrpSettings,
     /// How SIP users enter rooms.
     pub entering: EnteringSettings,
+    /// Who may use the gateway.
+    pub access: AccessSettings,
+    /// Whose other domains are.
+    pub routing: RoutingSettings,
+    /// How our users' occupants behave in their rooms.
+    #[serde(with = "Occupants")]
+    pub occupants: mapping::Occupants,
     /// What else than plain texts SIP users are shown.
     #[serde(with = "Texts")]
     pub texts: mapping::Texts,
@@ -34,6 +47,8 @@ pub struct Settings {
     pub log: LogSettings,
     /// Conference domains.
     pub rooms: Vec<RoomSettings>,
+    /// Further domains of SIP users.
+    pub users: Vec<UserSettings>,
     /// SIP conferences for XMPP users.
     pub conferences: Vec<ConferenceSettings>,
     /// Bounds and deadlines.
@@ -100,6 +115,11 @@ pub struct SipSettings {
     /// RFC 3261 T1. Default 500 ms.
     #[serde(with = "human::duration")]
     pub t1: Duration,
+    /// How often peers we have connected to are asked whether they are there (RFC 5626); zero: never. Default 2 min.
+    #[serde(with = "human::duration")]
+    pub keep_alive: Duration,
+    /// Who is believed.
+    pub trust: TrustSettings,
     /// What challenges are answered with.
     pub credentials: CredentialSettings,
     /// Where the gateway registers itself.
@@ -113,6 +133,8 @@ impl Default for SipSettings {
             advertise: None,
             outbound_proxy: None,
             t1: Duration::from_millis(500),
+            keep_alive: Duration::from_secs(120),
+            trust: TrustSettings::default(),
             credentials: CredentialSettings::default(),
             register: RegisterSettings::default(),
         }
@@ -168,6 +190,9 @@ impl Default for RegisterSettings {
 pub struct MsrpSettings {
     /// Address listened on. Default 127.0.0.1:2855.
     pub listen: String,
+    /// Whether connections are opened to clients that want that. Default true.
+    #[serde(with = "human::switch")]
+    pub connect: bool,
     /// `host[:port]` that peers reach us by. Default: the listen address.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub advertise: Option<String>,
@@ -177,6 +202,7 @@ impl Default for MsrpSettings {
     fn default() -> Self {
         Self {
             listen: "127.0.0.1:2855".to_owned(),
+            connect: true,
             advertise: None,
         }
     }
@@ -192,6 +218,39 @@ pub struct RoomSettings {
     /// The MUC service. Required.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub muc: Option<String>,
+}
+
+/// One `[[users]]`.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct UserSettings {
+    /// The component's domain. Required.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub domain: Option<String>,
+    /// Form of the addresses under it. Default native.
+    #[serde(with = "Form")]
+    pub form: AddressForm,
+    /// `host:port` of the server's component listener. Default `xmpp.server`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub server: Option<String>,
+    /// The shared secret; this or `secret_file`. Default that of `[xmpp]`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub secret: Option<Secret>,
+    /// A file with the secret.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub secret_file: Option<PathBuf>,
+}
+
+impl Default for UserSettings {
+    fn default() -> Self {
+        Self {
+            domain: None,
+            form: AddressForm::Native,
+            server: None,
+            secret: None,
+            secret_file: None,
+        }
+    }
 }
 
 /// One `[[conferences]]`.
@@ -225,6 +284,15 @@ pub struct EnteringSettings {
     /// History stanzas asked for. Default 0.
     #[serde(with = "human::count")]
     pub history: u32,
+    /// Under which nickname a room is entered. Default provisional.
+    #[serde(with = "Naming")]
+    pub naming: NamingRule,
+    /// What becomes of a room that a call creates. Default accept-default.
+    #[serde(with = "Creation")]
+    pub create: CreationRule,
+    /// What becomes of an XMPP user whose nickname is taken in a SIP conference. Default refused.
+    #[serde(with = "Conflict")]
+    pub conflict: ConflictRule,
 }
 
 impl Default for EnteringSettings {
@@ -232,6 +300,79 @@ impl Default for EnteringSettings {
         Self {
             answer: AnswerRule::WhenAdmitted,
             history: 0,
+            naming: NamingRule::Provisional,
+            create: CreationRule::AcceptDefault,
+            conflict: ConflictRule::Refuse,
+        }
+    }
+}
+
+/// `[access]`: patterns of addresses and domains.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct AccessSettings {
+    /// Whether SIP users may hide who they are. Default true.
+    #[serde(with = "human::switch")]
+    pub anonymous: bool,
+    /// If any: only these SIP users may use the gateway.
+    #[serde(with = "list")]
+    pub allow_callers: Vec<String>,
+    /// These SIP users may not.
+    #[serde(with = "list")]
+    pub deny_callers: Vec<String>,
+    /// If any: only these XMPP users may invite and be invited.
+    #[serde(with = "list")]
+    pub allow_xmpp_users: Vec<String>,
+    /// These XMPP users may not.
+    #[serde(with = "list")]
+    pub deny_xmpp_users: Vec<String>,
+    /// If any: only these rooms may be entered.
+    #[serde(with = "list")]
+    pub allow_rooms: Vec<String>,
+    /// These rooms may not.
+    #[serde(with = "list")]
+    pub deny_rooms: Vec<String>,
+}
+
+impl Default for AccessSettings {
+    fn default() -> Self {
+        Self {
+            anonymous: true,
+            allow_callers: Vec::new(),
+            deny_callers: Vec::new(),
+            allow_xmpp_users: Vec::new(),
+            deny_xmpp_users: Vec::new(),
+            allow_rooms: Vec::new(),
+            deny_rooms: Vec::new(),
+        }
+    }
+}
+
+/// `[routing]`: whose domains are that are neither components nor conference domains.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct RoutingSettings {
+    /// Domains of SIP users.
+    #[serde(with = "list")]
+    pub sip: Vec<String>,
+    /// Domains of XMPP users.
+    #[serde(with = "list")]
+    pub xmpp: Vec<String>,
+    /// Whose all others are. Default XMPP.
+    #[serde(with = "Route")]
+    pub otherwise: RouteRule,
+    /// The SIP domain of telephone numbers.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub numbers: Option<String>,
+}
+
+impl Default for RoutingSettings {
+    fn default() -> Self {
+        Self {
+            sip: Vec::new(),
+            xmpp: Vec::new(),
+            otherwise: RouteRule::Xmpp,
+            numbers: None,
         }
     }
 }
@@ -335,6 +476,12 @@ pub struct ConnectionLimits {
     /// How long a SIP stream may be idle. Default 65 min, longer than a proxy keeps it.
     #[serde(with = "human::duration")]
     pub sip_idle: Duration,
+    /// How long a TLS handshake may take. Default 5 s.
+    #[serde(with = "human::duration")]
+    pub tls_handshake: Duration,
+    /// How long the answer to a keep-alive may take. Default 10 s.
+    #[serde(with = "human::duration")]
+    pub sip_pong: Duration,
     /// How long an MSRP connection may be without a session. Default 30 s.
     #[serde(with = "human::duration")]
     pub msrp_unbound: Duration,
@@ -359,6 +506,8 @@ impl Default for ConnectionLimits {
             sip_first: Duration::from_secs(10),
             sip_message: Duration::from_secs(10),
             sip_idle: Duration::from_secs(65 * 60),
+            tls_handshake: Duration::from_secs(5),
+            sip_pong: Duration::from_secs(10),
             msrp_unbound: Duration::from_secs(30),
             write_stall: Duration::from_secs(30),
             connect: Duration::from_secs(5),
@@ -414,10 +563,38 @@ enum HeldOrNot {
 }
 
 #[derive(Serialize, Deserialize)]
+#[serde(remote = "ConflictRule", rename_all = "kebab-case")]
+enum Conflict {
+    Refuse,
+    Vary,
+}
+
+#[derive(Serialize, Deserialize)]
 #[serde(remote = "AnswerRule", rename_all = "kebab-case")]
 enum Answer {
     WhenAdmitted,
     AtOnce,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(remote = "NamingRule", rename_all = "kebab-case")]
+enum Naming {
+    Provisional,
+    Requested,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(remote = "CreationRule", rename_all = "kebab-case")]
+enum Creation {
+    AcceptDefault,
+    Refuse,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(remote = "RouteRule", rename_all = "kebab-case")]
+enum Route {
+    Xmpp,
+    Sip,
 }
 
 /// Lists the keys of a machine's settings: name, type, how it is written. Defaults are the machine's.
@@ -451,6 +628,12 @@ of_a_machine! {
 }
 
 of_a_machine! {
+    "mapping::Occupants" as Occupants: mapping::Occupants {
+        share_copies: bool = "human::switch",
+    }
+}
+
+of_a_machine! {
     "mapping::Outage" as Outage: mapping::Outage {
         tell: bool = "human::switch",
         messages: OutageRule = "HeldOrNot",
@@ -463,9 +646,16 @@ of_a_machine! {
         media: Duration = "human::duration",
         reflection: Duration = "human::duration",
         nickname: Duration = "human::duration",
+        first_nickname: Duration = "human::duration",
+        ringing: Duration = "human::duration",
         notify: Duration = "human::duration",
         reentry: Duration = "human::duration",
+        entrance: Duration = "human::duration",
+        listing: Duration = "human::duration",
+        unnamed: Duration = "human::duration",
         sessions: usize = "human::count",
+        calls: usize = "human::count",
+        recipients: usize = "human::count",
         occupants: usize = "human::count",
         session_queue: (usize, usize) = "human::queue",
         text: usize = "human::octets",

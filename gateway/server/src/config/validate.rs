@@ -1,5 +1,7 @@
 //! From [`Settings`] to [`Config`]: what types cannot say.
 
+mod security;
+
 use std::{
     collections::BTreeSet,
     net::{IpAddr, SocketAddr},
@@ -7,12 +9,13 @@ use std::{
     time::Duration,
 };
 
-use mapping::{Component, ConferenceDomain, RoomDomain};
+use mapping::{Component, RoomDomain};
 use sip::Transport;
 use tracing_subscriber::filter::LevelFilter;
 
 use super::{
-    ComponentLink, Config, CoreConfig, Host, MsrpConfig, SipConfig,
+    Config, CoreConfig, Host, MsrpConfig, SipConfig,
+    attached::Attached,
     fault::Fault,
     settings::{CredentialSettings, Secret, Settings, XmppSettings},
     source::Sources,
@@ -35,45 +38,66 @@ pub(super) fn config(settings: &Settings, sources: &Sources, faults: &mut Vec<Fa
     );
     let secret = check.secret(settings);
     let rooms = check.rooms(settings);
-    let conferences = check.conferences(settings, server.as_ref(), secret.as_ref());
+    let usual = (server.as_ref(), secret.as_ref());
+    let mut attached = settings
+        .xmpp
+        .domain
+        .iter()
+        .map(|domain| domain.to_lowercase())
+        .collect();
+    let users = check.users(settings, usual, &mut attached);
+    let conferences = check.conferences(settings, usual, &mut attached);
     let sip = check.sip(settings);
+    let secured = sip.as_ref().is_some_and(|sip| {
+        sip.listen
+            .iter()
+            .any(|(transport, _)| *transport == Transport::Tls)
+    });
+    let tls = check.tls(settings, secured);
     let msrp = check.msrp(settings);
     let servers = check.name_servers(settings);
     check.log(&settings.log.level);
     check.limits(settings);
-    let (domain, server, secret, conferences) = (domain?, server?, secret?, conferences?);
-    let users = (&domain, &server, &secret);
-    let theirs = conferences
-        .iter()
-        .map(|(conference, server, secret)| (&conference.muc, server, secret));
-    let links = [users].into_iter().chain(theirs);
-    let links = links.map(|(domain, server, secret)| ComponentLink {
-        server: server.clone(),
-        link: xmpp::LinkConfig {
-            domain: domain.clone(),
-            secret: secret.expose().to_owned(),
-            limits: settings.limits.xmpp.clone(),
-            handshake: settings.xmpp.handshake,
-            idle: settings.xmpp.idle,
-            ping: settings.xmpp.ping,
+    let access = check.access(settings);
+    let routes = check.routes(settings);
+    let numbers = check.numbers(settings);
+    let first = Attached {
+        of: Component {
+            domain: domain?,
+            form: settings.xmpp.form,
         },
-    });
+        server: server?,
+        secret: secret?,
+    };
+    let (users, conferences) = (users?, conferences?);
+    let users: Vec<_> = [first].into_iter().chain(users).collect();
+    let components = users
+        .iter()
+        .map(|user| user.link(&user.of.domain, true, settings));
+    // The core has more to say for a service of rooms.
+    let conference_links = conferences
+        .iter()
+        .map(|room| room.link(&room.of.muc, false, settings));
     Some(Config {
-        links: links.collect(),
+        links: components.chain(conference_links).collect(),
         sip: sip?,
+        tls,
+        tls_check: settings.tls.check,
         msrp: msrp?,
         core: CoreConfig {
-            components: vec![Component {
-                domain,
-                form: settings.xmpp.form,
-            }],
+            components: users.iter().map(|user| user.of.clone()).collect(),
             rooms: rooms?,
-            conferences: conferences
-                .into_iter()
-                .map(|(conference, ..)| conference)
-                .collect(),
+            conferences: conferences.iter().map(|room| room.of.clone()).collect(),
+            routes: routes?,
+            numbers: numbers?,
+            connect: settings.msrp.connect,
             answer: settings.entering.answer,
+            conflict: settings.entering.conflict,
             history: settings.entering.history,
+            naming: settings.entering.naming,
+            creation: settings.entering.create,
+            access: access?,
+            occupants: settings.occupants,
             texts: settings.texts.clone(),
             outage: settings.outage,
             limits: settings.limits.mapping.clone(),
@@ -88,14 +112,19 @@ pub(super) fn config(settings: &Settings, sources: &Sources, faults: &mut Vec<Fa
     })
 }
 
-struct Check<'a> {
+pub(super) struct Check<'a> {
     sources: &'a Sources,
     faults: &'a mut Vec<Fault>,
 }
 
 impl Check<'_> {
     /// Adds a fault, unless the key has one already.
-    fn fault<T>(&mut self, key: &[&str], problem: impl Into<String>, remedy: impl Into<String>) -> Option<T> {
+    pub(super) fn fault<T>(
+        &mut self,
+        key: &[&str],
+        problem: impl Into<String>,
+        remedy: impl Into<String>,
+    ) -> Option<T> {
         let key: Vec<String> = key.iter().map(|part| (*part).to_owned()).collect();
         if !self.faults.iter().any(|fault| fault.key == key) {
             let place = self.sources.place(&key);
@@ -109,7 +138,7 @@ impl Check<'_> {
         None
     }
 
-    fn host(&mut self, key: &[&str], text: &str, default_port: Option<u16>) -> Option<Host> {
+    pub(super) fn host(&mut self, key: &[&str], text: &str, default_port: Option<u16>) -> Option<Host> {
         match host_and_port(text) {
             Some((name, port)) if port.or(default_port).is_some() => Some(Host {
                 name,
@@ -123,7 +152,7 @@ impl Check<'_> {
         }
     }
 
-    fn domain(&mut self, key: &[&str], text: Option<&str>, example: &str) -> Option<String> {
+    pub(super) fn domain(&mut self, key: &[&str], text: Option<&str>, example: &str) -> Option<String> {
         let Some(text) = text else {
             return self.fault(key, "missing", format!("add it, such as \"{example}\""));
         };
@@ -158,7 +187,7 @@ impl Check<'_> {
     }
 
     /// A secret that stands in the file or in a file of its own, not in both.
-    fn one_secret(
+    pub(super) fn one_secret(
         &mut self,
         [key, file_key]: [&[&str]; 2],
         what: &str,
@@ -336,51 +365,6 @@ impl Check<'_> {
         (rooms.len() == settings.rooms.len()).then_some(rooms)
     }
 
-    /// The SIP conferences that XMPP users reach, each under a component domain of its own.
-    fn conferences(
-        &mut self,
-        settings: &Settings,
-        usual_server: Option<&Host>,
-        usual_secret: Option<&Secret>,
-    ) -> Option<Vec<(ConferenceDomain, Host, Secret)>> {
-        let mut seen: BTreeSet<String> = settings
-            .xmpp
-            .domain
-            .iter()
-            .map(|domain| domain.to_lowercase())
-            .collect();
-        let mut conferences = Vec::new();
-        for (number, conference) in settings.conferences.iter().enumerate() {
-            let number = number.to_string();
-            let key = |name: &'static str| ["conferences", number.as_str(), name];
-            let muc = self.domain(&key("muc"), conference.muc.as_deref(), "conference.example.org");
-            let sip = self.domain(&key("sip"), conference.sip.as_deref(), "conference.example.com");
-            let server = match &conference.server {
-                Some(server) => self.host(&key("server"), server, Some(5347)),
-                None => usual_server.cloned(),
-            };
-            let secret = match (&conference.secret, &conference.secret_file) {
-                (None, None) => usual_secret.cloned(),
-                (secret, file) => self.one_secret(
-                    [&key("secret"), &key("secret_file")],
-                    "the server's component_secret",
-                    secret.as_ref(),
-                    file.as_deref(),
-                ),
-            };
-            if let Some(muc) = &muc
-                && !seen.insert(muc.clone())
-            {
-                let problem = format!("`{muc}` is a component already");
-                self.fault::<()>(&key("muc"), problem, "give each component a domain of its own");
-            }
-            if let (Some(muc), Some(sip), Some(server), Some(secret)) = (muc, sip, server, secret) {
-                conferences.push((ConferenceDomain { muc, sip }, server, secret));
-            }
-        }
-        (conferences.len() == settings.conferences.len()).then_some(conferences)
-    }
-
     fn sip(&mut self, settings: &Settings) -> Option<SipConfig> {
         let key = ["sip", "listen"];
         let mut listen = Vec::new();
@@ -403,7 +387,7 @@ impl Check<'_> {
                     self.fault::<()>(
                         &key,
                         problem,
-                        "write it as \"udp:192.0.2.1:5060\" or \"tcp:[2001:db8::1]:5060\"",
+                        "write it as \"udp:192.0.2.1:5060\", \"tcp:[2001:db8::1]:5060\" or \"tls:192.0.2.1:5061\"",
                     );
                 }
             }
@@ -435,6 +419,8 @@ impl Check<'_> {
             register,
             outbound_proxy: proxy,
             t1: settings.sip.t1,
+            keep_alive: settings.sip.keep_alive,
+            trust: self.trust(settings),
             limits: settings.limits.sip.clone(),
         })
     }
@@ -580,7 +566,7 @@ impl Check<'_> {
                 self.fault::<()>(key, problem, remedy);
             }
         }
-        let periods: [(&[&str], Duration); 9] = [
+        let periods: [(&[&str], Duration); 12] = [
             (&["xmpp", "handshake"], settings.xmpp.handshake),
             (&["xmpp", "idle"], settings.xmpp.idle),
             (&["xmpp", "ping"], settings.xmpp.ping),
@@ -588,7 +574,16 @@ impl Check<'_> {
             (&["sip", "register", "expires"], settings.sip.register.expires),
             (&["dns", "deadline"], settings.dns.deadline),
             (&["limits", "mapping", "admission"], limits.mapping.admission),
+            (&["limits", "mapping", "entrance"], limits.mapping.entrance),
             (&["limits", "connections", "connect"], limits.connections.connect),
+            (
+                &["limits", "connections", "tls_handshake"],
+                limits.connections.tls_handshake,
+            ),
+            (
+                &["limits", "connections", "sip_pong"],
+                limits.connections.sip_pong,
+            ),
             (
                 &["limits", "connections", "write_stall"],
                 limits.connections.write_stall,
@@ -639,10 +634,10 @@ fn listen_address(text: &str) -> Result<(Transport, SocketAddr), String> {
     let transport = match transport.to_ascii_lowercase().as_str() {
         "udp" => Transport::Udp,
         "tcp" => Transport::Tcp,
-        "tls" => return Err("TLS is not offered by this release".to_owned()),
+        "tls" => Transport::Tls,
         _ => return Err(format!("`{text}` names no transport")),
     };
-    let address = socket_address(address, Some(5060))
+    let address = socket_address(address, Some(transport.default_port()))
         .ok_or_else(|| format!("`{text}` has no address after its transport"))?;
     Ok((transport, address))
 }

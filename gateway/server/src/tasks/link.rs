@@ -204,7 +204,7 @@ async fn read_at_once(reader: &mut OwnedReadHalf, inbox: &mut BytesMut) -> io::R
 }
 
 /// Opens a connection to the first address of the server that takes one.
-async fn connect(server: Host, lookup: Lookup) -> Result<TcpStream, String> {
+pub(super) async fn connect(server: Host, lookup: Lookup) -> Result<TcpStream, String> {
     let addresses = lookup.addresses(&server.name).await?;
     let mut failures = Vec::new();
     for address in addresses {

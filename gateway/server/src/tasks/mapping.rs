@@ -6,9 +6,10 @@ use ::mapping::{Command, ConnectionId, Gateway, LinkId};
 use tokio::sync::{mpsc, oneshot};
 
 use super::{
-    msrp::{ConnectionHandle, Notice},
+    msrp::{ConnectionHandle, Notice, Opening},
     sleep_until,
 };
+use crate::config::Host;
 
 /// What the core is fed from and where its commands go.
 pub(crate) struct MappingTask {
@@ -21,6 +22,8 @@ pub(crate) struct MappingTask {
     pub(crate) links: Vec<LinkHandle>,
     /// Resolves when the gateway is to stop.
     pub(crate) stop: oneshot::Receiver<()>,
+    /// MSRP connections that are to be opened.
+    pub(crate) openings: mpsc::Sender<Opening>,
     pub(crate) connections: BTreeMap<ConnectionId, ConnectionHandle>,
 }
 
@@ -80,7 +83,10 @@ impl MappingTask {
                 tracing::info!(domain, "link up: the XMPP server accepted the component");
             }
             ::xmpp::Event::Down(cause) => tracing::warn!(domain, %cause, "link down"),
-            ::xmpp::Event::Skipped { .. } | ::xmpp::Event::Unsent { .. } | ::xmpp::Event::Stanza(_) => {}
+            ::xmpp::Event::Skipped { .. }
+            | ::xmpp::Event::Unshared { .. }
+            | ::xmpp::Event::Unsent { .. }
+            | ::xmpp::Event::Stanza(_) => {}
         }
         self.gateway.handle_xmpp(link, event, Instant::now());
     }
@@ -95,6 +101,14 @@ impl MappingTask {
                     Some(link) => link.commands.send(command).await.is_ok(),
                     None => false,
                 },
+                Command::Connect {
+                    connection,
+                    host,
+                    port,
+                } => {
+                    self.connect(connection, Host { name: host, port });
+                    true
+                }
                 Command::Msrp(id, command) => {
                     self.command_connection(id, command);
                     true
@@ -104,6 +118,17 @@ impl MappingTask {
                 tracing::debug!("a command came after its task had stopped");
             }
         }
+    }
+
+    /// Has a connection opened. Its commands wait with it; the core hears of a failure as of any connection that ends.
+    fn connect(&mut self, id: ConnectionId, peer: Host) {
+        let (opening, handle) = Opening::new(id, peer);
+        if let Err(error) = self.openings.try_send(opening) {
+            tracing::warn!(connection = id.0, %error, "MSRP connection not opened");
+            let closed = ::msrp::Event::Closed;
+            return self.gateway.handle_msrp(id, closed, Instant::now());
+        }
+        self.connections.insert(id, handle);
     }
 
     fn command_connection(&mut self, id: ConnectionId, command: ::msrp::Command) {
@@ -145,6 +170,7 @@ mod tests {
             sip_commands,
             links: Vec::new(),
             stop,
+            openings: mpsc::channel(1).0,
             connections: BTreeMap::from([(ConnectionId(1), handle)]),
         };
         task.command_connection(ConnectionId(1), ::msrp::Command::Close);

@@ -7,12 +7,17 @@ pub(crate) mod msrp;
 pub(crate) mod sip;
 
 use std::{
+    future::poll_fn,
     io,
+    mem::MaybeUninit,
+    pin::Pin,
+    task::{Poll, ready},
     time::{Duration, Instant},
 };
 
 use tokio::{
-    net::{TcpStream, tcp::OwnedReadHalf},
+    io::{AsyncRead, ReadBuf},
+    net::TcpStream,
     sync::mpsc,
 };
 
@@ -50,18 +55,20 @@ fn send_without_delay(stream: &TcpStream) {
     }
 }
 
-/// Reads what has arrived, once, through a buffer on the stack: an idle connection holds none. `false` at the end of the stream.
-fn read_now(reader: &OwnedReadHalf, take: impl FnOnce(&[u8])) -> io::Result<bool> {
-    let mut buffer = [0; READ];
-    match reader.try_read(&mut buffer) {
-        Ok(0) => Ok(false),
-        Ok(length) => {
-            take(buffer.get(..length).unwrap_or_default());
-            Ok(true)
-        }
-        Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok(true),
-        Err(error) => Err(error),
-    }
+/// Waits for octets and reads them, once, through a buffer on the stack: an idle connection holds none. `false` at the end of the stream.
+/// May be cancelled without loss.
+async fn read_some(
+    reader: &mut (impl AsyncRead + Unpin + ?Sized),
+    mut take: impl FnMut(&[u8]),
+) -> io::Result<bool> {
+    poll_fn(|context| {
+        let mut octets = [MaybeUninit::uninit(); READ];
+        let mut buffer = ReadBuf::uninit(&mut octets);
+        ready!(Pin::new(&mut *reader).poll_read(context, &mut buffer))?;
+        take(buffer.filled());
+        Poll::Ready(Ok(!buffer.filled().is_empty()))
+    })
+    .await
 }
 
 /// Reports a socket's failure and waits a moment.

@@ -1,4 +1,4 @@
-//! The MSRP listener and one task per connection, each the owner of its `msrp::Connection`.
+//! The MSRP connections, those that peers open and those that we do: one task for each, each the owner of its `msrp::Connection`.
 
 use std::{
     collections::BTreeSet,
@@ -20,10 +20,13 @@ use tokio::{
     task::JoinSet,
 };
 
-use super::{BUFFER, Outlet, earlier, pause_after, read_now, send_without_delay, sleep_until};
+use super::{
+    BUFFER, Outlet, earlier, link::connect, pause_after, read_some, send_without_delay, sleep_until,
+};
 use crate::{
-    admission::Admission,
-    config::ConnectionLimits,
+    admission::{Admission, Seat},
+    config::{ConnectionLimits, Host},
+    lookup::Lookup,
     seeds::{Purpose, Seeds},
 };
 
@@ -65,22 +68,56 @@ impl ConnectionHandle {
     }
 }
 
-/// Accepts MSRP connections.
+/// A connection that is to be opened.
+pub(crate) struct Opening {
+    id: ConnectionId,
+    peer: Host,
+    commands: mpsc::Receiver<Command>,
+    cut: oneshot::Receiver<()>,
+}
+
+impl Opening {
+    /// With the mapping task's end of it.
+    pub(crate) fn new(id: ConnectionId, peer: Host) -> (Self, ConnectionHandle) {
+        let (commands_in, commands) = mpsc::channel(COMMANDS);
+        let (handle, cut) = ConnectionHandle::new(commands_in);
+        let opening = Self {
+            id,
+            peer,
+            commands,
+            cut,
+        };
+        (opening, handle)
+    }
+}
+
+/// Accepts MSRP connections, and opens those that the core asks for.
 pub(crate) struct MsrpListener {
     pub(crate) listener: TcpListener,
     pub(crate) limits: Limits,
     pub(crate) connections: ConnectionLimits,
     pub(crate) seeds: Seeds,
     pub(crate) notices: mpsc::Sender<Notice>,
+    pub(crate) openings: mpsc::Receiver<Opening>,
+    pub(crate) lookup: Lookup,
     /// Resolves, or its sender is dropped, when no more connections are to be accepted.
     pub(crate) stop: oneshot::Receiver<()>,
 }
 
 impl MsrpListener {
-    /// Accepts until told to stop, then waits for the connections to end. Dropping the future ends them at once.
+    /// Accepts and opens until told to stop, then waits for the connections to end. Dropping the future ends them at once.
     pub(crate) async fn run(mut self) {
         let admission = Admission::new(self.connections.msrp, self.connections.per_address);
+        // All users of one conference server share its address.
+        let opened = Admission::new(self.connections.msrp, self.connections.msrp);
+        let maker = Maker {
+            limits: self.limits,
+            connections: self.connections,
+            seeds: self.seeds,
+            notices: self.notices,
+        };
         let mut tasks = JoinSet::new();
+        // Even numbers are the core's.
         let mut next = 1;
         loop {
             tokio::select! {
@@ -88,28 +125,98 @@ impl MsrpListener {
                     Ok((stream, peer)) => match admission.admit(peer.ip()) {
                         Ok(seat) => {
                             let id = ConnectionId(next);
-                            next += 1;
-                            tracing::debug!(connection = id.0, %peer, "MSRP connection");
-                            let task = self.connection(id, stream, peer);
-                            let notices = self.notices.clone();
-                            tasks.spawn(async move {
-                                let _seat = seat;
-                                supervise(id, task, notices).await;
-                            });
+                            next += 2;
+                            tasks.spawn(maker.clone().accepted(id, stream, peer, seat));
                         }
                         Err(why) => tracing::warn!(%peer, %why, "MSRP connection not admitted"),
                     },
                     Err(error) => pause_after("MSRP connection not accepted", &error).await,
                 },
+                Some(opening) = self.openings.recv() => {
+                    tasks.spawn(maker.clone().opened(opening, self.lookup.clone(), opened.clone()));
+                }
                 Some(_) = tasks.join_next() => {}
                 _ = &mut self.stop => break,
             }
         }
-        drop(self.notices);
+        drop(maker);
         while tasks.join_next().await.is_some() {}
     }
+}
 
-    fn connection(&self, id: ConnectionId, stream: TcpStream, peer: SocketAddr) -> ConnectionTask {
+/// What every connection's task needs.
+#[derive(Clone)]
+struct Maker {
+    limits: Limits,
+    connections: ConnectionLimits,
+    seeds: Seeds,
+    notices: mpsc::Sender<Notice>,
+}
+
+impl Maker {
+    /// A connection that a peer has opened.
+    async fn accepted(self, id: ConnectionId, stream: TcpStream, peer: SocketAddr, _seat: Seat) {
+        tracing::debug!(connection = id.0, %peer, "MSRP connection");
+        let (commands_in, commands) = mpsc::channel(COMMANDS);
+        let (handle, cut) = ConnectionHandle::new(commands_in);
+        if self.notices.send(Notice::Opened(id, handle)).await.is_ok() {
+            self.run(id, stream, peer, commands, cut).await;
+        }
+    }
+
+    /// A connection that the core wants. Whatever becomes of it, the mapping task hears of its end.
+    async fn opened(self, opening: Opening, lookup: Lookup, admission: Admission) {
+        let Opening {
+            id,
+            peer,
+            commands,
+            mut cut,
+        } = opening;
+        let connected = tokio::select! {
+            connected = tokio::time::timeout(self.connections.connect, connect(peer, lookup)) => {
+                connected.unwrap_or_else(|_| Err("no answer in time".to_owned()))
+            }
+            _ = &mut cut => Err("given up".to_owned()),
+        };
+        let admitted = connected.and_then(|stream| {
+            let peer = stream.peer_addr().map_err(|error| error.to_string())?;
+            let seat = admission.admit(peer.ip()).map_err(|why| why.to_string())?;
+            Ok((stream, peer, seat))
+        });
+        match admitted {
+            Ok((stream, peer, _seat)) => {
+                tracing::debug!(connection = id.0, %peer, "MSRP connection opened");
+                self.run(id, stream, peer, commands, cut).await;
+            }
+            Err(error) => {
+                tracing::info!(connection = id.0, error, "MSRP connection not opened");
+                let _core_stopped = self.notices.send(Notice::Gone(id)).await;
+            }
+        }
+    }
+
+    /// Runs a connection's task apart, so that a fault in it ends that connection alone and is always told.
+    async fn run(
+        self,
+        id: ConnectionId,
+        stream: TcpStream,
+        peer: SocketAddr,
+        commands: mpsc::Receiver<Command>,
+        cut: oneshot::Receiver<()>,
+    ) {
+        let task = self.task(id, stream, peer);
+        // A set, not a bare task, so that dropping this future ends the connection, too.
+        let mut run = JoinSet::new();
+        run.spawn(task.run(commands, cut));
+        if let Some(Err(fault)) = run.join_next().await
+            && fault.is_panic()
+        {
+            tracing::error!(connection = id.0, "MSRP connection ended by a fault of ours");
+        }
+        let _core_stopped = self.notices.send(Notice::Gone(id)).await;
+    }
+
+    fn task(&self, id: ConnectionId, stream: TcpStream, peer: SocketAddr) -> ConnectionTask {
         send_without_delay(&stream);
         let (reader, writer) = stream.into_split();
         let machine = Connection::new(self.limits.clone(), self.seeds.seed(Purpose::Connection(id.0)));
@@ -128,24 +235,6 @@ impl MsrpListener {
             closing: None,
         }
     }
-}
-
-/// Runs a connection's task apart, so that a fault in it ends that connection alone and is always told.
-async fn supervise(id: ConnectionId, task: ConnectionTask, notices: mpsc::Sender<Notice>) {
-    let (commands_in, commands) = mpsc::channel(COMMANDS);
-    let (handle, cut) = ConnectionHandle::new(commands_in);
-    if notices.send(Notice::Opened(id, handle)).await.is_err() {
-        return;
-    }
-    // A set, not a bare task, so that dropping this future ends the connection, too.
-    let mut run = JoinSet::new();
-    run.spawn(task.run(commands, cut));
-    if let Some(Err(fault)) = run.join_next().await
-        && fault.is_panic()
-    {
-        tracing::error!(connection = id.0, "MSRP connection ended by a fault of ours");
-    }
-    let _core_stopped = notices.send(Notice::Gone(id)).await;
 }
 
 /// One connection.
@@ -179,7 +268,8 @@ impl ConnectionTask {
             let reading = self.closing.is_none() && self.outlet.is_free();
             let due = self.due();
             tokio::select! {
-                ready = self.reader.readable(), if reading => self.handle_readable(ready),
+                read = read_some(&mut self.reader, |octets| self.machine.handle_bytes(octets, Instant::now())),
+                    if reading => self.handle_read(read),
                 command = commands.recv(), if commanded => match command {
                     Some(command) => self.handle_command(command),
                     // The core has let go of the connection.
@@ -253,13 +343,7 @@ impl ConnectionTask {
         }
     }
 
-    fn handle_readable(&mut self, ready: io::Result<()>) {
-        let machine = &mut self.machine;
-        let read = ready.and_then(|()| {
-            read_now(&self.reader, |octets| {
-                machine.handle_bytes(octets, Instant::now());
-            })
-        });
+    fn handle_read(&mut self, read: io::Result<bool>) {
         match read {
             Ok(true) => {}
             Ok(false) => self.abandon(),
@@ -277,7 +361,7 @@ impl ConnectionTask {
             Command::RefuseBind { .. }
             | Command::Send { .. }
             | Command::Interject { .. }
-            | Command::Arrange { .. }
+            | Command::Abort { .. }
             | Command::Authorize(_)
             | Command::Report { .. }
             | Command::Nickname { .. }

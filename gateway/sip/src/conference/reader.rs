@@ -2,11 +2,12 @@
 
 use quick_xml::{
     NsReader, XmlVersion,
-    events::{BytesRef, BytesStart, Event},
+    events::{BytesStart, Event},
     name::ResolveResult,
 };
 
 use super::{Document, DocumentFault, EndpointStatus, NAMESPACE, State, User, carried};
+use crate::xml;
 
 /// Octets of a document.
 const MAX_OCTETS: usize = 256 * 1024;
@@ -22,12 +23,12 @@ pub(super) fn read(body: &[u8]) -> Result<(u32, Document), DocumentFault> {
         return Err(fault("over 256 KiB"));
     }
     let text = std::str::from_utf8(body).map_err(|_| fault("not UTF-8"))?;
-    let mut xml = NsReader::from_str(text.trim_start_matches('\u{FEFF}'));
-    xml.resolver_mut().set_max_namespace_bindings(MAX_NAMESPACES);
-    xml.config_mut().expand_empty_elements = true;
+    let mut reader = NsReader::from_str(text.trim_start_matches('\u{FEFF}'));
+    reader.resolver_mut().set_max_namespace_bindings(MAX_NAMESPACES);
+    reader.config_mut().expand_empty_elements = true;
     let mut reading = Reading::default();
     loop {
-        let (namespace, event) = xml
+        let (namespace, event) = reader
             .read_resolved_event()
             .map_err(|error| fault(error.to_string()))?;
         match event {
@@ -35,7 +36,7 @@ pub(super) fn read(body: &[u8]) -> Result<(u32, Document), DocumentFault> {
             Event::End(_) => reading.end(),
             Event::Text(text) => reading.text(&text.xml10_content())?,
             Event::CData(text) => reading.text(&text.xml10_content())?,
-            Event::GeneralRef(reference) => reading.text(&resolve(&reference)?)?,
+            Event::GeneralRef(reference) => reading.text(&xml::resolve(&reference).map_err(fault)?)?,
             Event::DocType(_) => return Err(fault("document type declaration")),
             Event::Eof => return reading.finish(),
             Event::Empty(_) | Event::Comment(_) | Event::Decl(_) | Event::PI(_) => {}
@@ -45,20 +46,6 @@ pub(super) fn read(body: &[u8]) -> Result<(u32, Document), DocumentFault> {
 
 fn fault(rule: impl Into<String>) -> DocumentFault {
     DocumentFault(rule.into())
-}
-
-/// The character references and the five entities that XML itself has.
-fn resolve(reference: &BytesRef<'_>) -> Result<String, DocumentFault> {
-    if let Some(character) = reference
-        .resolve_char_ref()
-        .map_err(|error| fault(error.to_string()))?
-    {
-        return Ok(character.to_string());
-    }
-    let name = reference.xml10_content();
-    quick_xml::escape::resolve_predefined_entity(&name)
-        .map(str::to_owned)
-        .ok_or_else(|| fault("unknown entity"))
 }
 
 /// An element that means something, by where it stands.

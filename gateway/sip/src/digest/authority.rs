@@ -54,6 +54,8 @@ pub enum Verdict {
 pub struct Authority {
     realm: String,
     key: [u8; 32],
+    /// What challenges offer and answers may use, the strongest first.
+    algorithms: Vec<Algorithm>,
     limits: AuthorityLimits,
     started: Instant,
     issued: u64,
@@ -70,6 +72,7 @@ impl Authority {
         Self {
             realm: realm.into(),
             key,
+            algorithms: vec![Algorithm::Sha512_256, Algorithm::Sha256, Algorithm::Md5],
             limits,
             started: now,
             issued: 0,
@@ -78,13 +81,20 @@ impl Authority {
         }
     }
 
-    /// The values of the WWW-Authenticate or Proxy-Authenticate header fields, one for each algorithm, the strongest first.
+    /// The same, with only these algorithms, the preferred first.
+    #[must_use]
+    pub fn offering(self, algorithms: Vec<Algorithm>) -> Self {
+        Self { algorithms, ..self }
+    }
+
+    /// The values of the WWW-Authenticate or Proxy-Authenticate header fields, one for each algorithm that is offered.
     pub fn challenge(&mut self, stale: bool, now: Instant) -> Vec<String> {
         self.issued += 1;
         let age = now.saturating_duration_since(self.started).as_millis();
         let nonce = self.sealed(&format!("{age:x}.{:x}", self.issued));
         let stale = if stale { ", stale=true" } else { "" };
-        [Algorithm::Sha512_256, Algorithm::Sha256, Algorithm::Md5]
+        self.algorithms
+            .iter()
             .map(|algorithm| {
                 format!(
                     "Digest realm={}, nonce=\"{nonce}\", algorithm={}, qop=\"auth,auth-int\"{stale}",
@@ -92,7 +102,7 @@ impl Authority {
                     algorithm.name()
                 )
             })
-            .to_vec()
+            .collect()
     }
 
     /// Checks the value of an Authorization or Proxy-Authorization header field. `secret` gives a user's [`Algorithm::secret`] for this
@@ -120,6 +130,9 @@ impl Authority {
             Some(name) => Algorithm::from_name(name)?,
             None => Algorithm::Md5,
         };
+        if !self.algorithms.contains(&algorithm) {
+            return None;
+        }
         let username = parameters
             .get("username")
             .filter(|username| username.len() <= USERNAME_MAX)?;

@@ -116,6 +116,7 @@ impl Endpoint {
                     dialog: id,
                     status: response.status,
                     phrase: response.reason.clone(),
+                    contact: first_contact(response),
                     local: false,
                 });
             }
@@ -207,11 +208,7 @@ impl Endpoint {
             self.take_timer(id, response, now);
             self.events.push_back(Event::Answered {
                 dialog: id,
-                contact: response
-                    .headers
-                    .list("Contact")
-                    .next()
-                    .and_then(|value| value.parse().ok()),
+                contact: first_contact(response),
                 body: body_of(&response.headers, &response.body),
             });
         }
@@ -236,6 +233,7 @@ impl Endpoint {
             dialog: id,
             status,
             phrase: status.reason().to_owned(),
+            contact: None,
             local: true,
         });
     }
@@ -246,4 +244,12 @@ impl Endpoint {
             Some(Phase::Incoming | Phase::Established | Phase::Leaving(_)) | None => None,
         }
     }
+}
+
+fn first_contact(response: &Response) -> Option<NameAddr> {
+    response
+        .headers
+        .list("Contact")
+        .next()
+        .and_then(|value| value.parse().ok())
 }

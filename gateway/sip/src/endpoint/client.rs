@@ -154,7 +154,7 @@ impl Clients {
     /// What is needed to answer a challenge to a request that is still wanted.
     pub(super) fn challenged(&self, id: ClientId) -> Option<(Request, Target, Answered, Purpose)> {
         let client = self.table.get(&id).filter(|client| !client.given_up)?;
-        let target = client.attempt.as_ref()?.target;
+        let target = client.attempt.as_ref()?.target.clone();
         Some((client.request.clone(), target, client.answered, client.purpose))
     }
 
@@ -225,9 +225,10 @@ impl Endpoint {
     ) -> ClientId {
         let known = hop.numeric_target();
         let mut client = Client::new(request, hop.clone(), purpose);
+        let is_known = known.is_some();
         client.candidates = known.into_iter().collect();
         let id = self.clients.insert(client);
-        if known.is_some() {
+        if is_known {
             self.next_attempt(id, now);
         } else if hop.host.is_empty() {
             // A `tel:` URI and the like: nowhere to go.
@@ -309,7 +310,7 @@ impl Endpoint {
             let ack = attempt
                 .ack
                 .get_or_insert_with(|| ack_to_failure(&client.request, &attempt.via, &response));
-            let (target, bytes) = (attempt.target, ack.clone());
+            let (target, bytes) = (attempt.target.clone(), ack.clone());
             self.transmit(target, bytes, None);
         }
         // RFC 3263 §4.3: a 503 sends the request to the next address.
@@ -355,7 +356,7 @@ impl Endpoint {
         };
         let step = attempt.machine.handle_timeout(now);
         if step.sends == Some(Sends::Request) {
-            let (target, wire, last) = (attempt.target, attempt.wire.clone(), attempt.transmit);
+            let (target, wire, last) = (attempt.target.clone(), attempt.wire.clone(), attempt.transmit);
             let transmit = self.transmit(target, wire, Some((Sender::Client(id), Some(last))));
             if let Some(attempt) = self.attempt_mut(id) {
                 attempt.transmit = transmit;
@@ -445,7 +446,7 @@ impl Endpoint {
         };
         client.lookup = None;
         let (hop, targets) = (client.hop.clone(), found.targets(&client.hop));
-        client.candidates = targets.iter().copied().collect();
+        client.candidates = targets.iter().cloned().collect();
         self.note_addresses(&hop, &targets);
         if targets.is_empty() {
             self.conclude_client(id, Failure::Unreachable, now);
@@ -490,7 +491,7 @@ impl Endpoint {
         if target.transport != Transport::Udp || !speaks_tcp || length <= UDP_REQUEST_MAX {
             return target;
         }
-        client.fallback = Some(target);
+        client.fallback = Some(target.clone());
         Target {
             transport: Transport::Tcp,
             ..target
@@ -506,7 +507,7 @@ impl Endpoint {
         over: bool,
         now: Instant,
     ) {
-        let Some(target) = self.attempt_mut(id).map(|attempt| attempt.target) else {
+        let Some(target) = self.attempt_mut(id).map(|attempt| attempt.target.clone()) else {
             return;
         };
         self.retire_attempt(id, over);
@@ -564,7 +565,7 @@ impl Endpoint {
         let Some(wire) = self.clients.request(id).map(|request| with_via(request, &via)) else {
             return;
         };
-        let transmit = self.transmit(target, wire.clone(), Some((Sender::Client(id), None)));
+        let transmit = self.transmit(target.clone(), wire.clone(), Some((Sender::Client(id), None)));
         let Some(client) = self.clients.table.get_mut(&id) else {
             return;
         };
@@ -604,7 +605,7 @@ impl Endpoint {
             return;
         };
         machine.cancelled(now);
-        let (branch, target) = (attempt.branch.clone(), attempt.target);
+        let (branch, target) = (attempt.branch.clone(), attempt.target.clone());
         let request = cancel_of(&client.request, headers);
         let hop = client.hop.clone();
         let cancel = self.clients.insert(Client::new(request, hop, Purpose::Nobody));
@@ -628,7 +629,7 @@ impl Endpoint {
             return;
         };
         let bytes = with_via(&ack.request, &via);
-        ack.sent = Some((target, bytes.clone()));
+        ack.sent = Some((target.clone(), bytes.clone()));
         self.transmit(target, bytes, None);
     }
 

@@ -35,7 +35,7 @@ pub struct Body {
 pub struct Contact {
     /// User part, unescaped.
     pub user: Option<String>,
-    /// Header parameters, such as `isfocus`.
+    /// Header parameters, such as `isfocus`. A `gr` becomes one of the URI (RFC 5627).
     pub parameters: Vec<(&'static str, Option<String>)>,
 }
 
@@ -155,7 +155,7 @@ pub enum Command {
         status: StatusCode,
         /// Reason phrase; `None`: the usual one. Control characters are removed.
         phrase: Option<String>,
-        /// Further headers (Retry-After, Warning, …); those that the endpoint writes itself are left out.
+        /// Further headers (Retry-After, Warning, …); those that the endpoint writes itself are left out, but for the Contact of a 3xx.
         headers: Vec<Header>,
     },
     /// 200 to a SUBSCRIBE, with the granted time. A `Notify` must follow at once (RFC 6665 §4.2.1.2).
@@ -191,6 +191,17 @@ pub enum Command {
         due: AnswerDue,
         /// Our Contact.
         contact: Contact,
+    },
+    /// 200 to a REFER, followed by a NOTIFY that says `100 Trying`; the owner goes on with `Notify`, whose bodies are
+    /// `message/sipfrag`, and ends the implicit subscription with `Terminated` (RFC 3515 §2.4.4). After 180 s without that,
+    /// [`super::event::Event::SubscriptionEnded`] comes. With `Refer-Sub: false` there is no NOTIFY, and each `Notify` is ignored.
+    FollowRefer {
+        /// The request.
+        due: AnswerDue,
+        /// Our Contact.
+        contact: Contact,
+        /// Even, and none that is in use.
+        subscription: SubscriptionId,
     },
     /// Calls. `dialog` is chosen by the caller: even numbers are the owner's, odd ones the endpoint's. One in use is ignored.
     Invite {

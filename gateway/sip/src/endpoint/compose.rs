@@ -13,11 +13,17 @@ use crate::message::{
 pub(super) const ALLOW: &str =
     "INVITE, ACK, CANCEL, BYE, OPTIONS, SUBSCRIBE, NOTIFY, REFER, UPDATE, PRACK, MESSAGE, INFO";
 /// Option tags we understand in Require.
-pub(super) const SUPPORTED: [&str; 3] = ["norefersub", "timer", "100rel"];
+pub(super) const SUPPORTED: [&str; 5] = [
+    "norefersub",
+    "timer",
+    "100rel",
+    "recipient-list-invite",
+    "multiple-refer",
+];
 /// Event packages that may be subscribed to or are implied by REFER.
 pub(super) const ALLOW_EVENTS: &str = "conference, refer";
 /// Bodies an INVITE or UPDATE may carry.
-pub(super) const ACCEPT: &str = "application/sdp";
+pub(super) const ACCEPT: &str = "application/sdp, multipart/mixed, application/resource-lists+xml";
 
 /// Appends the owner's headers; one that the endpoint writes itself is left out.
 pub(super) fn push_owned(headers: &mut Headers, owned: Vec<Header>) {
@@ -56,28 +62,33 @@ pub(super) fn contact(contact: &Contact, local: &LocalAddress) -> String {
         Transport::Tcp => uri = uri.with_parameter("transport", Some("tcp")),
         Transport::Tls => uri = uri.with_parameter("transport", Some("tls")),
     }
+    let (of_uri, of_header): (Vec<_>, Vec<_>) =
+        contact.parameters.iter().partition(|(name, _)| *name == "gr");
+    for (name, value) in of_uri {
+        uri = uri.with_parameter(name, value.as_deref());
+    }
     let mut address = NameAddr::new(uri);
-    address.parameters = contact
-        .parameters
-        .iter()
+    address.parameters = of_header
+        .into_iter()
         .map(|(name, value)| ((*name).to_owned(), value.clone()))
         .collect();
     address.to_string()
 }
 
 pub(super) fn via(local: &LocalAddress, transport: Transport, branch: &str) -> String {
-    let (protocol, rport) = match transport {
+    let (protocol, parameter) = match transport {
         // RFC 3581 §3: the response finds its way back through an address translator.
         Transport::Udp => ("UDP", ";rport"),
         Transport::Tcp => ("TCP", ""),
-        Transport::Tls => ("TLS", ""),
+        // RFC 5923 §4: the peer may send its requests on our connection; our certificate says who we are.
+        Transport::Tls => ("TLS", ";alias"),
     };
     let host = &local.host;
     let port = local.port;
     if host.contains(':') && !host.starts_with('[') {
-        format!("SIP/2.0/{protocol} [{host}]:{port};branch={branch}{rport}")
+        format!("SIP/2.0/{protocol} [{host}]:{port};branch={branch}{parameter}")
     } else {
-        format!("SIP/2.0/{protocol} {host}:{port};branch={branch}{rport}")
+        format!("SIP/2.0/{protocol} {host}:{port};branch={branch}{parameter}")
     }
 }
 

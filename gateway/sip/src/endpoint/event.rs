@@ -15,18 +15,30 @@ pub struct Incoming {
     pub uri: Uri,
     /// From, without tag.
     pub from: NameAddr,
+    /// The identity that a trusted peer asserts of the sender (P-Asserted-Identity, RFC 3325); never what a stranger wrote there.
+    pub asserted: Option<NameAddr>,
+    /// The sender asks that others do not learn who he is (Privacy: `id`, `user` or `header`; RFC 3323 §4.2).
+    pub anonymous: bool,
     /// To, without tag.
     pub to: NameAddr,
     /// First Contact.
     pub contact: Option<NameAddr>,
     /// Call-ID.
     pub call_id: String,
-    /// All header fields.
+    /// All header fields, but for P-Asserted-Identity of strangers.
     pub headers: Headers,
     /// Body, if any.
     pub body: Option<Body>,
     /// Where it came from.
     pub flow: Flow,
+}
+
+impl Incoming {
+    /// Who sent it: the asserted identity, else From.
+    #[must_use]
+    pub fn identity(&self) -> &NameAddr {
+        self.asserted.as_ref().unwrap_or(&self.from)
+    }
 }
 
 /// What happened.
@@ -61,6 +73,8 @@ pub enum Event {
     Confirmed {
         /// Which.
         dialog: DialogId,
+        /// The answer, if our 200 had the offer (RFC 3264 §5).
+        body: Option<Body>,
     },
     /// The dialog is over; nothing more is sent in it.
     Ended {
@@ -138,6 +152,8 @@ pub enum Event {
         status: StatusCode,
         /// Reason phrase.
         phrase: String,
+        /// First Contact: where to instead, if it is a redirection.
+        contact: Option<NameAddr>,
         /// Made here.
         local: bool,
     },

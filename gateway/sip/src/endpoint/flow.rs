@@ -59,7 +59,7 @@ pub struct Transmit {
 }
 
 /// Where to send.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Target {
     /// Transport.
     pub transport: Transport,
@@ -67,6 +67,21 @@ pub struct Target {
     pub flow: Option<FlowId>,
     /// Otherwise an open connection to this address, or a new one.
     pub peer: SocketAddr,
+    /// Over TLS: the host that the peer's certificate must name, as the URI had it before any look-up (RFC 5922 §7.3). An open connection
+    /// serves only if it was verified for that host.
+    pub host: Option<String>,
+}
+
+impl Target {
+    /// A target; `host` counts for TLS alone.
+    pub(super) fn new(transport: Transport, flow: Option<FlowId>, peer: SocketAddr, host: &str) -> Self {
+        Self {
+            transport,
+            flow,
+            peer,
+            host: (transport == Transport::Tls).then(|| host.to_owned()),
+        }
+    }
 }
 
 /// Names a look-up.

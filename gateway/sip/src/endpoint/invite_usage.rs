@@ -16,7 +16,7 @@ use super::{
     dialog::{DialogKey, Usage},
     event::{EndCause, Event},
     flow::Target,
-    received::Received,
+    received::{Received, body_of},
     reliable::{Early, Reliable},
     server::{Due, Reply, ServerId},
     session_timer::{Asked, SessionTimer},
@@ -258,7 +258,8 @@ impl Endpoint {
         let is_first = !std::mem::replace(&mut usage.confirmed, true);
         self.timers.set(Timer::Unacknowledged(id, cseq), None);
         if is_first && !self.is_leaving(id) {
-            self.events.push_back(Event::Confirmed { dialog: id });
+            let body = body_of(&received.request.headers, &received.request.body);
+            self.events.push_back(Event::Confirmed { dialog: id, body });
         }
         self.send_bye_if_due(id, now);
     }
@@ -400,7 +401,7 @@ impl Endpoint {
         }
         waiting.interval = Timing::doubled(waiting.interval);
         let next = waiting.give_up.min(now + waiting.interval);
-        let (target, bytes) = (waiting.target, waiting.bytes.clone());
+        let (target, bytes) = (waiting.target.clone(), waiting.bytes.clone());
         self.timers.set(Timer::Unacknowledged(id, cseq), Some(next));
         self.transmit(target, bytes, None);
     }

@@ -2,7 +2,8 @@
 //!
 //! From the wire inwards: [`received`] and [`compose`] read and write headers; [`transaction`] holds the machines of RFC 3261 §17,
 //! [`client`] and [`server`] their messages and addresses; [`dialog`] and [`route`] say where requests go; [`uas`] receives requests and
-//! hands them to the usages [`invite_usage`] and [`calling`], [`notifier`], [`subscriber`] and [`refer`]. [`authentication`] answers challenges to requests of
+//! hands them to the usages [`invite_usage`] and [`calling`], [`notifier`], [`subscriber`] and [`refer`]. [`trust`] says who is believed, [`rates`] how much others may
+//! ask for, and [`users`] asks them for a password. [`authentication`] answers challenges to requests of
 //! ours, [`registration`] keeps a trunk registered, [`session_timer`] refreshes sessions, [`reliable`]
 //! provisional responses are acknowledged.
 
@@ -17,6 +18,7 @@ mod event;
 mod flow;
 mod invite_usage;
 mod notifier;
+mod rates;
 mod received;
 mod refer;
 mod registration;
@@ -28,7 +30,9 @@ mod subscriber;
 mod timers;
 mod tokens;
 mod transaction;
+mod trust;
 mod uas;
+mod users;
 
 use std::{
     collections::{BTreeMap, VecDeque},
@@ -47,7 +51,10 @@ pub use self::{
     config::{Config, Limits, LocalAddress},
     event::{EndCause, Event, Incoming, SubscriptionEnd},
     flow::{Flow, FlowId, Resolve, ResolveId, Target, Transmit, TransmitId, Transport},
+    rates::{Rate, Rates},
     registration::{RegisterParameters, RegistrationEvent},
+    trust::{Network, NoNetwork, Trust, Unlisted},
+    users::Users,
 };
 use self::{
     authentication::Identity,
@@ -55,6 +62,7 @@ use self::{
     dialog::Dialogs,
     invite_usage::{InviteUsage, Offer},
     notifier::Notifier,
+    rates::Sources,
     registration::Registration,
     route::{Found, Hop, apply_route_set, local_address},
     server::{Due, Reply, ServerId, Servers},
@@ -62,6 +70,8 @@ use self::{
     timers::{Timer, Timers},
     tokens::Tokens,
     transaction::Timing,
+    trust::Peers,
+    users::Asking,
 };
 use crate::{
     locate::Candidate,
@@ -84,6 +94,9 @@ pub struct Endpoint {
     config: Config,
     timing: Timing,
     tokens: Tokens,
+    peers: Peers,
+    sources: Sources,
+    asking: Option<Asking>,
     readiness: Readiness,
     timers: Timers,
     clients: Clients,
@@ -121,6 +134,9 @@ impl Endpoint {
             timing: Timing::new(config.t1, false),
             config,
             tokens: Tokens::new(seed),
+            peers: Peers::default(),
+            sources: Sources::default(),
+            asking: None,
             readiness: Readiness::Ready,
             timers: Timers::default(),
             clients: Clients::default(),
@@ -149,7 +165,9 @@ impl Endpoint {
             Ok(Message::Request(request)) => self.handle_request(request, flow, now),
             Ok(Message::Response(response)) => self.handle_response(response, flow, now),
             Err(unreadable) => {
-                if let Some(response) = unreadable.response {
+                if let Some(response) = unreadable.response
+                    && self.answers_strangers(flow)
+                {
                     self.refuse_unreadable(flow, *response);
                 }
             }
@@ -158,7 +176,9 @@ impl Endpoint {
 
     /// A stream message over the limits: answered 513 if its head allows.
     pub fn handle_too_large(&mut self, flow: Flow, head: Bytes, _now: Instant) {
-        if let Some(response) = Response::too_large(&head) {
+        if let Some(response) = Response::too_large(&head)
+            && self.answers_strangers(flow)
+        {
             self.refuse_unreadable(flow, response);
         }
     }
@@ -214,6 +234,16 @@ impl Endpoint {
             Command::Bye { dialog, reason } => self.hang_up(dialog, reason, now),
             Command::AcceptRefer { due, contact } => match self.due(&due) {
                 (server, Some(Due::Refer(refer))) => self.accept_refer(refer, server, &contact, now),
+                _ => self.answer(&due, Reply::new(500), now),
+            },
+            Command::FollowRefer {
+                due,
+                contact,
+                subscription,
+            } => match self.due(&due) {
+                (server, Some(Due::Refer(refer))) => {
+                    self.follow_refer(refer, server, &contact, subscription, now);
+                }
                 _ => self.answer(&due, Reply::new(500), now),
             },
             Command::Invite { dialog, parameters } => self.call(dialog, *parameters, now),
@@ -351,7 +381,7 @@ impl Endpoint {
                 self.subscribe_answered(client, id, response, flow, now);
             }
             Purpose::Refresh(id) => self.refresh_answered(client, id, response, now),
-            Purpose::Register if is_final => self.register_answered(client, response, now),
+            Purpose::Register if is_final => self.register_answered(client, response, flow, now),
             Purpose::Bye(_) | Purpose::Notify(_) | Purpose::Register | Purpose::Nobody => {}
         }
     }
@@ -374,7 +404,7 @@ impl Endpoint {
     /// Queues a message. With an owner, its failure is reported to it; `previous` is its earlier transmission, forgotten now.
     fn transmit(
         &mut self,
-        target: Target,
+        mut target: Target,
         bytes: Bytes,
         owner: Option<(Sender, Option<TransmitId>)>,
     ) -> TransmitId {
@@ -386,6 +416,7 @@ impl Endpoint {
             }
             self.sent.insert(id, sender);
         }
+        target.flow = target.flow.or_else(|| self.peers.alias(&target));
         self.transmits.push_back(Transmit { id, target, bytes });
         id
     }
@@ -453,11 +484,9 @@ impl Endpoint {
             }
             _ => flow.peer.port(),
         };
-        let target = Target {
-            transport: flow.transport,
-            flow: flow.id,
-            peer: SocketAddr::new(flow.peer.ip(), port),
-        };
+        let peer = SocketAddr::new(flow.peer.ip(), port);
+        // Without a readable sent-by, no new connection would be verified: the response goes back where the request came from.
+        let target = Target::new(flow.transport, flow.id, peer, "");
         self.transmit(target, Message::Response(response).to_bytes(), None);
     }
 

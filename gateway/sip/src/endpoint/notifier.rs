@@ -212,21 +212,52 @@ impl Endpoint {
     /// One NOTIFY that opens and ends the subscription which a REFER implies.
     pub(super) fn notify_once(&mut self, key: DialogKey, event: EventName, body: Body, now: Instant) {
         let id = self.next_subscription_id();
+        self.imply_subscription(id, key, event, Duration::ZERO, now);
+        self.notify(
+            id,
+            SubscriptionState::Terminated("noresource".to_owned()),
+            Some(body),
+            now,
+        );
+    }
+
+    /// The subscription which a REFER implies, for as long as `lifetime` unless its owner ends it before (RFC 3515 §2.4.4). One under
+    /// an id in use is refused by silence: the former goes on.
+    pub(super) fn notify_progress(
+        &mut self,
+        id: SubscriptionId,
+        key: DialogKey,
+        event: EventName,
+        lifetime: Duration,
+        now: Instant,
+    ) {
+        if !self.notifiers.contains_key(&id) {
+            self.imply_subscription(id, key, event, lifetime, now);
+            self.timers.set(Timer::Notifier(id), Some(now + lifetime));
+        }
+    }
+
+    fn imply_subscription(
+        &mut self,
+        id: SubscriptionId,
+        key: DialogKey,
+        event: EventName,
+        lifetime: Duration,
+        now: Instant,
+    ) {
         let in_invite_dialog = self.open_invite_usage(key).is_some();
-        let state = SubscriptionState::Terminated("noresource".to_owned());
         let notifier = Notifier {
             dialog: key,
             event,
-            stage: Stage::Closing,
-            lifetime: Duration::ZERO,
-            expires_at: now,
+            stage: Stage::Active,
+            lifetime,
+            expires_at: now + lifetime,
             in_invite_dialog,
-            queue: VecDeque::from([(state, Some(body))]),
+            queue: VecDeque::new(),
             in_flight: false,
         };
         self.notifiers.insert(id, notifier);
         self.dialogs.attach(key, Usage::Notifier(id));
-        self.send_next_notify(id, now);
     }
 
     /// Event and the time to grant.

@@ -9,6 +9,7 @@ use super::{
     command::Body,
     event::Incoming,
     flow::{Flow, Target, Transport},
+    trust,
 };
 use crate::message::{CSeq, Headers, Method, NameAddr, Request, Response, StatusCode, Via};
 
@@ -113,6 +114,13 @@ impl Received {
         }
     }
 
+    /// What the peer offers its TLS connection for (RFC 5923 §4, §7.2): requests to this host and port.
+    pub(super) fn alias(&self) -> Option<(&str, u16)> {
+        self.via.parameter("alias")?;
+        let port = self.via.port.unwrap_or(Transport::Tls.default_port());
+        (self.flow.transport == Transport::Tls).then_some((self.via.host.as_str(), port))
+    }
+
     /// Whether no proxy stands between the peer and us.
     pub(super) fn is_direct(&self) -> bool {
         self.request.headers.list("Via").nth(1).is_none()
@@ -139,11 +147,7 @@ impl Received {
             Transport::Udp if self.via.rport.is_some() => peer.port(),
             Transport::Udp | Transport::Tcp | Transport::Tls => self.via.port.unwrap_or(default_port),
         };
-        Target {
-            transport,
-            flow: id,
-            peer: SocketAddr::new(peer.ip(), port),
-        }
+        Target::new(transport, id, SocketAddr::new(peer.ip(), port), &self.via.host)
     }
 
     /// The To tag of a stateless response: the same for a retransmission (RFC 3261 §8.2.7).
@@ -159,6 +163,8 @@ impl Received {
             method: self.method().clone(),
             uri: self.request.uri.clone(),
             from: without_tag(&self.from),
+            asserted: trust::asserted_identity(&self.request.headers),
+            anonymous: trust::asks_for_anonymity(&self.request.headers),
             to: without_tag(&self.to),
             contact: self.contact(),
             call_id: self.call_id.clone(),

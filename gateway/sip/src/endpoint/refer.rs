@@ -1,10 +1,12 @@
 //! REFER from peers (RFC 3515, RFC 4488).
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
 
 use super::{
     Endpoint,
-    command::{AnswerDue, Body, Contact, DialogId},
+    command::{AnswerDue, Body, Contact, DialogId, SubscriptionId, SubscriptionState},
     compose::EventName,
     dialog::{DialogKey, Usage},
     event::Event,
@@ -15,6 +17,8 @@ use crate::message::NameAddr;
 
 /// RFC 3515 §2.4.5: the body of its NOTIFYs.
 const SIPFRAG: &str = "message/sipfrag;version=2.0";
+/// How long the outcome of a REFER may take: as long as an INVITE may be unanswered (RFC 3261 §16.6, timer C).
+const PROGRESS: Duration = Duration::from_secs(180);
 
 impl Endpoint {
     pub(super) fn handle_refer(
@@ -66,10 +70,35 @@ impl Endpoint {
         });
     }
 
+    /// 200, and the one NOTIFY.
     pub(super) fn accept_refer(&mut self, due: ReferDue, server: ServerId, contact: &Contact, now: Instant) {
+        self.agree_to_refer(due, server, contact, now);
+        if !due.silent {
+            self.notify_once(due.dialog, EventName::refer(due.id), trying(), now);
+        }
+        self.refer_over(due, server);
+    }
+
+    /// 200, and NOTIFYs until the owner's last one.
+    pub(super) fn follow_refer(
+        &mut self,
+        due: ReferDue,
+        server: ServerId,
+        contact: &Contact,
+        subscription: SubscriptionId,
+        now: Instant,
+    ) {
+        self.agree_to_refer(due, server, contact, now);
+        if !due.silent {
+            self.notify_progress(subscription, due.dialog, EventName::refer(due.id), PROGRESS, now);
+            self.notify(subscription, SubscriptionState::Active, Some(trying()), now);
+        }
+        self.refer_over(due, server);
+    }
+
+    fn agree_to_refer(&mut self, due: ReferDue, server: ServerId, contact: &Contact, now: Instant) {
         let key = due.dialog;
-        let has_invite = self.open_invite_usage(key).is_some();
-        if !has_invite {
+        if self.open_invite_usage(key).is_none() {
             self.set_contact(key, contact);
         }
         let mut reply = Reply::new(200)
@@ -79,19 +108,18 @@ impl Endpoint {
             reply = reply.with("Refer-Sub", "false");
         }
         self.reply(server, reply, now);
-        if !due.silent {
-            let body = Body {
-                content_type: SIPFRAG.to_owned(),
-                bytes: bytes::Bytes::from_static(b"SIP/2.0 100 Trying\r\n"),
-            };
-            self.notify_once(key, EventName::refer(due.id), body, now);
-        }
-        self.refer_over(due, server);
     }
 
     /// A REFER is answered, or never will be.
     pub(super) fn refer_over(&mut self, due: ReferDue, server: ServerId) {
         self.dialogs.detach(due.dialog, Usage::Refer(server));
+    }
+}
+
+fn trying() -> Body {
+    Body {
+        content_type: SIPFRAG.to_owned(),
+        bytes: Bytes::from_static(b"SIP/2.0 100 Trying\r\n"),
     }
 }
 

@@ -6,6 +6,7 @@ use super::{
     Endpoint,
     client::{ClientId, Failure, Purpose},
     command::Contact,
+    flow::{Flow, FlowId},
     received::number_in,
     timers::Timer,
 };
@@ -22,6 +23,9 @@ const RETRY_LAST: Duration = Duration::from_secs(30 << 5);
 const RETRY_AFTER_MAX: Duration = Duration::from_secs(3600);
 /// The longest registration that a registrar's Min-Expires makes us ask for.
 const MIN_EXPIRES_MAX: Duration = Duration::from_secs(24 * 60 * 60);
+
+/// The shortest Flow-Timer that is obeyed.
+const FLOW_TIMER_MIN: Duration = Duration::from_secs(10);
 
 /// What to register.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -43,6 +47,8 @@ pub enum RegistrationEvent {
     Registered {
         /// The time granted.
         expires: Duration,
+        /// How often at least the registrar's edge wants a keep-alive on this connection, 10 s or more (Flow-Timer, RFC 5626 §11.2).
+        flow_timer: Option<(FlowId, Duration)>,
     },
     /// Refused or not answered; tried again.
     Failed {
@@ -123,7 +129,13 @@ impl Endpoint {
         self.send_register(now);
     }
 
-    pub(super) fn register_answered(&mut self, client: ClientId, response: &Response, now: Instant) {
+    pub(super) fn register_answered(
+        &mut self,
+        client: ClientId,
+        response: &Response,
+        flow: Flow,
+        now: Instant,
+    ) {
         let Some(registration) = self
             .registration
             .as_mut()
@@ -139,7 +151,9 @@ impl Endpoint {
             registration.failures = 0;
             registration.bound = !registration.unbinding;
             let granted = registration.granted(response, number("Expires"));
-            self.registered(granted, now);
+            let flow_timer = flow.id.zip(number("Flow-Timer"));
+            let flow_timer = flow_timer.map(|(flow, interval)| (flow, interval.max(FLOW_TIMER_MIN)));
+            self.registered(granted, flow_timer, now);
         } else if response.status.0 == 423
             && let Some(shortest) = number("Min-Expires")
             && (registration.parameters.expires..=MIN_EXPIRES_MAX).contains(&shortest)
@@ -167,7 +181,7 @@ impl Endpoint {
         self.register_refused(failure.status(), true, None, now);
     }
 
-    fn registered(&mut self, granted: Duration, now: Instant) {
+    fn registered(&mut self, granted: Duration, flow_timer: Option<(FlowId, Duration)>, now: Instant) {
         if self
             .registration
             .as_ref()
@@ -181,8 +195,10 @@ impl Endpoint {
             (granted / 2).max(REFRESH_INTERVAL_MIN)
         };
         self.timers.set(Timer::Registration, Some(now + wait));
-        self.registration_events
-            .push_back(RegistrationEvent::Registered { expires: granted });
+        self.registration_events.push_back(RegistrationEvent::Registered {
+            expires: granted,
+            flow_timer,
+        });
     }
 
     fn register_refused(

@@ -120,7 +120,7 @@ impl Endpoint {
         if waiting.give_up > now {
             waiting.interval = Timing::doubled(waiting.interval);
             let next = waiting.give_up.min(now + waiting.interval);
-            let (target, bytes) = (waiting.target, waiting.bytes.clone());
+            let (target, bytes) = (waiting.target.clone(), waiting.bytes.clone());
             self.timers.set(Timer::Provisional(id), Some(next));
             self.transmit(target, bytes, None);
             return;

@@ -100,11 +100,7 @@ impl Hop {
         let flow = self
             .known
             .filter(|known| known.direct || known.flow.peer.ip() == peer.ip());
-        Target {
-            transport,
-            flow: flow.and_then(|known| known.flow.id),
-            peer,
-        }
+        Target::new(transport, flow.and_then(|known| known.flow.id), peer, &self.host)
     }
 
     /// The target where a look-up found nothing: a directly connected peer can be answered on its own connection.
@@ -112,11 +108,8 @@ impl Hop {
         let known = self
             .known
             .filter(|known| known.direct && known.flow.id.is_some())?;
-        Some(Target {
-            transport: known.flow.transport,
-            flow: known.flow.id,
-            peer: known.flow.peer,
-        })
+        let Flow { transport, peer, id } = known.flow;
+        Some(Target::new(transport, id, peer, &self.host))
     }
 }
 

@@ -108,7 +108,13 @@ impl Reply {
     }
 
     pub(super) fn owned(mut self, headers: Vec<Header>) -> Self {
-        compose::push_owned(&mut self.headers, headers);
+        // The Contact of a redirection is not ours but where to go (RFC 3261 §21.3).
+        let redirects = (300..400).contains(&self.status.0);
+        let (targets, others) = headers
+            .into_iter()
+            .partition(|header| redirects && header.name.eq_ignore_ascii_case("Contact"));
+        self.headers.0.extend::<Vec<Header>>(targets);
+        compose::push_owned(&mut self.headers, others);
         self
     }
 
@@ -187,7 +193,7 @@ impl Servers {
     /// The last response and where it went.
     pub(super) fn last_response(&self, id: ServerId) -> Option<(Target, Bytes)> {
         let server = self.table.get(&id)?;
-        Some((server.target, server.last.clone()?))
+        Some((server.target.clone(), server.last.clone()?))
     }
 }
 
@@ -276,7 +282,7 @@ impl Endpoint {
             }
             Machine::Other(machine) => machine.respond(status, now),
         };
-        let (target, last) = (server.target, server.transmit);
+        let (target, last) = (server.target.clone(), server.transmit);
         let transmit = self.transmit(target, bytes, Some((Sender::Server(id), last)));
         if let Some(server) = self.servers.table.get_mut(&id) {
             server.transmit = Some(transmit);

@@ -38,6 +38,13 @@ impl Tokens {
         self.hex(4)
     }
 
+    /// A key that nobody else knows.
+    pub(super) fn key(&mut self) -> [u8; 32] {
+        let mut key = [0; 32];
+        self.random.fill_bytes(&mut key);
+        key
+    }
+
     /// 0 to `limit` seconds, for the back-off of RFC 3261 §14.2.
     pub(super) fn seconds(&mut self, limit: u32) -> u32 {
         self.random.next_u32() % limit.saturating_add(1)

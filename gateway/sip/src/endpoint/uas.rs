@@ -12,6 +12,7 @@ use super::{
     received::Received,
     route::local_address,
     server::{Due, Reply, ServerId},
+    trust::Admittance,
 };
 use crate::{
     endpoint::command::Readiness,
@@ -36,10 +37,12 @@ const NOT_CANCELLABLE: [Method; 8] = [
 ];
 
 impl Endpoint {
-    pub(super) fn handle_request(&mut self, request: Request, flow: Flow, now: Instant) {
+    pub(super) fn handle_request(&mut self, mut request: Request, flow: Flow, now: Instant) {
+        self.disbelieve_strangers(&mut request.headers, flow);
         let Some(received) = Received::read(request, flow) else {
             return;
         };
+        self.note_alias(&received);
         if *received.method() == Method::ACK {
             self.handle_ack(&received, now);
             return;
@@ -47,6 +50,11 @@ impl Endpoint {
         if let Some(id) = self.servers.find(&received.key(received.method().clone())) {
             self.handle_request_retransmission(id);
             return;
+        }
+        match self.screen_source(&received, now) {
+            Admittance::Served => {}
+            Admittance::Refused(reply) => return self.reply_statelessly(&received, reply),
+            Admittance::Ignored => return,
         }
         if self.servers.len() >= self.transaction_limit(received.method()) {
             self.reply_statelessly(&received, Reply::unavailable(OVERLOAD_RETRY_AFTER));

@@ -1,9 +1,9 @@
 //! Answers made from a message alone, without transaction or dialog (RFC 3261 §8.2.6, §8.2.7).
 
 use super::{
-    Headers, Method, NameAddr, Rejection, Request, Response, StatusCode, Via,
+    Headers, Method, NameAddr, Rejection, Request, Response, StatusCode,
     reader::{self, Head},
-    validate,
+    validate, via,
 };
 use crate::{Limits, fingerprint};
 
@@ -42,7 +42,10 @@ pub(super) fn refuse(head: &Head, rejection: &Rejection) -> Option<Response> {
     {
         return None;
     }
-    Via::read_any_version(headers.list("Via").next()?).ok()?;
+    headers
+        .list("Via")
+        .next()
+        .filter(|top| via::is_via_of_any_version(top))?;
     for name in ["From", "To", "Call-ID"] {
         headers.get(name).filter(|value| !value.is_empty())?;
     }

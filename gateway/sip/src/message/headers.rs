@@ -29,15 +29,15 @@ impl Headers {
 
     /// Every value of a header, in order; comma lists are split for the headers that are lists (RFC 3261 §7.3.1), quotes and
     /// angle brackets respected.
-    pub fn list<'a>(&'a self, name: &'a str) -> Box<dyn Iterator<Item = &'a str> + 'a> {
-        if is_list(name) {
-            Box::new(
-                self.fields(name)
-                    .flat_map(|value| lex::split_outside(value, b',')),
-            )
-        } else {
-            Box::new(self.fields(name))
-        }
+    pub fn list<'a, 'n>(&'a self, name: &'n str) -> impl Iterator<Item = &'a str> + use<'a, 'n> {
+        let listed = is_list(name);
+        self.fields(name).flat_map(move |value| {
+            if listed {
+                lex::split_outside(value, b',')
+            } else {
+                lex::whole(value)
+            }
+        })
     }
 
     /// Appends.
@@ -46,11 +46,6 @@ impl Headers {
             name: name.into(),
             value: value.into(),
         });
-    }
-
-    /// How many fields of this name there are.
-    pub(super) fn count(&self, name: &str) -> usize {
-        self.fields(name).count()
     }
 
     fn fields<'a, 'n>(&'a self, name: &'n str) -> impl Iterator<Item = &'a str> + use<'a, 'n> {
@@ -105,19 +100,35 @@ impl FromStr for Parameterized {
     }
 }
 
-/// The name as this crate writes it: long and in the usual case if known, else as written.
-pub(super) fn canonical_name(written: &str) -> Cow<'static, str> {
-    let long = match written.as_bytes() {
+/// Whether a value reads as [`Parameterized`], without a copy of it.
+pub(super) fn check_parameterized(text: &str) -> Result<(), Rejection> {
+    let parameters = lex::split_once_outside(text, b';').map(|(_, parameters)| parameters);
+    parameters
+        .into_iter()
+        .flat_map(lex::parameters)
+        .try_for_each(|parameter| parameter.map(drop))
+}
+
+/// The name as this crate writes it, if it is a known one: long and in the usual case.
+pub(super) fn known_name(written: &str) -> Option<&'static str> {
+    match written.as_bytes() {
         [letter] => COMPACT
             .iter()
             .find(|(compact, _)| compact.eq_ignore_ascii_case(letter))
             .map(|(_, long)| *long),
-        _ => KNOWN
-            .iter()
-            .find(|known| known.eq_ignore_ascii_case(written))
-            .copied(),
-    };
-    long.map_or_else(|| Cow::Owned(written.to_owned()), Cow::Borrowed)
+        _ => known(written).map(|known| known.name),
+    }
+}
+
+fn is_list(name: &str) -> bool {
+    known(name).is_some_and(|known| known.list)
+}
+
+fn known(name: &str) -> Option<&'static Known> {
+    let of_length = KNOWN.get(name.len()).copied().unwrap_or_default();
+    of_length
+        .iter()
+        .find(|known| known.name.eq_ignore_ascii_case(name))
 }
 
 /// Compact forms (RFC 3261 §7.3.3 and the registry).
@@ -144,94 +155,119 @@ const COMPACT: [(u8, &str); 20] = [
     (b'y', "Identity"),
 ];
 
-/// The usual spelling of headers that the crate or its owners look at.
-const KNOWN: [&str; 47] = [
-    "Via",
-    "From",
-    "To",
-    "Call-ID",
-    "CSeq",
-    "Max-Forwards",
-    "Contact",
-    "Content-Type",
-    "Content-Length",
-    "Route",
-    "Record-Route",
-    "Allow",
-    "Supported",
-    "Require",
-    "User-Agent",
-    "Server",
-    "Expires",
-    "Event",
-    "Subscription-State",
-    "Accept",
-    "Allow-Events",
-    "Refer-To",
-    "Referred-By",
-    "Refer-Sub",
-    "Reason",
-    "Retry-After",
-    "Min-Expires",
-    "Warning",
-    "Unsupported",
-    "Proxy-Require",
-    "Date",
-    "Subject",
-    "Timestamp",
-    "Session-Expires",
-    "Min-SE",
-    "Replaces",
-    "P-Asserted-Identity",
-    "P-Preferred-Identity",
-    "Privacy",
-    "Authorization",
-    "WWW-Authenticate",
-    "Proxy-Authorization",
-    "Proxy-Authenticate",
-    "Content-Disposition",
-    "Content-Encoding",
-    "Reply-To",
-    "Path",
+/// A header that the crate or its owners look at.
+struct Known {
+    /// Its usual spelling.
+    name: &'static str,
+    /// Whether commas may join its values (RFC 3261 §7.3.1; table 2 of §20 and later RFCs).
+    list: bool,
+}
+
+const fn single(name: &'static str) -> Known {
+    Known { name, list: false }
+}
+
+const fn list(name: &'static str) -> Known {
+    Known { name, list: true }
+}
+
+/// By the length of the name; the most frequent first.
+const KNOWN: [&[Known]; 21] = [
+    &[],
+    &[],
+    &[single("To")],
+    &[list("Via")],
+    &[single("From"), single("CSeq"), list("Path"), single("Date")],
+    &[list("Route"), list("Allow"), single("Event")],
+    &[list("Accept"), single("Server"), list("Reason"), single("Min-SE")],
+    &[
+        single("Call-ID"),
+        list("Contact"),
+        list("Require"),
+        single("Expires"),
+        single("Subject"),
+        list("Warning"),
+        single("Privacy"),
+    ],
+    &[single("Refer-To"), single("Reply-To"), single("Replaces")],
+    &[
+        list("Supported"),
+        single("Refer-Sub"),
+        single("Timestamp"),
+        list("Recv-Info"),
+        list("Call-Info"),
+    ],
+    &[single("User-Agent"), list("Alert-Info"), list("Error-Info")],
+    &[
+        single("Referred-By"),
+        single("Retry-After"),
+        single("Min-Expires"),
+        list("Unsupported"),
+        list("In-Reply-To"),
+    ],
+    &[
+        single("Max-Forwards"),
+        single("Content-Type"),
+        list("Record-Route"),
+        list("Allow-Events"),
+        list("History-Info"),
+    ],
+    &[
+        single("Authorization"),
+        list("Proxy-Require"),
+        list("Service-Route"),
+    ],
+    &[
+        single("Content-Length"),
+        list("Accept-Contact"),
+        list("Reject-Contact"),
+    ],
+    &[
+        single("Session-Expires"),
+        list("Accept-Encoding"),
+        list("Accept-Language"),
+        list("Security-Client"),
+        list("Security-Server"),
+    ],
+    &[
+        single("WWW-Authenticate"),
+        list("Content-Encoding"),
+        list("Content-Language"),
+        list("P-Associated-URI"),
+    ],
+    &[],
+    &[single("Subscription-State"), single("Proxy-Authenticate")],
+    &[
+        single("Content-Disposition"),
+        single("Proxy-Authorization"),
+        list("P-Asserted-Identity"),
+        list("Request-Disposition"),
+    ],
+    &[list("P-Preferred-Identity")],
 ];
 
-/// Headers whose values may be joined by commas (RFC 3261 §7.3.1; table 2 of §20 and later RFCs).
-const LISTS: [&str; 33] = [
-    "Via",
-    "Contact",
-    "Route",
-    "Record-Route",
-    "Allow",
-    "Supported",
-    "Require",
-    "Accept",
-    "Allow-Events",
-    "Unsupported",
-    "Proxy-Require",
-    "Reason",
-    "Warning",
-    "Accept-Contact",
-    "Accept-Encoding",
-    "Accept-Language",
-    "Alert-Info",
-    "Call-Info",
-    "Content-Encoding",
-    "Content-Language",
-    "Error-Info",
-    "History-Info",
-    "In-Reply-To",
-    "P-Asserted-Identity",
-    "P-Associated-URI",
-    "P-Preferred-Identity",
-    "Path",
-    "Recv-Info",
-    "Reject-Contact",
-    "Request-Disposition",
-    "Security-Client",
-    "Security-Server",
-    "Service-Route",
-];
+#[cfg(test)]
+mod tests {
+    use super::*;
 
-fn is_list(name: &str) -> bool {
-    LISTS.iter().any(|list| list.eq_ignore_ascii_case(name))
+    #[test]
+    fn known_headers_stand_by_their_length() {
+        for (length, names) in KNOWN.iter().enumerate() {
+            for known in *names {
+                assert_eq!(known.name.len(), length, "{}", known.name);
+                assert_eq!(known_name(&known.name.to_ascii_uppercase()), Some(known.name));
+            }
+        }
+    }
+
+    #[test]
+    fn compact_names_are_read_in_either_case() {
+        for (letter, long) in COMPACT {
+            assert_eq!(known_name(&char::from(letter).to_string()), Some(long));
+            assert_eq!(
+                known_name(&char::from(letter).to_ascii_uppercase().to_string()),
+                Some(long)
+            );
+        }
+    }
 }

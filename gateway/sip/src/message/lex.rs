@@ -1,53 +1,122 @@
 //! Tokens, quoted strings, lists, parameters and escapes of RFC 3261 §25.1.
 
+use std::borrow::Cow;
+
 use super::Rejection;
 
 /// A name with an optional value, as in `;name=value`; the value as written.
 pub(super) type Parameter = (String, Option<String>);
 
+/// A set of octets, asked without a branch.
+pub(super) struct Octets([bool; 256]);
+
+impl Octets {
+    /// Letters, digits and these.
+    #[expect(
+        clippy::indexing_slicing,
+        reason = "evaluated by the compiler, where iterators cannot be; an octet is a place of the table"
+    )]
+    pub(super) const fn alphanumeric_and(others: &[u8]) -> Self {
+        let mut table = [false; 256];
+        let mut octet = 0;
+        while octet < 256 {
+            table[octet] = (octet as u8).is_ascii_alphanumeric();
+            octet += 1;
+        }
+        let mut place = 0;
+        while place < others.len() {
+            table[others[place] as usize] = true;
+            place += 1;
+        }
+        Self(table)
+    }
+
+    pub(super) fn has(&self, octet: u8) -> bool {
+        self.0.get(usize::from(octet)).copied().unwrap_or_default()
+    }
+
+    fn has_all(&self, text: &str) -> bool {
+        text.bytes().all(|octet| self.has(octet))
+    }
+}
+
+const TOKEN: Octets = Octets::alphanumeric_and(b"-.!%*_+`'~");
+/// Underscores, too, which hosts on private networks have.
+pub(super) const HOST: Octets = Octets::alphanumeric_and(b"-._");
+/// Visible ASCII characters that end no parameter value.
+const VALUE: Octets = Octets::alphanumeric_and(b"!#$%&'()*+-./:=?@[\\]^_`{|}~");
+
 /// Whether an octet may stand in a token.
-pub(super) const fn is_token_byte(byte: u8) -> bool {
-    byte.is_ascii_alphanumeric()
-        || matches!(
-            byte,
-            b'-' | b'.' | b'!' | b'%' | b'*' | b'_' | b'+' | b'`' | b'\'' | b'~'
-        )
+pub(super) fn is_token_byte(octet: u8) -> bool {
+    TOKEN.has(octet)
 }
 
 /// Whether a text is a token.
 pub(crate) fn is_token(text: &str) -> bool {
-    !text.is_empty() && text.bytes().all(is_token_byte)
+    !text.is_empty() && TOKEN.has_all(text)
 }
 
 /// Without spaces and tabs at both ends.
 pub(super) fn trim(text: &str) -> &str {
-    text.trim_matches([' ', '\t'])
+    let start = text.bytes().take_while(is_blank).count();
+    trim_end(text.get(start..).unwrap_or_default())
+}
+
+/// Without spaces and tabs at the end.
+pub(super) fn trim_end(text: &str) -> &str {
+    let blanks = text.bytes().rev().take_while(is_blank).count();
+    text.get(..text.len() - blanks).unwrap_or_default()
+}
+
+/// Whether white space of any script is in a text.
+pub(super) fn has_space(text: &str) -> bool {
+    text.bytes().any(|octet| matches!(octet, b'\t'..=b'\r' | b' '))
+        || (!text.is_ascii() && text.contains(char::is_whitespace))
+}
+
+fn is_blank(octet: &u8) -> bool {
+    matches!(octet, b' ' | b'\t')
+}
+
+/// What stands before and behind the first of this ASCII octet.
+pub(super) fn split_once(text: &str, separator: u8) -> Option<(&str, &str)> {
+    let (before, behind) = text.split_at_checked(memchr::memchr(separator, text.as_bytes())?)?;
+    Some((before, behind.get(1..)?))
 }
 
 /// The place of the first `separator` outside quoted strings and angle brackets.
 fn find_outside(text: &str, separator: u8) -> Option<usize> {
-    let (mut quoted, mut escaped, mut bracketed) = (false, false, false);
-    for (place, byte) in text.bytes().enumerate() {
-        if escaped {
-            escaped = false;
-        } else if quoted {
-            match byte {
-                b'\\' => escaped = true,
-                b'"' => quoted = false,
-                _ => {}
-            }
-        } else if byte == separator && !bracketed {
-            return Some(place);
-        } else {
-            match byte {
-                b'"' => quoted = true,
-                b'<' => bracketed = true,
-                b'>' => bracketed = false,
-                _ => {}
-            }
-        }
+    let octets = text.as_bytes();
+    let mut from = 0;
+    loop {
+        let place = from + memchr::memchr3(separator, b'"', b'<', octets.get(from..)?)?;
+        from = match octets.get(place)? {
+            b'"' => behind_quotes(octets, place + 1)?,
+            b'<' => behind_brackets(octets, place + 1)?,
+            _ => return Some(place),
+        };
     }
-    None
+}
+
+/// Behind the quote that closes a string, which may stand within angle brackets.
+fn behind_quotes(octets: &[u8], mut from: usize) -> Option<usize> {
+    loop {
+        let place = from + memchr::memchr2(b'"', b'\\', octets.get(from..)?)?;
+        if octets.get(place) == Some(&b'"') {
+            return Some(place + 1);
+        }
+        from = place + 2;
+    }
+}
+
+fn behind_brackets(octets: &[u8], mut from: usize) -> Option<usize> {
+    loop {
+        let place = from + memchr::memchr2(b'>', b'"', octets.get(from..)?)?;
+        if octets.get(place) == Some(&b'>') {
+            return Some(place + 1);
+        }
+        from = behind_quotes(octets, place + 1)?;
+    }
 }
 
 /// What stands before and behind the first `separator` outside quoted strings and angle brackets.
@@ -57,32 +126,70 @@ pub(super) fn split_once_outside(text: &str, separator: u8) -> Option<(&str, &st
 }
 
 /// The trimmed pieces between separators outside quoted strings and angle brackets.
-pub(crate) fn split_outside(text: &str, separator: u8) -> impl Iterator<Item = &str> {
-    let mut rest = Some(text);
-    std::iter::from_fn(move || {
-        let text = rest?;
+pub(crate) fn split_outside(text: &str, separator: u8) -> Pieces<'_> {
+    Pieces {
+        rest: Some(text),
+        separator: Some(separator),
+    }
+}
+
+/// The text alone, as it is.
+pub(super) fn whole(text: &str) -> Pieces<'_> {
+    Pieces {
+        rest: Some(text),
+        separator: None,
+    }
+}
+
+/// The pieces of a list.
+pub(crate) struct Pieces<'a> {
+    rest: Option<&'a str>,
+    separator: Option<u8>,
+}
+
+impl<'a> Iterator for Pieces<'a> {
+    type Item = &'a str;
+
+    fn next(&mut self) -> Option<&'a str> {
+        let Some(separator) = self.separator else {
+            return self.rest.take();
+        };
+        let text = self.rest?;
         let (piece, behind) = match split_once_outside(text, separator) {
             Some((piece, behind)) => (piece, Some(behind)),
             None => (text, None),
         };
-        rest = behind;
+        self.rest = behind;
         Some(trim(piece))
-    })
+    }
 }
 
 /// Reads the quoted string that a text begins with: its content without escapes, and what follows.
-pub(super) fn read_quoted(text: &str) -> Option<(String, &str)> {
+pub(super) fn read_quoted(text: &str) -> Option<(Cow<'_, str>, &str)> {
     let inner = text.strip_prefix('"')?;
-    let mut content = String::new();
-    let mut characters = inner.char_indices();
-    while let Some((place, character)) = characters.next() {
-        match character {
-            '"' => return Some((content, inner.get(place + 1..)?)),
-            '\\' => content.push(characters.next()?.1),
-            _ => content.push(character),
+    let mut content = Cow::Borrowed("");
+    let mut rest = inner;
+    loop {
+        let place = memchr::memchr2(b'"', b'\\', rest.as_bytes())?;
+        let (plain, behind) = rest.split_at_checked(place)?;
+        append(&mut content, plain);
+        let mut characters = behind.chars();
+        if characters.next() == Some('"') {
+            return Some((content, characters.as_str()));
         }
+        let escaped = characters.next()?;
+        content.to_mut().push(escaped);
+        rest = characters.as_str();
     }
-    None
+}
+
+/// Appends without copying as long as there is nothing to append to.
+fn append<'a>(text: &mut Cow<'a, str>, more: &'a str) {
+    if text.is_empty() {
+        *text = Cow::Borrowed(more);
+    } else {
+        text.to_mut().push_str(more);
+    }
 }
 
 /// A quoted string with this content.
@@ -102,18 +209,25 @@ pub(crate) fn quote(content: &str) -> String {
 /// A parameter value's meaning: the content of a quoted string, or the text itself.
 pub(crate) fn unquote(value: &str) -> String {
     match read_quoted(value) {
-        Some((content, "")) => content,
+        Some((content, "")) => content.into_owned(),
         _ => value.to_owned(),
     }
 }
 
-/// Reads `name[=value]` pieces between semicolons. The text stands behind the first semicolon.
-pub(super) fn read_parameters(text: &str) -> Result<Vec<Parameter>, Rejection> {
-    split_outside(text, b';').map(read_parameter).collect()
+/// The `name[=value]` pieces between semicolons. The text stands behind the first semicolon.
+pub(super) fn parameters(text: &str) -> impl Iterator<Item = Result<(&str, Option<&str>), Rejection>> {
+    split_outside(text, b';').map(read_parameter)
 }
 
-fn read_parameter(piece: &str) -> Result<Parameter, Rejection> {
-    let (name, value) = match piece.split_once('=') {
+/// The same as owned values.
+pub(super) fn read_parameters(text: &str) -> Result<Vec<Parameter>, Rejection> {
+    parameters(text)
+        .map(|parameter| parameter.map(|(name, value)| (name.to_owned(), value.map(str::to_owned))))
+        .collect()
+}
+
+fn read_parameter(piece: &str) -> Result<(&str, Option<&str>), Rejection> {
+    let (name, value) = match split_once(piece, b'=') {
         Some((name, value)) => (trim(name), Some(trim(value))),
         None => (piece, None),
     };
@@ -123,7 +237,7 @@ fn read_parameter(piece: &str) -> Result<Parameter, Rejection> {
     if value.is_some_and(|value| !is_parameter_value(value)) {
         return Err(Rejection::bad("Malformed parameter value (RFC 3261 §25.1)"));
     }
-    Ok((name.to_owned(), value.map(str::to_owned)))
+    Ok((name, value))
 }
 
 /// A quoted string, or visible characters that no reader can take for a delimiter. Wider than `gen-value`, which real peers exceed.
@@ -131,12 +245,11 @@ fn is_parameter_value(value: &str) -> bool {
     if value.starts_with('"') {
         return read_quoted(value).is_some_and(|(_, rest)| rest.is_empty());
     }
-    !value.is_empty()
-        && value.chars().all(|character| {
-            !character.is_whitespace()
-                && !character.is_control()
-                && !matches!(character, '"' | '<' | '>' | ';' | ',')
-        })
+    let visible = |character: char| {
+        !character.is_ascii() && !character.is_whitespace() && !character.is_control()
+            || u8::try_from(character).is_ok_and(|octet| VALUE.has(octet))
+    };
+    !value.is_empty() && (VALUE.has_all(value) || value.chars().all(visible))
 }
 
 /// Writes `;name=value` for each; a value that could not be read back is quoted.
@@ -167,14 +280,14 @@ pub(super) fn find_parameter<'a>(parameters: &'a [Parameter], name: &str) -> Opt
 }
 
 /// Whether each `%` is followed by two hexadecimal digits and each other octet is allowed.
-pub(super) fn is_escaped(text: &str, allowed: fn(u8) -> bool) -> bool {
+pub(super) fn is_escaped(text: &str, allowed: &Octets) -> bool {
     let mut octets = text.bytes();
     while let Some(octet) = octets.next() {
         let fine = if octet == b'%' {
             let mut digit = || octets.next().is_some_and(|octet| octet.is_ascii_hexdigit());
             digit() && digit()
         } else {
-            allowed(octet)
+            allowed.has(octet)
         };
         if !fine {
             return false;
@@ -184,10 +297,10 @@ pub(super) fn is_escaped(text: &str, allowed: fn(u8) -> bool) -> bool {
 }
 
 /// Escapes every octet that is not allowed.
-pub(super) fn escape(text: &str, allowed: fn(u8) -> bool) -> String {
+pub(super) fn escape(text: &str, allowed: &Octets) -> String {
     let mut escaped = String::with_capacity(text.len());
     for octet in text.bytes() {
-        if octet != b'%' && octet.is_ascii() && allowed(octet) {
+        if octet != b'%' && octet.is_ascii() && allowed.has(octet) {
             escaped.push(char::from(octet));
         } else {
             push_escape(&mut escaped, octet);
@@ -232,44 +345,36 @@ const fn hex(digit: u8) -> u8 {
 
 /// A decimal number without sign, at most `most`. Leading zeros are allowed.
 pub(super) fn read_number(text: &str, most: u64) -> Option<u64> {
-    if text.is_empty() || !text.bytes().all(|octet| octet.is_ascii_digit()) {
+    if text.is_empty() {
         return None;
     }
-    let digits = text.trim_start_matches('0');
-    let value = if digits.is_empty() {
-        0
-    } else {
-        digits.parse().ok()?
-    };
+    let mut value: u64 = 0;
+    for octet in text.bytes() {
+        if !octet.is_ascii_digit() {
+            return None;
+        }
+        value = value.saturating_mul(10).saturating_add(u64::from(octet - b'0'));
+    }
     (value <= most).then_some(value)
 }
 
-/// Splits `host[:port]` and checks both; the host comes back in lower case, without brackets.
-pub(super) fn read_host_port(text: &str) -> Result<(String, Option<u16>), Rejection> {
-    let (mut host, port) = if let Some(inner) = text.strip_prefix('[') {
-        let (address, behind) = inner
-            .split_once(']')
-            .ok_or(Rejection::bad("Unclosed IPv6 reference (RFC 3261 §25.1)"))?;
-        // The ABNF of RFC 3261 has one colon too many in front of an IPv4 tail (RFC 5118 §4.10).
-        let address = address.replacen(":::", "::", 1);
-        if address.parse::<std::net::Ipv6Addr>().is_err() {
-            return Err(Rejection::bad("Malformed IPv6 address (RFC 3261 §25.1)"));
+/// Splits `host[:port]` and checks both; the host comes back as written, without brackets. `trim` takes away what may stand around the colon.
+pub(super) fn read_host_port(
+    text: &str,
+    trim: fn(&str) -> &str,
+) -> Result<(Cow<'_, str>, Option<u16>), Rejection> {
+    let (host, port) = match text.strip_prefix('[') {
+        Some(inner) => split_address(inner, trim)?,
+        None => {
+            let (host, port) = match split_once(text, b':') {
+                Some((host, port)) => (trim(host), Some(port)),
+                None => (text, None),
+            };
+            if !is_host_name(host) {
+                return Err(Rejection::bad("Malformed host (RFC 3261 §25.1)"));
+            }
+            (Cow::Borrowed(host), port)
         }
-        let behind = trim(behind);
-        match behind.strip_prefix(':') {
-            Some(port) => (address, Some(port)),
-            None if behind.is_empty() => (address, None),
-            None => return Err(Rejection::bad("Text behind an IPv6 reference (RFC 3261 §25.1)")),
-        }
-    } else {
-        let (host, port) = match text.split_once(':') {
-            Some((host, port)) => (trim(host), Some(port)),
-            None => (text, None),
-        };
-        if !is_host_name(host) {
-            return Err(Rejection::bad("Malformed host (RFC 3261 §25.1)"));
-        }
-        (host.to_owned(), port)
     };
     let port = match port {
         Some(port) => Some(
@@ -279,15 +384,29 @@ pub(super) fn read_host_port(text: &str) -> Result<(String, Option<u16>), Reject
         ),
         None => None,
     };
-    host.make_ascii_lowercase();
     Ok((host, port))
 }
 
-/// Letters, digits, hyphens and dots; underscores, too, which hosts on private networks have.
-pub(super) fn is_host_name(text: &str) -> bool {
-    !text.is_empty() && text.bytes().all(is_host_byte)
+/// Splits `address][:port]`.
+fn split_address(inner: &str, trim: fn(&str) -> &str) -> Result<(Cow<'_, str>, Option<&str>), Rejection> {
+    let (address, behind) =
+        split_once(inner, b']').ok_or(Rejection::bad("Unclosed IPv6 reference (RFC 3261 §25.1)"))?;
+    // The ABNF of RFC 3261 has one colon too many in front of an IPv4 tail (RFC 5118 §4.10).
+    let address = match address.contains(":::") {
+        true => Cow::Owned(address.replacen(":::", "::", 1)),
+        false => Cow::Borrowed(address),
+    };
+    if address.parse::<std::net::Ipv6Addr>().is_err() {
+        return Err(Rejection::bad("Malformed IPv6 address (RFC 3261 §25.1)"));
+    }
+    let behind = trim(behind);
+    match behind.strip_prefix(':') {
+        Some(port) => Ok((address, Some(port))),
+        None if behind.is_empty() => Ok((address, None)),
+        None => Err(Rejection::bad("Text behind an IPv6 reference (RFC 3261 §25.1)")),
+    }
 }
 
-pub(super) const fn is_host_byte(octet: u8) -> bool {
-    octet.is_ascii_alphanumeric() || matches!(octet, b'-' | b'.' | b'_')
+fn is_host_name(text: &str) -> bool {
+    !text.is_empty() && HOST.has_all(text)
 }

@@ -8,6 +8,7 @@ mod answer;
 mod headers;
 pub(crate) mod lex;
 mod method;
+pub mod multipart;
 mod name_addr;
 mod reader;
 mod status;

@@ -1,8 +1,8 @@
 //! Addresses with a display name and parameters (RFC 3261 §20.10).
 
-use std::{fmt, str::FromStr};
+use std::{borrow::Cow, fmt, str::FromStr};
 
-use super::{Rejection, Uri, lex};
+use super::{Rejection, Uri, lex, uri};
 
 /// `"Display" <uri>;parameters` as in From, To, Contact, Refer-To, Route.
 ///
@@ -49,69 +49,104 @@ impl fmt::Display for NameAddr {
 impl FromStr for NameAddr {
     type Err = Rejection;
     fn from_str(text: &str) -> Result<Self, Rejection> {
+        let parts = Parts::read(text)?;
+        Ok(Self {
+            display_name: parts.display_name.map(Cow::into_owned),
+            uri: parts.uri.into_uri(parts.uri_text),
+            parameters: parts.parameters.map_or(Ok(Vec::new()), lex::read_parameters)?,
+        })
+    }
+}
+
+/// An address taken apart before anything of it is copied.
+pub(super) struct Parts<'a> {
+    display_name: Option<Cow<'a, str>>,
+    uri_text: &'a str,
+    uri: uri::Parts<'a>,
+    /// Behind the first semicolon; not yet looked at.
+    parameters: Option<&'a str>,
+}
+
+impl<'a> Parts<'a> {
+    fn read(text: &'a str) -> Result<Self, Rejection> {
         let text = lex::trim(text);
-        if text.starts_with('"') {
+        let parts = if text.starts_with('"') {
             let (name, rest) =
                 lex::read_quoted(text).ok_or(Rejection::bad("Unclosed quoted string (RFC 3261 §25.1)"))?;
             let rest = lex::trim(rest).strip_prefix('<').ok_or(Rejection::bad(
                 "Display name without an address in angle brackets (RFC 3261 §25.1)",
             ))?;
-            return read_bracketed(Some(name), rest);
+            Self::read_bracketed(Some(name), rest)?
+        } else {
+            match lex::split_once(text, b'<') {
+                Some((name, rest)) => Self::read_bracketed(read_plain_name(lex::trim(name))?, rest)?,
+                None => Self::read_bare(text)?,
+            }
+        };
+        Ok(parts)
+    }
+
+    /// Whether all is well formed, and the value of `tag`; `Some("")` if it has none.
+    pub(super) fn check(text: &'a str) -> Result<Option<&'a str>, Rejection> {
+        let mut tag = None;
+        for parameter in Self::read(text)?.parameters.into_iter().flat_map(lex::parameters) {
+            let (name, value) = parameter?;
+            if tag.is_none() && name.eq_ignore_ascii_case("tag") {
+                tag = Some(value.unwrap_or_default());
+            }
         }
-        match text.split_once('<') {
-            Some((name, rest)) => read_bracketed(read_plain_name(lex::trim(name))?, rest),
-            None => read_bare(text),
+        Ok(tag)
+    }
+
+    fn read_bracketed(display_name: Option<Cow<'a, str>>, rest: &'a str) -> Result<Self, Rejection> {
+        let (uri_text, rest) =
+            lex::split_once(rest, b'>').ok_or(Rejection::bad("Unclosed angle bracket (RFC 3261 §25.1)"))?;
+        let rest = lex::trim(rest);
+        let parameters = rest.strip_prefix(';');
+        if parameters.is_none() && !rest.is_empty() {
+            return Err(Rejection::bad("Text behind an address (RFC 3261 §25.1)"));
         }
+        Ok(Self {
+            display_name,
+            uri_text,
+            uri: uri::Parts::read(uri_text)?,
+            parameters,
+        })
+    }
+
+    /// Without brackets all parameters are the header's, and a URI that has a comma, question mark or semicolon needs them (RFC 3261 §20).
+    fn read_bare(text: &'a str) -> Result<Self, Rejection> {
+        let (uri_text, parameters) = match lex::split_once(text, b';') {
+            Some((uri, parameters)) => (lex::trim(uri), Some(parameters)),
+            None => (text, None),
+        };
+        let hides_user = |value: &str| !value.starts_with('"') && value.contains('@');
+        let ambiguous = uri_text.contains(['?', ','])
+            || !uri_text.contains('@')
+                && parameters
+                    .into_iter()
+                    .flat_map(lex::parameters)
+                    .flatten()
+                    .any(|(_, value)| value.is_some_and(hides_user));
+        if ambiguous {
+            return Err(Rejection::bad("URI needs angle brackets (RFC 3261 §20)"));
+        }
+        Ok(Self {
+            display_name: None,
+            uri_text,
+            uri: uri::Parts::read(uri_text)?,
+            parameters,
+        })
     }
 }
 
 /// A display name without quotes: tokens between spaces. Letters beyond ASCII are let through, as peers send them.
-fn read_plain_name(name: &str) -> Result<Option<String>, Rejection> {
+fn read_plain_name(name: &str) -> Result<Option<Cow<'_, str>>, Rejection> {
     let fine = name
         .bytes()
         .all(|octet| lex::is_token_byte(octet) || matches!(octet, b' ' | b'\t') || !octet.is_ascii());
     if !fine {
         return Err(Rejection::bad("Display name needs quotes (RFC 3261 §25.1)"));
     }
-    Ok((!name.is_empty()).then(|| name.to_owned()))
-}
-
-fn read_bracketed(display_name: Option<String>, rest: &str) -> Result<NameAddr, Rejection> {
-    let (uri, rest) = rest
-        .split_once('>')
-        .ok_or(Rejection::bad("Unclosed angle bracket (RFC 3261 §25.1)"))?;
-    let rest = lex::trim(rest);
-    let parameters = match rest.strip_prefix(';') {
-        Some(parameters) => lex::read_parameters(parameters)?,
-        None if rest.is_empty() => Vec::new(),
-        None => return Err(Rejection::bad("Text behind an address (RFC 3261 §25.1)")),
-    };
-    Ok(NameAddr {
-        display_name,
-        uri: uri.parse()?,
-        parameters,
-    })
-}
-
-/// Without brackets all parameters are the header's, and a URI that has a comma, question mark or semicolon needs them (RFC 3261 §20).
-fn read_bare(text: &str) -> Result<NameAddr, Rejection> {
-    let (uri, parameters) = match text.split_once(';') {
-        Some((uri, parameters)) => (lex::trim(uri), lex::read_parameters(parameters)?),
-        None => (text, Vec::new()),
-    };
-    let ambiguous = uri.contains(['?', ','])
-        || (!uri.contains('@')
-            && parameters.iter().any(|(_, value)| {
-                value
-                    .as_ref()
-                    .is_some_and(|value| !value.starts_with('"') && value.contains('@'))
-            }));
-    if ambiguous {
-        return Err(Rejection::bad("URI needs angle brackets (RFC 3261 §20)"));
-    }
-    Ok(NameAddr {
-        display_name: None,
-        uri: uri.parse()?,
-        parameters,
-    })
+    Ok((!name.is_empty()).then_some(Cow::Borrowed(name)))
 }

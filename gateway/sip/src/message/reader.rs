@@ -1,19 +1,22 @@
 //! The head reader: start line and header fields from octets (RFC 3261 §7).
 
-use std::ops::ControlFlow;
+use std::{borrow::Cow, ops::ControlFlow};
 
 use memchr::memmem;
 
-use super::{Header, Headers, Rejection, StatusCode, headers::canonical_name, lex};
+use super::{Header, Headers, Rejection, StatusCode, headers::known_name, lex};
 use crate::Limits;
 
 /// The largest Content-Length that is a number to us.
 pub(super) const MAX_CONTENT_LENGTH: u64 = (1 << 31) - 1;
 
+/// Room for the header fields of most messages.
+const USUAL_HEADERS: usize = 20;
+
 /// A head as far as it could be read.
-pub(super) struct Head {
+pub(super) struct Head<'a> {
     /// The first line.
-    pub(super) start_line: String,
+    pub(super) start_line: Cow<'a, str>,
     /// The header fields that could be read.
     pub(super) headers: Headers,
     /// Octets up to and with the blank line, counted from the start of the input.
@@ -23,16 +26,16 @@ pub(super) struct Head {
 }
 
 /// Reads a head within the limits. What is broken is left out and named, since a refusal needs the rest.
-pub(super) fn read_head(octets: &[u8], limits: &Limits) -> Head {
+pub(super) fn read_head<'a>(octets: &'a [u8], limits: &Limits) -> Head<'a> {
     let skipped = leading_line_ends(octets);
     let (_, text) = octets.split_at_checked(skipped).unwrap_or_default();
     let mut head = Head {
-        start_line: String::new(),
+        start_line: Cow::Borrowed(""),
         headers: Headers::default(),
         length: octets.len(),
         fault: None,
     };
-    let Some(end) = memmem::find(text, b"\r\n\r\n") else {
+    let Some(end) = find_blank_line(text) else {
         head.note(Rejection::bad(
             "No blank line ends the header fields (RFC 3261 §7)",
         ));
@@ -47,6 +50,17 @@ pub(super) fn read_head(octets: &[u8], limits: &Limits) -> Head {
     }
     head.read_lines(text.get(..end).unwrap_or_default(), limits);
     head
+}
+
+/// Where the line end stands that a blank line follows.
+pub(super) fn find_blank_line(text: &[u8]) -> Option<usize> {
+    memchr::memchr_iter(b'\n', text)
+        .filter(|place| {
+            text.get(place + 1..)
+                .is_some_and(|behind| behind.starts_with(b"\r\n"))
+        })
+        .filter_map(|place| place.checked_sub(1))
+        .find(|place| text.get(*place) == Some(&b'\r'))
 }
 
 /// Without a last line that may have been cut off.
@@ -91,16 +105,17 @@ fn leading_line_ends(octets: &[u8]) -> usize {
     octets.len() - rest.len()
 }
 
-impl Head {
-    fn read_lines(&mut self, text: &[u8], limits: &Limits) {
+impl<'a> Head<'a> {
+    fn read_lines(&mut self, text: &'a [u8], limits: &Limits) {
         let text = text.get(..limits.head).map_or(text, whole_lines);
         let mut lines = LogicalLines { rest: Some(text) };
+        self.headers.0.reserve(USUAL_HEADERS);
         match lines.next() {
             Some(line) if line.len() > limits.header_line => self.note(Rejection {
                 status: StatusCode(414),
                 rule: "Start line over the limit (RFC 3261 §21.4.12)",
             }),
-            Some(line) => self.read_start_line(&line),
+            Some(line) => self.read_start_line(line),
             None => {}
         }
         for line in lines {
@@ -110,9 +125,13 @@ impl Head {
         }
     }
 
-    fn read_start_line(&mut self, line: &[u8]) {
-        match std::str::from_utf8(line) {
-            Ok(text) if !text.chars().any(char::is_control) => self.start_line = text.to_owned(),
+    fn read_start_line(&mut self, line: Cow<'a, [u8]>) {
+        let text = match line {
+            Cow::Borrowed(line) => std::str::from_utf8(line).map(Cow::Borrowed).ok(),
+            Cow::Owned(line) => String::from_utf8(line).map(Cow::Owned).ok(),
+        };
+        match text {
+            Some(text) if !has_control(&text) => self.start_line = text,
             _ => self.note(Rejection::bad("Start line is not text (RFC 3261 §7)")),
         }
     }
@@ -141,27 +160,40 @@ impl Head {
 fn read_field(line: &[u8]) -> Result<Header, Rejection> {
     let text =
         std::str::from_utf8(line).map_err(|_| Rejection::bad("Header field is not UTF-8 (RFC 3261 §7)"))?;
-    let (name, value) = text
-        .split_once(':')
+    let (name, value) = lex::split_once(text, b':')
         .ok_or(Rejection::bad("Header field without a colon (RFC 3261 §7.3.1)"))?;
-    let name = name.trim_end_matches([' ', '\t']);
-    if !lex::is_token(name) {
-        return Err(Rejection::bad("Header name is not a token (RFC 3261 §7.3.1)"));
-    }
+    let name = lex::trim_end(name);
+    let name = match known_name(name) {
+        Some(known) => Cow::Borrowed(known),
+        None if lex::is_token(name) => Cow::Owned(name.to_owned()),
+        None => return Err(Rejection::bad("Header name is not a token (RFC 3261 §7.3.1)")),
+    };
     if has_stray_control(value) {
         return Err(Rejection::bad(
             "Control character in a header field (RFC 3261 §25.1)",
         ));
     }
     Ok(Header {
-        name: canonical_name(name),
+        name,
         value: lex::trim(value).to_owned(),
     })
 }
 
+/// Also those beyond ASCII.
+fn has_control(text: &str) -> bool {
+    let suspicious = text.bytes().fold(false, |found, octet| {
+        found | octet.is_ascii_control() | !octet.is_ascii()
+    });
+    suspicious && text.chars().any(char::is_control)
+}
+
 /// Control characters may stand only behind a backslash in a quoted string, and line ends not even there (RFC 3261 §25.1).
 fn has_stray_control(value: &str) -> bool {
-    if !value.bytes().any(is_control) {
+    // Most values have none: all octets are looked at without a branch.
+    let suspicious = value
+        .bytes()
+        .fold(false, |found, octet| found | is_control(octet));
+    if !suspicious {
         return false;
     }
     let (mut quoted, mut escaped) = (false, false);
@@ -196,11 +228,11 @@ struct LogicalLines<'a> {
 }
 
 impl<'a> Iterator for LogicalLines<'a> {
-    type Item = std::borrow::Cow<'a, [u8]>;
+    type Item = Cow<'a, [u8]>;
 
     fn next(&mut self) -> Option<Self::Item> {
         let (first, mut rest) = split_line(self.rest?);
-        let mut line = std::borrow::Cow::Borrowed(first);
+        let mut line = Cow::Borrowed(first);
         while let Some((next, behind)) = rest.map(split_line).filter(|(next, _)| is_continuation(next)) {
             let joined = line.to_mut();
             joined.truncate(joined.trim_ascii_end().len());
@@ -219,7 +251,11 @@ fn is_continuation(line: &[u8]) -> bool {
 
 /// The first line without its end, and what follows; `None` behind the last one.
 fn split_line(text: &[u8]) -> (&[u8], Option<&[u8]>) {
-    match memmem::find(text, b"\r\n").and_then(|end| text.split_at_checked(end)) {
+    let mut ends = memchr::memchr_iter(b'\n', text).filter_map(|place| place.checked_sub(1));
+    match ends
+        .find(|end| text.get(*end) == Some(&b'\r'))
+        .and_then(|end| text.split_at_checked(end))
+    {
         Some((line, behind)) => (line, behind.get(2..)),
         None => (text, None),
     }

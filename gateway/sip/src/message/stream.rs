@@ -1,7 +1,6 @@
 //! Framing of messages on a stream (RFC 3261 §18.3, RFC 5626 §4.4.1).
 
 use bytes::{Buf, Bytes, BytesMut};
-use memchr::memmem;
 
 use super::reader;
 
@@ -136,7 +135,7 @@ impl StreamDecoder {
     #[expect(clippy::option_option, reason = "the outer option is `poll`'s: feed more")]
     fn search_head(&mut self, searched: usize) -> Option<Option<StreamItem>> {
         let from = searched.saturating_sub(3);
-        let found = memmem::find(self.buffer.get(from..)?, b"\r\n\r\n");
+        let found = reader::find_blank_line(self.buffer.get(from..)?);
         // One octet more than there is now is the least an unfinished head can have.
         let length = found.map_or(self.buffer.len() + 1, |place| from + place + 4);
         if length > self.limits.message {

@@ -2,7 +2,10 @@
 
 use std::{borrow::Cow, fmt, net::Ipv6Addr, ops::Range, str::FromStr};
 
-use super::{Rejection, StatusCode, lex};
+use super::{
+    Rejection, StatusCode,
+    lex::{self, Octets},
+};
 
 /// The longest URI that is read; a longer one deserves 414.
 pub const MAX_URI: usize = 1024;
@@ -19,12 +22,20 @@ pub struct Uri {
     /// User and password.
     user_info: Option<Range<usize>>,
     user: Option<Range<usize>>,
-    host: String,
+    host: Host,
     port: Option<u16>,
     /// Behind the first semicolon.
     parameters: Range<usize>,
     /// Behind the question mark.
     headers: Range<usize>,
+}
+
+#[derive(Clone)]
+enum Host {
+    /// As written, which is in lower case.
+    Written(Range<usize>),
+    /// As it is meant.
+    Meant(String),
 }
 
 impl Uri {
@@ -35,7 +46,7 @@ impl Uri {
         let mut text = String::from("sip:");
         let user = user.filter(|user| !user.is_empty()).map(|user| {
             let start = text.len();
-            text.push_str(&lex::escape(user, is_user_byte));
+            text.push_str(&lex::escape(user, &USER));
             let range = start..text.len();
             text.push('@');
             range
@@ -49,7 +60,7 @@ impl Uri {
                 host.to_ascii_lowercase()
             }
             Err(_) => {
-                let host = lex::escape(host, lex::is_host_byte);
+                let host = lex::escape(host, &lex::HOST);
                 text.push_str(&host);
                 host.to_ascii_lowercase()
             }
@@ -64,7 +75,7 @@ impl Uri {
             scheme: Cow::Borrowed("sip"),
             user_info: user.clone(),
             user,
-            host,
+            host: Host::Meant(host),
             port,
             parameters: end..end,
             headers: end..end,
@@ -92,7 +103,10 @@ impl Uri {
     /// The host in lower case, without brackets; empty for `tel:` and other schemes.
     #[must_use]
     pub fn host(&self) -> &str {
-        &self.host
+        match &self.host {
+            Host::Written(range) => self.slice(range),
+            Host::Meant(host) => host,
+        }
     }
 
     /// The port, if written.
@@ -122,10 +136,10 @@ impl Uri {
         if name.is_empty() {
             return self.clone();
         }
-        let mut setting = lex::escape(name, is_parameter_byte);
+        let mut setting = lex::escape(name, &PARAMETER);
         if let Some(value) = value {
             setting.push('=');
-            setting.push_str(&lex::escape(value, is_parameter_byte));
+            setting.push_str(&lex::escape(value, &PARAMETER));
         }
         let mut pieces: Vec<&str> = Vec::new();
         let mut placed = false;
@@ -157,6 +171,9 @@ impl Uri {
             let cut = |place: usize| place.saturating_sub(password.len());
             bare.parameters = cut(self.parameters.start)..cut(self.parameters.end);
             bare.headers = cut(self.headers.start)..cut(self.headers.end);
+            if let Host::Written(host) = &mut bare.host {
+                *host = cut(host.start)..cut(host.end);
+            }
         }
         let end = bare.address_end();
         bare.text.truncate(end);
@@ -238,22 +255,7 @@ impl fmt::Debug for Uri {
 impl FromStr for Uri {
     type Err = Rejection;
     fn from_str(text: &str) -> Result<Self, Rejection> {
-        if text.len() > MAX_URI {
-            return Err(Rejection {
-                status: StatusCode(414),
-                rule: "URI over 1024 octets (RFC 3261 §21.4.12)",
-            });
-        }
-        let (scheme, rest) = text
-            .split_once(':')
-            .filter(|(scheme, _)| is_scheme(scheme))
-            .ok_or(Rejection::bad("URI without a scheme (RFC 3261 §25.1)"))?;
-        match &*scheme.to_ascii_lowercase() {
-            "sip" => read_sip(text, Cow::Borrowed("sip"), rest),
-            "sips" => read_sip(text, Cow::Borrowed("sips"), rest),
-            "tel" => read_tel(text, rest),
-            other => read_opaque(text, Cow::Owned(other.to_owned()), rest),
-        }
+        Ok(Parts::read(text)?.into_uri(text))
     }
 }
 
@@ -284,9 +286,9 @@ impl Uri {
     }
 
     fn host_key(&self) -> Cow<'_, str> {
-        match self.host.parse::<Ipv6Addr>() {
+        match self.host().parse::<Ipv6Addr>() {
             Ok(address) => Cow::Owned(address.to_string()),
-            Err(_) => Cow::Borrowed(&self.host),
+            Err(_) => Cow::Borrowed(self.host()),
         }
     }
 
@@ -362,7 +364,7 @@ fn tel_number(uri: &Uri) -> String {
 }
 
 fn split_pair(piece: &str) -> (&str, Option<&str>) {
-    match piece.split_once('=') {
+    match lex::split_once(piece, b'=') {
         Some((name, value)) => (name, Some(value)),
         None => (piece, None),
     }
@@ -375,104 +377,170 @@ fn is_scheme(text: &str) -> bool {
             .all(|octet| octet.is_ascii_alphanumeric() || matches!(octet, b'+' | b'-' | b'.'))
 }
 
-fn read_sip(text: &str, scheme: Cow<'static, str>, rest: &str) -> Result<Uri, Rejection> {
-    let place = |part: &str| place_in(text, part);
-    // An at sign can stand behind a user part only; everywhere else it is escaped.
-    let (user_info, rest) = match rest.split_once('@') {
-        Some((user_info, rest)) => (Some(user_info), rest),
-        None => (None, rest),
-    };
-    let user = user_info.map(|info| info.split_once(':').map_or(info, |(user, _)| user));
-    if let Some((info, user)) = user_info.zip(user) {
-        let password = info.get(user.len()..).unwrap_or_default();
-        if user.is_empty()
-            || !lex::is_escaped(user, is_user_byte)
-            || !lex::is_escaped(password.strip_prefix(':').unwrap_or_default(), is_user_byte)
-        {
-            return Err(Rejection::bad("Malformed user part of a URI (RFC 3261 §25.1)"));
+/// A URI taken apart and found well formed, before anything of it is copied.
+pub(super) struct Parts<'a> {
+    scheme: Scheme<'a>,
+    user_info: Option<&'a str>,
+    user: Option<&'a str>,
+    host: Cow<'a, str>,
+    port: Option<u16>,
+    parameters: Option<&'a str>,
+    headers: Option<&'a str>,
+}
+
+enum Scheme<'a> {
+    Known(&'static str),
+    Other(&'a str),
+}
+
+impl<'a> Parts<'a> {
+    pub(super) fn read(text: &'a str) -> Result<Self, Rejection> {
+        if text.len() > MAX_URI {
+            return Err(Rejection {
+                status: StatusCode(414),
+                rule: "URI over 1024 octets (RFC 3261 §21.4.12)",
+            });
+        }
+        let (scheme, rest) = lex::split_once(text, b':')
+            .filter(|(scheme, _)| is_scheme(scheme))
+            .ok_or(Rejection::bad("URI without a scheme (RFC 3261 §25.1)"))?;
+        let known = ["sip", "sips", "tel"]
+            .into_iter()
+            .find(|known| known.eq_ignore_ascii_case(scheme));
+        match known {
+            Some("tel") => Self::read_tel(rest),
+            Some(known) => Self::read_sip(known, rest),
+            None => Self::read_opaque(scheme, rest),
         }
     }
-    let (rest, headers) = match rest.split_once('?') {
-        Some((rest, headers)) => (rest, Some(headers)),
-        None => (rest, None),
+
+    fn read_sip(scheme: &'static str, rest: &'a str) -> Result<Self, Rejection> {
+        // An at sign can stand behind a user part only; everywhere else it is escaped.
+        let (user_info, rest) = match lex::split_once(rest, b'@') {
+            Some((user_info, rest)) => (Some(user_info), rest),
+            None => (None, rest),
+        };
+        let user = user_info.map(|info| lex::split_once(info, b':').map_or(info, |(user, _)| user));
+        if let Some((info, user)) = user_info.zip(user) {
+            let password = info.get(user.len()..).unwrap_or_default();
+            if user.is_empty()
+                || !lex::is_escaped(user, &USER)
+                || !lex::is_escaped(password.strip_prefix(':').unwrap_or_default(), &USER)
+            {
+                return Err(Rejection::bad("Malformed user part of a URI (RFC 3261 §25.1)"));
+            }
+        }
+        let (address, parameters, headers) = split_address(rest);
+        if headers.is_some_and(|headers| headers.is_empty() || !lex::is_escaped(headers, &HEADER)) {
+            return Err(Rejection::bad("Malformed headers of a URI (RFC 3261 §25.1)"));
+        }
+        check_parameters(parameters)?;
+        let (host, port) = lex::read_host_port(address, |piece| piece)?;
+        Ok(Self {
+            scheme: Scheme::Known(scheme),
+            user_info,
+            user,
+            host,
+            port,
+            parameters,
+            headers,
+        })
+    }
+
+    fn read_tel(rest: &'a str) -> Result<Self, Rejection> {
+        let (number, parameters) = match lex::split_once(rest, b';') {
+            Some((number, parameters)) => (number, Some(parameters)),
+            None => (rest, None),
+        };
+        check_parameters(parameters)?;
+        if number.is_empty()
+            || !number
+                .bytes()
+                .all(|octet| octet.is_ascii_hexdigit() || b"+-.()*#".contains(&octet))
+        {
+            return Err(Rejection::bad("Malformed telephone number (RFC 3966 §3)"));
+        }
+        Ok(Self {
+            user_info: Some(number),
+            user: Some(number),
+            parameters,
+            ..Self::bare(Scheme::Known("tel"))
+        })
+    }
+
+    fn read_opaque(scheme: &'a str, rest: &str) -> Result<Self, Rejection> {
+        let visible = |octet: u8| {
+            octet.is_ascii_graphic() && !matches!(octet, b'<' | b'>' | b'"' | b'\\' | b'^' | b'`')
+        };
+        if rest.is_empty() || !rest.bytes().all(visible) {
+            return Err(Rejection::bad("Malformed URI (RFC 3261 §25.1)"));
+        }
+        Ok(Self::bare(Scheme::Other(scheme)))
+    }
+
+    fn bare(scheme: Scheme<'a>) -> Self {
+        Self {
+            scheme,
+            user_info: None,
+            user: None,
+            host: Cow::Owned(String::new()),
+            port: None,
+            parameters: None,
+            headers: None,
+        }
+    }
+
+    /// Copies `text`, which these are the parts of.
+    pub(super) fn into_uri(self, text: &str) -> Uri {
+        let place = |part: &str| place_in(text, part);
+        let end = text.len();
+        let host = match self.host {
+            Cow::Borrowed(host) if !host.bytes().any(|octet| octet.is_ascii_uppercase()) => {
+                Host::Written(place(host))
+            }
+            host => Host::Meant(host.to_ascii_lowercase()),
+        };
+        Uri {
+            scheme: match self.scheme {
+                Scheme::Known(scheme) => Cow::Borrowed(scheme),
+                Scheme::Other(scheme) => Cow::Owned(scheme.to_ascii_lowercase()),
+            },
+            user_info: self.user_info.map(place),
+            user: self.user.map(place),
+            host,
+            port: self.port,
+            parameters: self.parameters.map_or(end..end, place),
+            headers: self.headers.map_or(end..end, place),
+            text: text.to_owned(),
+        }
+    }
+}
+
+/// The parts `address[;parameters][?headers]`.
+fn split_address(text: &str) -> (&str, Option<&str>, Option<&str>) {
+    let end = memchr::memchr2(b';', b'?', text.as_bytes()).unwrap_or(text.len());
+    let (address, behind) = text.split_at_checked(end).unwrap_or((text, ""));
+    let (parameters, headers) = match lex::split_once(behind, b'?') {
+        Some((parameters, headers)) => (parameters, Some(headers)),
+        None => (behind, None),
     };
-    if headers.is_some_and(|headers| headers.is_empty() || !lex::is_escaped(headers, is_header_byte)) {
-        return Err(Rejection::bad("Malformed headers of a URI (RFC 3261 §25.1)"));
-    }
-    let (address, parameters) = split_parameters(rest)?;
-    if address.contains([' ', '\t']) {
-        return Err(Rejection::bad("White space in a URI (RFC 3261 §25.1)"));
-    }
-    let (host, port) = lex::read_host_port(address)?;
-    let end = text.len();
-    Ok(Uri {
-        scheme,
-        user_info: user_info.map(place),
-        user: user.map(place),
-        host,
-        port,
-        parameters: parameters.map_or(end..end, place),
-        headers: headers.map_or(end..end, place),
-        text: text.to_owned(),
-    })
+    (address, parameters.strip_prefix(';'), headers)
 }
 
-fn read_tel(text: &str, rest: &str) -> Result<Uri, Rejection> {
-    let (number, parameters) = split_parameters(rest)?;
-    if number.is_empty()
-        || !number
-            .bytes()
-            .all(|octet| octet.is_ascii_hexdigit() || b"+-.()*#".contains(&octet))
-    {
-        return Err(Rejection::bad("Malformed telephone number (RFC 3966 §3)"));
-    }
-    let end = text.len();
-    Ok(Uri {
-        scheme: Cow::Borrowed("tel"),
-        user_info: Some(place_in(text, number)),
-        user: Some(place_in(text, number)),
-        host: String::new(),
-        port: None,
-        parameters: parameters.map_or(end..end, |part| place_in(text, part)),
-        headers: end..end,
-        text: text.to_owned(),
-    })
-}
-
-fn read_opaque(text: &str, scheme: Cow<'static, str>, rest: &str) -> Result<Uri, Rejection> {
-    let visible =
-        |octet: u8| octet.is_ascii_graphic() && !matches!(octet, b'<' | b'>' | b'"' | b'\\' | b'^' | b'`');
-    if rest.is_empty() || !rest.bytes().all(visible) {
-        return Err(Rejection::bad("Malformed URI (RFC 3261 §25.1)"));
-    }
-    let end = text.len();
-    Ok(Uri {
-        scheme,
-        user_info: None,
-        user: None,
-        host: String::new(),
-        port: None,
-        parameters: end..end,
-        headers: end..end,
-        text: text.to_owned(),
-    })
-}
-
-/// The part before the first semicolon and the checked parameters behind it.
-fn split_parameters(rest: &str) -> Result<(&str, Option<&str>), Rejection> {
-    let Some((address, parameters)) = rest.split_once(';') else {
-        return Ok((rest, None));
+fn check_parameters(parameters: Option<&str>) -> Result<(), Rejection> {
+    let Some(parameters) = parameters else {
+        return Ok(());
     };
     let fine = parameters.split(';').all(|piece| {
         let (name, value) = split_pair(piece);
         !name.is_empty()
-            && lex::is_escaped(name, is_parameter_byte)
-            && value.is_none_or(|value| lex::is_escaped(value, is_parameter_byte))
+            && lex::is_escaped(name, &PARAMETER)
+            && value.is_none_or(|value| lex::is_escaped(value, &PARAMETER))
     });
     if !fine {
         return Err(Rejection::bad("Malformed URI parameter (RFC 3261 §25.1)"));
     }
-    Ok((address, Some(parameters)))
+    Ok(())
 }
 
 /// Where a part that was cut out of `text` lies in it.
@@ -481,22 +549,6 @@ fn place_in(text: &str, part: &str) -> Range<usize> {
     start..start + part.len()
 }
 
-const fn is_unreserved(octet: u8) -> bool {
-    octet.is_ascii_alphanumeric()
-        || matches!(
-            octet,
-            b'-' | b'_' | b'.' | b'!' | b'~' | b'*' | b'\'' | b'(' | b')'
-        )
-}
-
-const fn is_user_byte(octet: u8) -> bool {
-    is_unreserved(octet) || matches!(octet, b'&' | b'=' | b'+' | b'$' | b',' | b';' | b'?' | b'/')
-}
-
-const fn is_parameter_byte(octet: u8) -> bool {
-    is_unreserved(octet) || matches!(octet, b'[' | b']' | b'/' | b':' | b'&' | b'+' | b'$')
-}
-
-const fn is_header_byte(octet: u8) -> bool {
-    is_parameter_byte(octet) || matches!(octet, b'?' | b'=')
-}
+const USER: Octets = Octets::alphanumeric_and(b"-_.!~*'()&=+$,;?/");
+const PARAMETER: Octets = Octets::alphanumeric_and(b"-_.!~*'()[]/:&+$");
+const HEADER: Octets = Octets::alphanumeric_and(b"-_.!~*'()[]/:&+$?=");

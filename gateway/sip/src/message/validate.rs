@@ -3,8 +3,9 @@
 use bytes::Bytes;
 
 use super::{
-    CSeq, Headers, Method, NameAddr, Parameterized, Rejection, StatusCode, Uri, Via, lex,
+    CSeq, Headers, Method, Rejection, StatusCode, Uri, headers, lex, name_addr,
     reader::{Head, MAX_CONTENT_LENGTH},
+    via,
 };
 use crate::Limits;
 
@@ -34,11 +35,119 @@ pub(super) fn check(head: &Head, octets: &Bytes, limits: &Limits) -> Result<(Sta
     if let Some(fault) = head.fault {
         return Err(fault);
     }
-    let parties = check_common(&head.headers, limits)?;
+    let fields = Fields::of(&head.headers);
+    let parties = check_common(&fields, limits)?;
     if let StartLine::Request { method, .. } = &start {
-        check_request(&head.headers, method, &parties)?;
+        check_request(&fields, method, &parties)?;
     }
-    Ok((start, read_body(head, octets)?))
+    Ok((start, read_body(head.length, &fields, octets)?))
+}
+
+macro_rules! ruled {
+    ($($field:ident $name:literal)*) => {
+        /// A header field that has rules here.
+        #[derive(Clone, Copy)]
+        enum Ruled {
+            $($field),*
+        }
+
+        impl Ruled {
+            const COUNT: usize = [$(Self::$field),*].len();
+
+            /// By the name as the reader writes it.
+            fn of(name: &str) -> Option<Self> {
+                match name {
+                    $($name => Some(Self::$field),)*
+                    _ => None,
+                }
+            }
+
+            const fn name(self) -> &'static str {
+                match self {
+                    $(Self::$field => $name),*
+                }
+            }
+        }
+    };
+}
+ruled! {
+    Via "Via"
+    From "From"
+    To "To"
+    CallId "Call-ID"
+    CSeq "CSeq"
+    MaxForwards "Max-Forwards"
+    Contact "Contact"
+    ContentLength "Content-Length"
+    ContentType "Content-Type"
+    RecordRoute "Record-Route"
+    Route "Route"
+    Event "Event"
+    Expires "Expires"
+    SubscriptionState "Subscription-State"
+    ReferTo "Refer-To"
+    ReferredBy "Referred-By"
+    MinExpires "Min-Expires"
+    ReplyTo "Reply-To"
+    AssertedIdentity "P-Asserted-Identity"
+}
+
+/// The fields that have rules, found in one pass.
+struct Fields<'a> {
+    headers: &'a Headers,
+    seen: [Seen<'a>; Ruled::COUNT],
+}
+
+#[derive(Clone, Copy, Default)]
+struct Seen<'a> {
+    first: Option<&'a str>,
+    again: bool,
+}
+
+impl<'a> Fields<'a> {
+    fn of(headers: &'a Headers) -> Self {
+        let mut seen = [Seen::default(); Ruled::COUNT];
+        for header in &headers.0 {
+            let place = Ruled::of(&header.name).and_then(|field| seen.get_mut(field as usize));
+            if let Some(Seen { first, again }) = place {
+                *again = first.is_some();
+                first.get_or_insert(header.value.as_str());
+            }
+        }
+        Self { headers, seen }
+    }
+
+    /// The value of the first field of this name.
+    fn get(&self, field: Ruled) -> Option<&'a str> {
+        self.seen.get(field as usize)?.first
+    }
+
+    fn require(&self, field: Ruled, missing: &'static str) -> Result<&'a str, Rejection> {
+        self.get(field).ok_or(Rejection::bad(missing))
+    }
+
+    /// Every value of a field, lists taken apart.
+    fn list(&self, field: Ruled) -> impl Iterator<Item = &'a str> + use<'a> {
+        let there = self.get(field).is_some();
+        there
+            .then(|| self.headers.list(field.name()))
+            .into_iter()
+            .flatten()
+    }
+
+    fn at_most_once(&self, field: Ruled, twice: &'static str) -> Result<(), Rejection> {
+        match self.seen.get(field as usize) {
+            Some(Seen { again: true, .. }) => Err(Rejection::bad(twice)),
+            _ => Ok(()),
+        }
+    }
+
+    fn number(&self, field: Ruled, most: u64, fault: &'static str) -> Result<(), Rejection> {
+        match self.get(field) {
+            Some(value) if lex::read_number(value, most).is_none() => Err(Rejection::bad(fault)),
+            _ => Ok(()),
+        }
+    }
 }
 
 /// Whether a first line is that of a status line, readable or not.
@@ -111,38 +220,43 @@ struct Parties {
 }
 
 /// What requests and responses have in common.
-fn check_common(headers: &Headers, limits: &Limits) -> Result<Parties, Rejection> {
-    for (name, twice) in [
-        ("From", "More than one From (RFC 3261 §7.3.1)"),
-        ("To", "More than one To (RFC 3261 §7.3.1)"),
-        ("Call-ID", "More than one Call-ID (RFC 3261 §7.3.1)"),
-        ("CSeq", "More than one CSeq (RFC 3261 §7.3.1)"),
-        ("Content-Length", "More than one Content-Length (RFC 3261 §7.3.1)"),
-        ("Content-Type", "More than one Content-Type (RFC 3261 §7.3.1)"),
-        ("Max-Forwards", "More than one Max-Forwards (RFC 3261 §7.3.1)"),
+fn check_common(fields: &Fields, limits: &Limits) -> Result<Parties, Rejection> {
+    for (field, twice) in [
+        (Ruled::From, "More than one From (RFC 3261 §7.3.1)"),
+        (Ruled::To, "More than one To (RFC 3261 §7.3.1)"),
+        (Ruled::CallId, "More than one Call-ID (RFC 3261 §7.3.1)"),
+        (Ruled::CSeq, "More than one CSeq (RFC 3261 §7.3.1)"),
+        (
+            Ruled::ContentLength,
+            "More than one Content-Length (RFC 3261 §7.3.1)",
+        ),
+        (Ruled::ContentType, "More than one Content-Type (RFC 3261 §7.3.1)"),
+        (Ruled::MaxForwards, "More than one Max-Forwards (RFC 3261 §7.3.1)"),
     ] {
-        at_most_once(headers, name, twice)?;
+        fields.at_most_once(field, twice)?;
     }
-    let old_peer = !check_vias(headers, limits)?.has_transaction_branch();
-    let from_tag = has_tag(require(headers, "From", "Missing From (RFC 3261 §8.1.1)")?)?;
-    let to_tag = has_tag(require(headers, "To", "Missing To (RFC 3261 §8.1.1)")?)?;
-    let call_id = require(headers, "Call-ID", "Missing Call-ID (RFC 3261 §8.1.1)")?;
-    if call_id.is_empty() || call_id.len() > MAX_CALL_ID || call_id.contains(char::is_whitespace) {
+    let old_peer = !check_vias(fields, limits)?;
+    let from_tag = has_tag(fields.require(Ruled::From, "Missing From (RFC 3261 §8.1.1)")?)?;
+    let to_tag = has_tag(fields.require(Ruled::To, "Missing To (RFC 3261 §8.1.1)")?)?;
+    let call_id = fields.require(Ruled::CallId, "Missing Call-ID (RFC 3261 §8.1.1)")?;
+    if call_id.is_empty() || call_id.len() > MAX_CALL_ID || lex::has_space(call_id) {
         return Err(Rejection::bad("Malformed Call-ID (RFC 3261 §20.8)"));
     }
-    let cseq = require(headers, "CSeq", "Missing CSeq (RFC 3261 §8.1.1)")?.parse()?;
-    for name in [
-        "Contact",
-        "Route",
-        "Record-Route",
-        "Refer-To",
-        "Referred-By",
-        "Reply-To",
-        "P-Asserted-Identity",
+    let cseq = fields
+        .require(Ruled::CSeq, "Missing CSeq (RFC 3261 §8.1.1)")?
+        .parse()?;
+    for field in [
+        Ruled::Contact,
+        Ruled::Route,
+        Ruled::RecordRoute,
+        Ruled::ReferTo,
+        Ruled::ReferredBy,
+        Ruled::ReplyTo,
+        Ruled::AssertedIdentity,
     ] {
-        for address in headers.list(name) {
-            if name != "Contact" || address != "*" {
-                address.parse::<NameAddr>()?;
+        for address in fields.list(field) {
+            if !matches!(field, Ruled::Contact) || address != "*" {
+                name_addr::Parts::check(address)?;
             }
         }
     }
@@ -154,74 +268,71 @@ fn check_common(headers: &Headers, limits: &Limits) -> Result<Parties, Rejection
     })
 }
 
-/// The top Via.
-fn check_vias(headers: &Headers, limits: &Limits) -> Result<Via, Rejection> {
+/// Whether the top Via has a transaction branch.
+fn check_vias(fields: &Fields, limits: &Limits) -> Result<bool, Rejection> {
     let mut top = None;
-    for (place, text) in headers.list("Via").enumerate() {
+    for (place, text) in fields.list(Ruled::Via).enumerate() {
         if place >= limits.vias {
             return Err(Rejection {
                 status: StatusCode(513),
                 rule: "Too many Via values (RFC 3261 §21.5.7)",
             });
         }
-        let via = text.parse()?;
-        top.get_or_insert(via);
+        let has_branch = via::check(text)?;
+        top.get_or_insert(has_branch);
     }
     top.ok_or(Rejection::bad("Missing Via (RFC 3261 §8.1.1)"))
 }
 
 fn has_tag(party: &str) -> Result<bool, Rejection> {
-    let party: NameAddr = party.parse()?;
-    match party.parameter("tag") {
+    match name_addr::Parts::check(party)? {
         Some("") => Err(Rejection::bad("Tag without a value (RFC 3261 §19.3)")),
         Some(tag) if tag.len() > MAX_TAG => Err(Rejection::bad("Tag over 128 octets (RFC 3261 §19.3)")),
         tag => Ok(tag.is_some()),
     }
 }
 
-fn check_request(headers: &Headers, method: &Method, parties: &Parties) -> Result<(), Rejection> {
-    for (name, twice) in [
-        ("Event", "More than one Event (RFC 6665 §8.2.1)"),
-        ("Expires", "More than one Expires (RFC 3261 §7.3.1)"),
-        ("Min-Expires", "More than one Min-Expires (RFC 3261 §7.3.1)"),
-        ("Refer-To", "More than one Refer-To (RFC 3515 §2.4.2)"),
+fn check_request(fields: &Fields, method: &Method, parties: &Parties) -> Result<(), Rejection> {
+    for (field, twice) in [
+        (Ruled::Event, "More than one Event (RFC 6665 §8.2.1)"),
+        (Ruled::Expires, "More than one Expires (RFC 3261 §7.3.1)"),
+        (Ruled::MinExpires, "More than one Min-Expires (RFC 3261 §7.3.1)"),
+        (Ruled::ReferTo, "More than one Refer-To (RFC 3515 §2.4.2)"),
         (
-            "Subscription-State",
+            Ruled::SubscriptionState,
             "More than one Subscription-State (RFC 6665 §8.2.3)",
         ),
     ] {
-        at_most_once(headers, name, twice)?;
+        fields.at_most_once(field, twice)?;
     }
     if parties.cseq.method != *method {
         return Err(Rejection::bad(
             "CSeq method differs from the request (RFC 3261 §8.1.1.5)",
         ));
     }
-    check_number(
-        headers,
-        "Max-Forwards",
+    fields.number(
+        Ruled::MaxForwards,
         255,
         "Max-Forwards is not 0 to 255 (RFC 3261 §20.22)",
     )?;
-    for name in ["Expires", "Min-Expires"] {
-        check_number(
-            headers,
-            name,
+    for field in [Ruled::Expires, Ruled::MinExpires] {
+        fields.number(
+            field,
             u64::from(u32::MAX),
             "Malformed Expires or Min-Expires (RFC 3261 §20.19)",
         )?;
     }
-    for name in ["Event", "Subscription-State", "Content-Type"] {
-        if let Some(value) = headers.get(name) {
-            value.parse::<Parameterized>()?;
+    for field in [Ruled::Event, Ruled::SubscriptionState, Ruled::ContentType] {
+        if let Some(value) = fields.get(field) {
+            headers::check_parameterized(value)?;
         }
     }
-    check_dialog_headers(headers, method, parties)
+    check_dialog_headers(fields, method, parties)
 }
 
 /// What dialogs live on: From-tag and Contact.
-fn check_dialog_headers(headers: &Headers, method: &Method, parties: &Parties) -> Result<(), Rejection> {
-    if *method != Method::REGISTER && headers.list("Contact").any(|contact| contact == "*") {
+fn check_dialog_headers(fields: &Fields, method: &Method, parties: &Parties) -> Result<(), Rejection> {
+    if *method != Method::REGISTER && fields.list(Ruled::Contact).any(|contact| contact == "*") {
         return Err(Rejection::bad("Contact * outside REGISTER (RFC 3261 §20.10)"));
     }
     if parties.old_peer {
@@ -235,34 +346,16 @@ fn check_dialog_headers(headers: &Headers, method: &Method, parties: &Parties) -
         Method::SUBSCRIBE | Method::REFER => !parties.to_tag,
         _ => false,
     };
-    if needs_contact && headers.get("Contact").is_none() {
+    if needs_contact && fields.get(Ruled::Contact).is_none() {
         return Err(Rejection::bad("Missing Contact (RFC 3261 §8.1.1.8)"));
     }
     Ok(())
 }
 
-fn require<'a>(headers: &'a Headers, name: &str, missing: &'static str) -> Result<&'a str, Rejection> {
-    headers.get(name).ok_or(Rejection::bad(missing))
-}
-
-fn at_most_once(headers: &Headers, name: &str, twice: &'static str) -> Result<(), Rejection> {
-    match headers.count(name) {
-        0 | 1 => Ok(()),
-        _ => Err(Rejection::bad(twice)),
-    }
-}
-
-fn check_number(headers: &Headers, name: &str, most: u64, fault: &'static str) -> Result<(), Rejection> {
-    match headers.get(name) {
-        Some(value) if lex::read_number(value, most).is_none() => Err(Rejection::bad(fault)),
-        _ => Ok(()),
-    }
-}
-
 /// Content-Length octets; without the header all that is there (a datagram's end is the body's, RFC 3261 §18.3).
-fn read_body(head: &Head, octets: &Bytes) -> Result<Bytes, Rejection> {
-    let mut body = octets.slice(head.length.min(octets.len())..);
-    if let Some(text) = head.headers.get("Content-Length") {
+fn read_body(head: usize, fields: &Fields, octets: &Bytes) -> Result<Bytes, Rejection> {
+    let mut body = octets.slice(head.min(octets.len())..);
+    if let Some(text) = fields.get(Ruled::ContentLength) {
         let length = lex::read_number(text, MAX_CONTENT_LENGTH)
             .and_then(|length| usize::try_from(length).ok())
             .ok_or(Rejection::bad("Malformed Content-Length (RFC 3261 §20.14)"))?;

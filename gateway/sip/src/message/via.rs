@@ -1,6 +1,7 @@
 //! One Via value (RFC 3261 §20.42, RFC 3581).
 
 use std::{
+    borrow::Cow,
     fmt,
     net::{IpAddr, Ipv6Addr},
     str::FromStr,
@@ -15,7 +16,7 @@ pub const MAGIC_COOKIE: &str = "z9hG4bK";
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Via {
     /// Transport in upper case: `UDP`, `TCP`, `TLS`, or any other token.
-    pub transport: String,
+    pub transport: Cow<'static, str>,
     /// sent-by host in lower case, without brackets.
     pub host: String,
     /// sent-by port, if written.
@@ -34,9 +35,7 @@ impl Via {
     /// Whether the branch identifies a transaction by itself (RFC 3261 §17.2.3); without, RFC 2543 matching applies.
     #[must_use]
     pub fn has_transaction_branch(&self) -> bool {
-        self.branch
-            .as_deref()
-            .is_some_and(|branch| branch.len() > MAGIC_COOKIE.len() && branch.starts_with(MAGIC_COOKIE))
+        self.branch.as_deref().is_some_and(is_transaction_branch)
     }
 
     /// Another parameter's value (`Some("")` if it has none). Names without case.
@@ -74,53 +73,103 @@ impl fmt::Display for Via {
 impl FromStr for Via {
     type Err = Rejection;
     fn from_str(text: &str) -> Result<Self, Rejection> {
-        Self::read(text, |version| version == "2.0")
-    }
-}
-
-impl Via {
-    /// Of any version: a request of SIP 3.0 deserves a response, too (RFC 3261 §21.5.6).
-    pub(super) fn read_any_version(text: &str) -> Result<Self, Rejection> {
-        Self::read(text, lex::is_token)
-    }
-
-    fn read(text: &str, is_version: fn(&str) -> bool) -> Result<Self, Rejection> {
-        let (address, parameters) = match lex::split_once_outside(text, b';') {
-            Some((address, parameters)) => (lex::trim(address), lex::read_parameters(parameters)?),
-            None => (lex::trim(text), Vec::new()),
-        };
-        let (transport, sent_by) = read_protocol(address, is_version)?;
-        let (host, port) = lex::read_host_port(sent_by)?;
+        let parts = Parts::read(text, |version| version == "2.0")?;
         let mut via = Self {
-            transport: transport.to_ascii_uppercase(),
-            host,
-            port,
+            transport: upper_case(parts.transport),
+            host: parts.host.to_ascii_lowercase(),
+            port: parts.port,
             branch: None,
             received: None,
             rport: None,
             parameters: Vec::new(),
         };
-        for (name, value) in parameters {
+        for parameter in parts.parameters() {
+            let (name, value) = parameter?;
             via.take_parameter(name, value);
         }
         Ok(via)
     }
 }
 
-impl Via {
-    fn take_parameter(&mut self, name: String, value: Option<String>) {
-        let text = value.as_deref().unwrap_or_default();
-        let taken = match name.to_ascii_lowercase().as_str() {
-            "branch" => take(&mut self.branch, (!text.is_empty()).then(|| text.to_owned())),
-            "received" => take(&mut self.received, read_address(text)),
-            "rport" if value.is_none() => take(&mut self.rport, Some(None)),
-            "rport" => take(&mut self.rport, read_port(text).map(Some)),
-            _ => false,
-        };
-        if !taken {
-            self.parameters.push((name, value));
+/// Whether a Via value is well formed, and then whether it has a transaction branch ([`Via::has_transaction_branch`]).
+pub(super) fn check(text: &str) -> Result<bool, Rejection> {
+    let mut branch = None;
+    for parameter in Parts::read(text, |version| version == "2.0")?.parameters() {
+        let (name, value) = parameter?;
+        if branch.is_none() && name.eq_ignore_ascii_case("branch") {
+            branch = value;
         }
     }
+    Ok(branch.is_some_and(is_transaction_branch))
+}
+
+/// The same of any version: a request of SIP 3.0 deserves a response, too (RFC 3261 §21.5.6).
+pub(super) fn is_via_of_any_version(text: &str) -> bool {
+    Parts::read(text, lex::is_token).is_ok_and(|parts| parts.parameters().all(|parameter| parameter.is_ok()))
+}
+
+/// A Via value taken apart before anything of it is copied.
+struct Parts<'a> {
+    transport: &'a str,
+    host: Cow<'a, str>,
+    port: Option<u16>,
+    /// Behind the first semicolon; not yet looked at.
+    parameters: Option<&'a str>,
+}
+
+impl<'a> Parts<'a> {
+    fn read(text: &'a str, is_version: fn(&str) -> bool) -> Result<Self, Rejection> {
+        let (address, parameters) = match lex::split_once_outside(text, b';') {
+            Some((address, parameters)) => (lex::trim(address), Some(parameters)),
+            None => (lex::trim(text), None),
+        };
+        let (transport, sent_by) = read_protocol(address, is_version)?;
+        let (host, port) = lex::read_host_port(sent_by, lex::trim)?;
+        Ok(Self {
+            transport,
+            host,
+            port,
+            parameters,
+        })
+    }
+
+    fn parameters(&self) -> impl Iterator<Item = Result<(&'a str, Option<&'a str>), Rejection>> + use<'a> {
+        self.parameters.into_iter().flat_map(lex::parameters)
+    }
+}
+
+impl Via {
+    fn take_parameter(&mut self, name: &str, value: Option<&str>) {
+        let text = value.unwrap_or_default();
+        let is = |known: &str| name.eq_ignore_ascii_case(known);
+        let taken = if is("branch") {
+            take(&mut self.branch, (!text.is_empty()).then(|| text.to_owned()))
+        } else if is("received") {
+            take(&mut self.received, read_address(text))
+        } else if is("rport") {
+            let rport = match value {
+                None => Some(None),
+                Some(text) => read_port(text).map(Some),
+            };
+            take(&mut self.rport, rport)
+        } else {
+            false
+        };
+        if !taken {
+            self.parameters.push((name.to_owned(), value.map(str::to_owned)));
+        }
+    }
+}
+
+fn upper_case(transport: &str) -> Cow<'static, str> {
+    ["UDP", "TCP", "TLS", "WS", "WSS"]
+        .into_iter()
+        .find(|known| known.eq_ignore_ascii_case(transport))
+        .map_or_else(|| Cow::Owned(transport.to_ascii_uppercase()), Cow::Borrowed)
+}
+
+fn is_transaction_branch(branch: &str) -> bool {
+    branch.len() > MAGIC_COOKIE.len() && branch.starts_with(MAGIC_COOKIE)
 }
 
 /// Fills an empty place. Whether it did.
@@ -144,8 +193,8 @@ fn read_port(text: &str) -> Option<u16> {
 /// Splits `SIP / 2.0 / UDP sent-by`; space may stand around the slashes.
 fn read_protocol(text: &str, is_version: fn(&str) -> bool) -> Result<(&str, &str), Rejection> {
     const FAULT: Rejection = Rejection::bad("Malformed Via (RFC 3261 §20.42)");
-    let (name, rest) = text.split_once('/').ok_or(FAULT)?;
-    let (version, rest) = rest.split_once('/').ok_or(FAULT)?;
+    let (name, rest) = lex::split_once(text, b'/').ok_or(FAULT)?;
+    let (version, rest) = lex::split_once(rest, b'/').ok_or(FAULT)?;
     if !lex::trim(name).eq_ignore_ascii_case("SIP") || !is_version(lex::trim(version)) {
         return Err(FAULT);
     }

@@ -79,6 +79,7 @@ fn cseq(request: &Request) -> u32 {
     cseq.split(' ').next().unwrap().parse().unwrap()
 }
 
+// Rows: C7247-25
 #[test]
 fn an_invite_is_repeated_with_the_answer_and_its_ack_and_bye_go_on_from_there() {
     let mut scene = scene();

@@ -3,6 +3,7 @@
 use crate::scene::{Ask, SDP, Scene, body, room, seconds, tag_of, tcp};
 use sip::{Command, EndCause, Event, StatusCode};
 
+// Rows: CSIP-03
 #[test]
 fn a_double_record_route_is_kept_in_order_and_reused_with_lr_on() {
     let mut scene = Scene::new();
@@ -32,7 +33,7 @@ fn a_double_record_route_is_kept_in_order_and_reused_with_lr_on() {
     assert_eq!(ok.headers.list("Via").count(), 2);
     // The successors come on another connection.
     scene.receive_on(tcp(2), &Ask::ack(1, &tag_of(&ok)).over("TCP").text());
-    assert_eq!(scene.event(), Event::Confirmed { dialog });
+    assert_eq!(scene.event(), Event::Confirmed { dialog, body: None });
     scene.command(Command::Bye { dialog, reason: None });
     let transmit = scene.sent.front().unwrap().1.clone();
     assert_eq!(
@@ -56,6 +57,7 @@ fn a_strict_router_gets_itself_as_request_uri() {
     assert_eq!(bye.headers.get("Route"), Some("<sip:romeo@192.0.2.10:5060>"));
 }
 
+// Rows: G7702-04
 #[test]
 fn a_peer_connected_directly_is_reached_on_its_connection_even_under_a_name() {
     let mut scene = Scene::new();
@@ -191,6 +193,7 @@ fn a_reinvite_whose_2xx_is_never_acknowledged_ends_the_dialog() {
     );
 }
 
+// Rows: CSIP-02
 #[test]
 fn glare_with_an_offer_of_ours_is_491() {
     let mut scene = Scene::new();
@@ -267,6 +270,7 @@ fn info_and_message_in_a_dialog_are_the_owners_and_prack_is_481() {
     assert_eq!(scene.titles(), ["481 PRACK"]);
 }
 
+// Rows: CSIP-04
 #[test]
 fn a_bye_before_the_answer_is_200_and_the_invite_487() {
     let mut scene = Scene::new();
@@ -345,6 +349,7 @@ fn an_invite_lapses_with_its_expires_or_after_three_minutes() {
     }
 }
 
+// Rows: E-08
 #[test]
 fn an_ack_with_the_wrong_number_confirms_all_the_same() {
     // RFC 7702 example 4 draws CSeq 2 for the ACK of INVITE 1.
@@ -352,7 +357,7 @@ fn an_ack_with_the_wrong_number_confirms_all_the_same() {
     let (dialog, due) = scene.invited(&Ask::invite());
     let tag = tag_of(&scene.accept(due));
     scene.ask(&Ask::ack(2, &tag));
-    assert_eq!(scene.event(), Event::Confirmed { dialog });
+    assert_eq!(scene.event(), Event::Confirmed { dialog, body: None });
     scene.ask(&Ask::subscribe(3).to(&tag));
     assert!(matches!(scene.event(), Event::Subscribing { .. }));
 }

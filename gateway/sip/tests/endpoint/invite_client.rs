@@ -59,10 +59,12 @@ fn refused(status: u16, local: bool) -> Event {
         dialog: CALL,
         status: StatusCode(status),
         phrase,
+        contact: None,
         local,
     }
 }
 
+// Rows: CSIP-01, E-07
 #[test]
 fn every_request_carries_the_mandatory_headers() {
     let (_, invite) = calling();
@@ -90,6 +92,7 @@ fn timers_a_and_b_make_a_local_408() {
     scene.assert_empty();
 }
 
+// Rows: CSIP-02, E-08
 #[test]
 fn a_2xx_gets_an_ack_of_its_own_and_again_when_it_is_retransmitted() {
     let (mut scene, invite) = calling();
@@ -133,6 +136,7 @@ fn a_2xx_gets_an_ack_of_its_own_and_again_when_it_is_retransmitted() {
     assert_eq!(scene.endpoint.census(), (1, 0, 0));
 }
 
+// Rows: G7702-05
 #[test]
 fn of_forked_2xx_the_first_wins_and_the_others_get_ack_and_bye() {
     let (mut scene, invite) = answered();
@@ -186,6 +190,7 @@ fn a_redirection_is_the_owners() {
     assert_eq!(scene.titles(), ["ACK"]);
 }
 
+// Rows: CSIP-04
 #[test]
 fn cancel_waits_for_a_provisional_response() {
     let (mut scene, invite) = calling();
@@ -220,6 +225,7 @@ fn cancel_waits_for_a_provisional_response() {
     scene.assert_empty();
 }
 
+// Rows: CSIP-04
 #[test]
 fn a_2xx_that_crosses_the_cancel_gets_ack_and_bye() {
     let (mut scene, invite) = calling();
@@ -329,6 +335,7 @@ fn byes_that_cross_are_both_answered() {
     scene.assert_empty();
 }
 
+// Rows: CSIP-08
 #[test]
 fn host_names_are_looked_up_and_the_next_address_is_tried_on_failure() {
     let mut scene = Scene::new();
@@ -351,7 +358,8 @@ fn host_names_are_looked_up_and_the_next_address_is_tried_on_failure() {
         Target {
             transport: Transport::Tcp,
             flow: None,
-            peer: "192.0.2.21:5060".parse().unwrap()
+            peer: "192.0.2.21:5060".parse().unwrap(),
+            host: None,
         }
     );
     scene.fail(&first);
@@ -364,6 +372,7 @@ fn host_names_are_looked_up_and_the_next_address_is_tried_on_failure() {
     scene.assert_empty();
 }
 
+// Rows: CSIP-08
 #[test]
 fn a_503_sends_the_request_to_the_next_address_under_a_new_branch() {
     let mut scene = Scene::new();
@@ -394,6 +403,7 @@ fn no_address_is_a_local_503_and_no_dns_answer_a_local_408() {
     scene.assert_empty();
 }
 
+// Rows: C7247-02
 #[test]
 fn a_request_over_1300_octets_leaves_udp_for_tcp_and_returns_if_refused() {
     let mut scene = Scene::new();
@@ -432,7 +442,7 @@ fn the_outbound_proxy_is_a_preloaded_route() {
     let mut scene = Scene::with(proxied);
     scene.command(invite_to("sip:room@focus.example.com"));
     assert!(scene.resolves.is_empty());
-    let target = scene.sent.front().unwrap().1.target;
+    let target = scene.sent.front().unwrap().1.target.clone();
     assert_eq!(
         (target.transport, target.peer),
         (Transport::Tcp, "192.0.2.5:5066".parse().unwrap())
@@ -482,6 +492,7 @@ fn an_unsent_call_is_given_up_without_a_word() {
     scene.assert_empty();
 }
 
+// Rows: E-07
 #[test]
 fn responses_that_match_nothing_are_ignored() {
     let (mut scene, invite) = answered();
@@ -591,4 +602,36 @@ fn the_ack_to_a_host_name_is_sent_once_it_is_known() {
     assert_eq!(scene.transmit().target.peer, "192.0.2.40:5060".parse().unwrap());
     scene.receive(&ok);
     assert_eq!(scene.titles(), ["ACK"]);
+}
+
+#[test]
+fn rfc3261_21_3_a_redirection_says_where_to() {
+    let (mut scene, invite) = calling();
+    let elsewhere = "Contact: <sip:room@192.0.2.30>";
+    scene.receive(&response(&invite, 302, "focus", &[elsewhere], ""));
+    let Event::Refused {
+        status: StatusCode(302),
+        contact: Some(contact),
+        ..
+    } = scene.event()
+    else {
+        panic!("no redirection");
+    };
+    assert_eq!(contact.uri.to_string(), "sip:room@192.0.2.30");
+}
+
+#[test]
+fn rfc5627_a_gr_in_our_contact_is_a_parameter_of_its_uri() {
+    let mut scene = Scene::new();
+    let Command::Invite {
+        dialog,
+        mut parameters,
+    } = invite_to("sip:room@192.0.2.20")
+    else {
+        unreachable!()
+    };
+    parameters.contact.parameters = vec![("gr", Some("bal cony".to_owned())), ("isfocus", None)];
+    scene.command(Command::Invite { dialog, parameters });
+    let contact = scene.request().headers.get("Contact").unwrap().to_owned();
+    assert!(contact.ends_with(";gr=bal%20cony>;isfocus"), "{contact}");
 }

@@ -23,7 +23,7 @@ fn invite_is_answered_100_at_once_and_200_confirmed_by_ack() {
     );
     let tag = tag_of(&ok);
     scene.ask(&Ask::ack(1, &tag));
-    assert_eq!(scene.event(), Event::Confirmed { dialog });
+    assert_eq!(scene.event(), Event::Confirmed { dialog, body: None });
     scene.ask(&Ask::ack(1, &tag).branch("z9hG4bK-again"));
     scene.pass(seconds(60.0));
     scene.assert_quiet();
@@ -49,6 +49,7 @@ fn invite_is_answered_100_at_once_and_200_confirmed_by_ack() {
     scene.assert_empty();
 }
 
+// Rows: CSIP-02
 #[test]
 fn a_2xx_is_retransmitted_on_every_transport_until_64_t1_then_bye() {
     for transport in ["UDP", "TCP"] {
@@ -110,6 +111,30 @@ fn a_retransmitted_invite_replays_the_last_response_and_tells_nobody() {
 }
 
 #[test]
+fn rfc3261_section_21_3_a_redirection_says_where_to_go_and_no_other_refusal_does() {
+    for (status, contacts) in [(301, 1), (302, 1), (486, 0)] {
+        let mut scene = Scene::new();
+        let (_, due) = scene.invited(&Ask::invite());
+        scene.command(Command::Refuse {
+            due,
+            status: StatusCode(status),
+            phrase: None,
+            headers: vec![Header {
+                name: "Contact".into(),
+                value: "<sip:elsewhere@example.com>".to_owned(),
+            }],
+        });
+        let response = scene.response();
+        let targets: Vec<_> = response
+            .headers
+            .list("Contact")
+            .filter(|contact| *contact == "<sip:elsewhere@example.com>")
+            .collect();
+        assert_eq!((response.status.0, targets.len()), (status, contacts));
+    }
+}
+
+#[test]
 fn timers_g_h_and_i_guard_a_refusal() {
     let mut scene = Scene::new();
     let invite = Ask::invite();
@@ -150,6 +175,7 @@ fn timers_g_h_and_i_guard_a_refusal() {
     scene.assert_empty();
 }
 
+// Rows: CSIP-04
 #[test]
 fn cancel_before_the_answer_is_200_and_487_and_voids_the_answer() {
     let mut scene = Scene::new();

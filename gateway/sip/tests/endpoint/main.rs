@@ -20,3 +20,5 @@ mod requests;
 mod scene;
 mod session_timer;
 mod subscriber;
+mod trust;
+mod users;

@@ -23,6 +23,7 @@ fn text(body: &bytes::Bytes) -> &str {
     std::str::from_utf8(body).unwrap()
 }
 
+// Rows: B7702-05, F39, C4575-03, CSIP-10, CSIP-13, E-17, E-39
 #[test]
 fn subscribe_outside_a_dialog_is_granted_and_notified_in_its_own_dialog() {
     let mut scene = Scene::new();
@@ -115,6 +116,7 @@ fn the_ninth_notify_waiting_ends_the_subscription() {
     scene.assert_empty();
 }
 
+// Rows: CSIP-10
 #[test]
 fn a_refresh_is_answered_and_reported_and_moves_target_and_expiry() {
     let mut scene = Scene::new();
@@ -205,6 +207,7 @@ fn a_fetch_gets_one_notify_that_ends_it() {
     scene.assert_quiet();
 }
 
+// Rows: B7702-05, C7701-51, CSIP-10
 #[test]
 fn too_short_a_time_is_423_and_an_unknown_package_489() {
     let mut scene = Scene::new();
@@ -248,6 +251,7 @@ fn too_short_a_time_is_423_and_an_unknown_package_489() {
     assert_eq!(scene.response().status.0, 403);
 }
 
+// Rows: B7702-14, CSIP-10
 #[test]
 fn a_notify_refused_or_unanswered_ends_the_subscription() {
     for status in [Some(481), Some(408), None] {
@@ -286,6 +290,7 @@ fn timer_e_doubles_to_t2_and_timer_f_ends_the_notify() {
     );
 }
 
+// Rows: B7702-05, E-39
 #[test]
 fn subscribe_within_an_invite_dialog_ends_with_it() {
     let mut scene = Scene::new();
@@ -394,6 +399,7 @@ fn refused_subscriptions_leave_nothing() {
     scene.assert_empty();
 }
 
+// Rows: B7702-30, B7702-31, CSIP-12, E-28
 #[test]
 fn refer_is_accepted_with_one_notify_that_ends_its_subscription() {
     let mut scene = Scene::new();
@@ -455,6 +461,89 @@ fn refer_outside_a_dialog_opens_one_for_its_notify_only() {
     scene.assert_empty();
 }
 
+// Rows: B7702-31, CSIP-12
+#[test]
+fn rfc3515_section_2_4_5_a_refer_that_is_followed_gets_its_progress_up_to_the_outcome() {
+    let mut scene = Scene::new();
+    let subscription = SubscriptionId(2);
+    for (silent, notifies) in [
+        (false, vec!["100 Trying", "180 Ringing", "200 OK"]),
+        (true, vec![]),
+    ] {
+        let mut ask = Ask::new("REFER", 1).header("Refer-To: <sip:benvolio@example.com>");
+        if silent {
+            ask = ask.header("Refer-Sub: false");
+        }
+        scene.ask(&ask);
+        let Event::Referred { due, .. } = scene.event() else {
+            panic!()
+        };
+        scene.command(Command::FollowRefer {
+            due,
+            contact: room(),
+            subscription,
+        });
+        assert_eq!(scene.response().status.0, 200);
+        for (line, state) in [
+            ("180 Ringing", SubscriptionState::Active),
+            ("200 OK", SubscriptionState::Terminated("noresource".to_owned())),
+        ] {
+            let body = Body {
+                content_type: "message/sipfrag;version=2.0".to_owned(),
+                bytes: format!("SIP/2.0 {line}\r\n").into(),
+            };
+            scene.command(Command::Notify {
+                subscription,
+                state,
+                body: Some(body),
+            });
+        }
+        for (place, line) in notifies.iter().enumerate() {
+            let request = scene.request();
+            assert_eq!(request.headers.get("Event"), Some("refer"));
+            assert_eq!(text(&request.body), format!("SIP/2.0 {line}\r\n"));
+            let state = request.headers.get("Subscription-State").unwrap_or_default();
+            assert_eq!(state == "terminated;reason=noresource", place == 2, "{state}");
+            scene.answer(&request, 200);
+        }
+        scene.pass(seconds(33.0));
+        scene.assert_quiet();
+        scene.assert_empty();
+    }
+}
+
+#[test]
+fn a_refer_whose_outcome_never_comes_is_ended_after_a_time() {
+    let mut scene = Scene::new();
+    scene.ask(&Ask::new("REFER", 1).header("Refer-To: <sip:benvolio@example.com>"));
+    let Event::Referred { due, .. } = scene.event() else {
+        panic!()
+    };
+    scene.command(Command::FollowRefer {
+        due,
+        contact: room(),
+        subscription: SubscriptionId(2),
+    });
+    assert_eq!(scene.response().status.0, 200);
+    let request = scene.request();
+    scene.answer(&request, 200);
+    scene.pass(seconds(181.0));
+    let ended = Event::SubscriptionEnded {
+        subscription: SubscriptionId(2),
+        cause: SubscriptionEnd::Expired,
+    };
+    assert_eq!(scene.event(), ended);
+    scene.pass(seconds(33.0));
+    let last = scene.request();
+    assert_eq!(
+        last.headers.get("Subscription-State"),
+        Some("terminated;reason=timeout")
+    );
+    scene.answer(&last, 200);
+    scene.pass(seconds(33.0));
+    scene.assert_empty();
+}
+
 #[test]
 fn refer_sub_false_gets_no_notify() {
     let mut scene = Scene::new();
@@ -474,6 +563,7 @@ fn refer_sub_false_gets_no_notify() {
     scene.assert_empty();
 }
 
+// Rows: B7702-30, CSIP-12
 #[test]
 fn refer_needs_exactly_one_refer_to() {
     let mut scene = Scene::new();

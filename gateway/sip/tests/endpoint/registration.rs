@@ -41,6 +41,13 @@ fn happened(scene: &mut Scene) -> RegistrationEvent {
     scene.endpoint.poll_registration().unwrap()
 }
 
+fn registered(expires: Duration) -> RegistrationEvent {
+    RegistrationEvent::Registered {
+        expires,
+        flow_timer: None,
+    }
+}
+
 fn cseq(request: &Request) -> &str {
     request.headers.get("CSeq").unwrap()
 }
@@ -62,7 +69,7 @@ fn a_registration_is_refreshed_before_its_binding_ends_in_one_call() {
     assert_eq!(first.headers.get("To"), Some("<sip:gateway@example.org>"));
     scene.receive(&response(&first, 200, "r", &[BINDING, "Expires: 3600"], ""));
     let expires = Duration::from_secs(1800);
-    assert_eq!(happened(&mut scene), RegistrationEvent::Registered { expires });
+    assert_eq!(happened(&mut scene), registered(expires));
     scene.pass(seconds(1762.0));
     scene.assert_quiet();
     scene.pass(seconds(1.0));
@@ -90,7 +97,7 @@ fn what_is_granted_is_read_from_our_binding_then_from_expires_and_has_bounds() {
         let first = scene.request();
         scene.receive(&response(&first, 200, "r", lines, ""));
         let expires = Duration::from_secs(granted);
-        assert_eq!(happened(&mut scene), RegistrationEvent::Registered { expires });
+        assert_eq!(happened(&mut scene), registered(expires));
         scene.pass(seconds(refresh - 0.5));
         scene.assert_quiet();
         scene.pass(seconds(0.5));
@@ -235,4 +242,25 @@ fn what_was_never_bound_is_given_up_without_a_word() {
     scene.pass(seconds(7200.0));
     scene.assert_quiet();
     scene.assert_empty();
+}
+
+#[test]
+fn rfc5626_section_11_2_the_flow_timer_of_the_registrars_edge_is_told_with_its_connection() {
+    let mut scene = registering("sip:192.0.2.10;transport=tcp");
+    for (flow_timer, told) in [("25", 25), ("1", 10)] {
+        let register = scene.request();
+        let header = format!("Flow-Timer: {flow_timer}");
+        scene.receive_on(
+            crate::scene::tcp(4),
+            &response(&register, 200, "r", &[&header, "Expires: 3600"], ""),
+        );
+        assert_eq!(
+            happened(&mut scene),
+            RegistrationEvent::Registered {
+                expires: Duration::from_secs(3600),
+                flow_timer: Some((sip::FlowId(4), Duration::from_secs(told))),
+            }
+        );
+        scene.pass(seconds(3590.0));
+    }
 }

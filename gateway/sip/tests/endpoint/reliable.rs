@@ -55,7 +55,7 @@ fn a_required_provisional_response_is_retransmitted_until_its_prack_and_the_next
     // The final answer ends it.
     scene.accept(due);
     scene.ask(&Ask::ack(1, &tag));
-    assert_eq!(scene.event(), Event::Confirmed { dialog });
+    assert_eq!(scene.event(), Event::Confirmed { dialog, body: None });
     scene.pass(seconds(40.0));
     scene.assert_quiet();
 }

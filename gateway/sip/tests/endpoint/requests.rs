@@ -20,6 +20,7 @@ fn unknown_methods_are_501_and_known_ones_not_served_405_with_allow() {
     }
 }
 
+// Rows: E-29
 #[test]
 fn requests_for_no_dialog_are_481() {
     let mut scene = Scene::new();
@@ -56,6 +57,7 @@ fn requests_for_no_dialog_are_481() {
     scene.assert_quiet();
 }
 
+// Rows: C7247-28
 #[test]
 fn a_merged_request_is_482() {
     let mut scene = Scene::new();
@@ -65,6 +67,7 @@ fn a_merged_request_is_482() {
     assert!(scene.events.is_empty());
 }
 
+// Rows: CSIP-22
 #[test]
 fn unsupported_require_is_420_and_encoded_bodies_are_415() {
     let mut scene = Scene::new();
@@ -87,6 +90,7 @@ fn unsupported_require_is_420_and_encoded_bodies_are_415() {
     );
 }
 
+// Rows: CSIP-13
 #[test]
 fn options_tells_the_truth_about_methods_and_readiness() {
     let mut scene = Scene::new();
@@ -233,6 +237,7 @@ fn timer_j_replays_the_answer_on_udp_and_is_zero_on_tcp() {
     scene.assert_empty();
 }
 
+// Rows: E-07
 #[test]
 fn rfc_2543_peers_without_a_branch_are_matched_by_their_headers() {
     let mut scene = Scene::new();

@@ -355,7 +355,7 @@ impl Scene {
             .over(invite.transport);
         ack.from_tag.clone_from(&invite.from_tag);
         self.ask(&ack);
-        assert_eq!(self.event(), Event::Confirmed { dialog });
+        assert_eq!(self.event(), Event::Confirmed { dialog, body: None });
         (dialog, tag)
     }
     /// A SUBSCRIBE up to its 200; gives our tag.

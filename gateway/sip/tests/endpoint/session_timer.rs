@@ -26,7 +26,7 @@ fn called(headers: &[&str]) -> (Scene, DialogId, String, Response) {
     let accepted = scene.accept(due);
     let tag = crate::scene::tag_of(&accepted);
     scene.ask(&Ask::ack(1, &tag));
-    assert_eq!(scene.event(), Event::Confirmed { dialog });
+    assert_eq!(scene.event(), Event::Confirmed { dialog, body: None });
     (scene, dialog, tag, accepted)
 }
 
@@ -118,6 +118,7 @@ fn too_short_an_interval_is_422_with_ours() {
     }
 }
 
+// Rows: CSIP-09
 #[test]
 fn a_session_that_its_caller_does_not_refresh_ends_before_its_interval() {
     let (mut scene, dialog, _, _) = called(&["Supported: timer", "Session-Expires: 600"]);
@@ -169,6 +170,7 @@ fn each_refresh_of_the_caller_begins_the_interval_anew() {
     assert_eq!(scene.event(), gone(dialog));
 }
 
+// Rows: CSIP-09
 #[test]
 fn as_refresher_we_send_update_at_half_the_interval_while_it_is_answered() {
     let (mut scene, _) = calling(&[

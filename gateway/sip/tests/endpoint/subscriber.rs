@@ -26,7 +26,7 @@ fn room_uri() -> Uri {
     "sip:room@192.0.2.10".parse().unwrap()
 }
 
-fn subscribe(expires: u64) -> Command {
+pub(crate) fn subscribe(expires: u64) -> Command {
     Command::Subscribe {
         subscription: OURS,
         parameters: Box::new(SubscribeParameters {
@@ -55,7 +55,7 @@ fn refer() -> Command {
 }
 
 /// A NOTIFY in the dialog that `opening` asked for.
-fn notify(opening: &Request, cseq: u32, from_tag: &str, event: &str, state: &str) -> Ask {
+pub(crate) fn notify(opening: &Request, cseq: u32, from_tag: &str, event: &str, state: &str) -> Ask {
     let tag = opening
         .headers
         .get("From")
@@ -105,6 +105,7 @@ fn active(expires: u64) -> (Scene, Request) {
     (scene, opening)
 }
 
+// Rows: CSIP-11, E-39
 #[test]
 fn subscribe_is_refreshed_before_expiry_in_its_dialog() {
     let (mut scene, opening) = active(600);
@@ -198,6 +199,7 @@ fn unsubscribe_before_the_answer_takes_effect_after_it() {
     assert_eq!(scene.request().headers.get("Expires"), Some("0"));
 }
 
+// Rows: C4575-06, CSIP-10, E-17
 #[test]
 fn a_notify_before_the_2xx_opens_the_dialog_and_another_forks_is_481() {
     let mut scene = Scene::new();
@@ -215,6 +217,7 @@ fn a_notify_before_the_2xx_opens_the_dialog_and_another_forks_is_481() {
     assert_eq!(scene.titles(), ["200 NOTIFY"]);
 }
 
+// Rows: CSIP-10
 #[test]
 fn notifies_that_name_no_subscription_or_state_are_refused() {
     let (mut scene, opening) = active(600);
@@ -233,6 +236,7 @@ fn notifies_that_name_no_subscription_or_state_are_refused() {
     assert!(scene.events.is_empty());
 }
 
+// Rows: CSIP-10
 #[test]
 fn timer_n_gives_up_a_subscription_without_notify() {
     let mut scene = Scene::new();
@@ -275,6 +279,7 @@ fn a_423_is_retried_once_with_the_time_it_wants() {
     scene.assert_empty();
 }
 
+// Rows: CSIP-12
 #[test]
 fn refer_is_accepted_and_followed_to_its_end() {
     let mut scene = Scene::new();
@@ -326,6 +331,7 @@ fn a_refer_never_ended_is_given_up_and_never_refreshed() {
     scene.assert_empty();
 }
 
+// Rows: A7702-51, CSIP-12
 #[test]
 fn a_refer_without_subscription_ends_with_its_2xx() {
     let mut scene = Scene::new();

@@ -1,5 +1,7 @@
 //! What the start tag of a stanza says, known even when the stanza is not kept.
 
+use super::copies::StartTag;
+
 /// Octets of an address (RFC 7622 §3.1), of an id or a type that are kept; a longer one counts as absent.
 const ADDRESS: usize = 3071;
 const ID: usize = 1024;
@@ -23,6 +25,8 @@ pub struct Peek {
 struct Field {
     octets: Vec<u8>,
     present: bool,
+    /// Where in the stanza the value begins.
+    at: usize,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -64,6 +68,21 @@ impl Peek {
         self.id.decoded(ID)
     }
 
+    /// Where the parts of a groupchat message by an occupant stand; `None` for all else. What a room says in its own name may be for one
+    /// occupant alone.
+    pub(super) fn groupchat(&self) -> Option<StartTag> {
+        if self.name != b"message" || self.kind.octets != b"groupchat" {
+            return None;
+        }
+        let (from, to) = (&self.from, &self.to);
+        let bare = memchr::memchr(b'/', &from.octets)?;
+        let plain = |octets: &[u8]| octets.len() <= ADDRESS && !octets.contains(&b'&');
+        (plain(from.octets.get(..bare)?) && plain(&to.octets)).then(|| StartTag {
+            room: from.at..from.at + bare,
+            to: to.at..to.at + to.octets.len(),
+        })
+    }
+
     pub(super) fn clear(&mut self) {
         self.name.clear();
         for field in [&mut self.from, &mut self.to, &mut self.kind, &mut self.id] {
@@ -86,7 +105,8 @@ impl Peek {
         append(&mut self.attribute, run, b"type".len() + 1);
     }
 
-    pub(super) fn begin_value(&mut self) {
+    /// `at`: where in the stanza the value begins.
+    pub(super) fn begin_value(&mut self, at: usize) {
         self.slot = match self.attribute.as_slice() {
             b"from" => Some(Slot::From),
             b"to" => Some(Slot::To),
@@ -97,6 +117,7 @@ impl Peek {
         if let Some((field, _)) = self.field() {
             field.octets.clear();
             field.present = true;
+            field.at = at;
         }
     }
 

@@ -18,6 +18,23 @@ pub struct LinkConfig {
     pub idle: Duration,
     /// How long a ping may go unanswered. Default 10 s.
     pub ping: Duration,
+    /// Whether requests to the domain itself are answered by the link; else they are events, for an owner who has more to say.
+    pub answers: bool,
+    /// The longest wait between two attempts while the server is out of reach. Default 2 s.
+    pub retry: Duration,
+    /// What to do when another connection takes the domain over.
+    pub conflict: ConflictRule,
+}
+
+/// What to do when the server ends a standing link because another connection speaks for its domain, as Prosody does with
+/// `component_conflict_resolve = "kick_old"`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum ConflictRule {
+    /// Take it back, after 30 s to 120 s.
+    #[default]
+    Retry,
+    /// Leave it to the other: the link stays down until the gateway is started again.
+    Stop,
 }
 
 impl fmt::Debug for LinkConfig {
@@ -28,6 +45,8 @@ impl fmt::Debug for LinkConfig {
             .field("handshake", &self.handshake)
             .field("idle", &self.idle)
             .field("ping", &self.ping)
+            .field("retry", &self.retry)
+            .field("conflict", &self.conflict)
             .finish_non_exhaustive()
     }
 }

@@ -1,5 +1,7 @@
 //! What goes in and out of a link.
 
+use jid::{BareJid, FullJid};
+
 use crate::stanza::{Outgoing, Stanza};
 
 /// What the shell must do.
@@ -16,6 +18,21 @@ pub enum Action {
 pub enum Command {
     /// Sends a stanza.
     Send(Outgoing),
+    /// From now on, of equal copies of a groupchat message of this room for occupants that share, the first alone is an event,
+    /// whosever it is. Holds until the connection ends.
+    Share {
+        /// The room.
+        room: BareJid,
+        /// One of ours.
+        occupant: FullJid,
+    },
+    /// From now on each copy for this occupant is an event again. Answered with [`Event::Unshared`].
+    Unshare {
+        /// The room.
+        room: BareJid,
+        /// The occupant.
+        occupant: FullJid,
+    },
     /// Ends the stream gracefully and stays down: `</stream:stream>`, then [`Action::Close`].
     Shutdown,
 }
@@ -39,6 +56,13 @@ pub enum Event {
         rule: &'static str,
         /// Its `from`, cut to 256 octets.
         from: String,
+    },
+    /// What this occupant is sent from here on is his alone; until here it may have been the one copy for all who share.
+    Unshared {
+        /// The room.
+        room: BareJid,
+        /// The occupant.
+        occupant: FullJid,
     },
     /// A stanza of ours, or the link's own answer to a request, did not go out.
     Unsent {

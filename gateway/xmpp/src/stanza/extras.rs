@@ -1,12 +1,13 @@
-//! What a message carries beside its text (XEP-0066, 0308, 0380, 0424, 0425, 0428, 0444, 0461), read as leniently as the rest.
+//! What a message carries beside its text (XEP-0066, 0249, 0308, 0380, 0424, 0425, 0428, 0444, 0461), read as leniently as the rest.
 
-use jid::Jid;
+use jid::{BareJid, Jid};
 use minidom::Element;
 use xmpp_parsers::ns;
 
 use super::muc::jid;
 use crate::xml::XML;
 
+const CONFERENCE: &str = "jabber:x:conference";
 const CORRECTION: &str = "urn:xmpp:message-correct:0";
 const REPLY: &str = "urn:xmpp:reply:0";
 const FALLBACK: [&str; 2] = ["urn:xmpp:fallback:0", "urn:xmpp:feature-fallback:0"];
@@ -36,6 +37,8 @@ pub struct Extras {
     pub retraction: Option<Retraction>,
     /// Links (XEP-0066).
     pub links: Vec<Link>,
+    /// It invites into a room without the room's help (XEP-0249).
+    pub invitation: Option<DirectInvitation>,
     /// It is encrypted from end to end: what is in the body, if anything, is not what was meant.
     pub encryption: Option<Encryption>,
 }
@@ -67,6 +70,17 @@ pub struct Link {
     pub url: String,
     /// What is there.
     pub description: Option<String>,
+}
+
+/// `<x xmlns='jabber:x:conference'/>`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DirectInvitation {
+    /// The room.
+    pub room: BareJid,
+    /// Its password.
+    pub password: Option<String>,
+    /// Why.
+    pub reason: Option<String>,
 }
 
 /// Kinds of end-to-end encryption.
@@ -110,6 +124,7 @@ pub(super) fn extras(message: &Element) -> Extras {
         reactions: message.get_child("reactions", ns::REACTIONS).map(reactions),
         retraction: retraction(message),
         links: message.children().filter_map(link).collect(),
+        invitation: message.children().find_map(invitation),
         encryption: encryption(message),
     }
 }
@@ -190,6 +205,17 @@ fn link(element: &Element) -> Option<Link> {
     Some(Link {
         url: text("url")?,
         description: text("desc"),
+    })
+}
+
+fn invitation(element: &Element) -> Option<DirectInvitation> {
+    if !element.is("x", CONFERENCE) {
+        return None;
+    }
+    Some(DirectInvitation {
+        room: jid(element, "jid")?.to_bare(),
+        password: element.attr("password").map(str::to_owned),
+        reason: element.attr("reason").map(str::to_owned),
     })
 }
 

@@ -6,6 +6,7 @@ use xmpp_parsers::ns;
 
 use super::extras::extras;
 use super::muc::{jid, muc_user};
+use super::service::join;
 use super::{
     Condition, Delay, Iq, IqKind, Message, MessageKind, Payload, Presence, PresenceKind, Stanza, StanzaError,
 };
@@ -89,6 +90,7 @@ fn presence(element: &Element, (from, to): (Jid, Jid)) -> Result<Stanza, Fault> 
         to,
         id: element.attr("id").map(str::to_owned),
         kind,
+        join: join(element),
         muc: muc_user(element),
         nick: element.get_child("nick", ns::NICK).map(Element::text),
         status: own_text(element, "status"),

@@ -4,9 +4,10 @@ use bytes::BytesMut;
 use jid::{BareJid, Jid};
 use xmpp_parsers::ns;
 
-use super::{Condition, Outgoing};
+use super::{Condition, Outgoing, StanzaError, service};
 use crate::xml::{WriteFault, XmlWriter};
 
+const MUC_ADMIN: &str = "http://jabber.org/protocol/muc#admin";
 const MUC_OWNER: &str = "http://jabber.org/protocol/muc#owner";
 
 /// Appends a stanza of at most `limit` octets to `out`; after a fault `out` is as it was.
@@ -50,6 +51,25 @@ pub(crate) fn write(stanza: &Outgoing, out: &mut BytesMut, limit: usize) -> Resu
             head(&mut xml, "message", from, room, Some(id), None);
             invite(&mut xml, invitee, reason.as_deref());
         }
+        Outgoing::Decline {
+            from,
+            room,
+            id,
+            inviter,
+            reason,
+        } => {
+            head(&mut xml, "message", from, room, Some(id), None);
+            decline(&mut xml, inviter, reason);
+        }
+        Outgoing::Kick {
+            from,
+            room,
+            id,
+            nickname,
+        } => {
+            head(&mut xml, "iq", from, room, Some(id), Some("set"));
+            kick(&mut xml, nickname);
+        }
         Outgoing::AcceptDefaultConfiguration { from, to, id } => {
             head(&mut xml, "iq", from, to, Some(id), Some("set"));
             xml.raw("><query");
@@ -92,6 +112,7 @@ pub(crate) fn write(stanza: &Outgoing, out: &mut BytesMut, limit: usize) -> Resu
             head(&mut xml, "iq", from, to, Some(id), Some("error"));
             error(&mut xml, "iq", *condition, None);
         }
+        Outgoing::Room(stanza) => service::write(stanza, &mut xml),
     }
     xml.finish()
 }
@@ -126,7 +147,14 @@ pub(crate) struct Bounce {
     pub(crate) condition: Condition,
 }
 
-fn head(xml: &mut XmlWriter<'_>, name: &str, from: &Jid, to: &Jid, id: Option<&str>, kind: Option<&str>) {
+pub(super) fn head(
+    xml: &mut XmlWriter<'_>,
+    name: &str,
+    from: &Jid,
+    to: &Jid,
+    id: Option<&str>,
+    kind: Option<&str>,
+) {
     stanza_head(xml, name, from.as_str(), to.as_str(), id, kind);
 }
 
@@ -180,7 +208,7 @@ fn groupchat(xml: &mut XmlWriter<'_>, id: &str, body: &str) {
     xml.raw("/></message>");
 }
 
-fn private(xml: &mut XmlWriter<'_>, body: &str) {
+pub(super) fn private(xml: &mut XmlWriter<'_>, body: &str) {
     xml.raw(">");
     xml.text_element("body", Some(body));
     xml.raw("<x");
@@ -198,14 +226,57 @@ fn invite(xml: &mut XmlWriter<'_>, invitee: &BareJid, reason: Option<&str>) {
     xml.raw("</invite></x></message>");
 }
 
+fn decline(xml: &mut XmlWriter<'_>, inviter: &Jid, reason: &str) {
+    xml.raw("><x");
+    xml.attribute("xmlns", ns::MUC_USER);
+    xml.raw("><decline");
+    xml.attribute("to", inviter.as_str());
+    xml.raw(">");
+    xml.text_element("reason", Some(reason));
+    xml.raw("</decline></x></message>");
+}
+
+fn kick(xml: &mut XmlWriter<'_>, nickname: &str) {
+    xml.raw("><query");
+    xml.attribute("xmlns", MUC_ADMIN);
+    xml.raw("><item");
+    xml.attribute("nick", nickname);
+    xml.attribute("role", "none");
+    xml.raw("/></query></iq>");
+}
+
 fn error(xml: &mut XmlWriter<'_>, name: &str, condition: Condition, text: Option<&str>) {
     xml.raw("><error");
+    error_content(
+        xml,
+        &StanzaError {
+            text: text.map(str::to_owned),
+            ..StanzaError::new(condition)
+        },
+    );
+    xml.raw("</");
+    xml.raw(name);
+    xml.raw(">");
+}
+
+/// From the attributes of `<error` to its end tag.
+pub(super) fn error_content(xml: &mut XmlWriter<'_>, error: &StanzaError) {
+    let condition = error.condition;
     xml.attribute("type", condition.error_type());
     xml.raw("><");
     xml.raw(condition.as_str());
     xml.attribute("xmlns", ns::XMPP_STANZAS);
-    xml.raw("/>");
-    if let Some(text) = text {
+    match &error.new_address {
+        Some(address) if matches!(condition, Condition::Gone | Condition::Redirect) => {
+            xml.raw(">");
+            xml.text(address);
+            xml.raw("</");
+            xml.raw(condition.as_str());
+            xml.raw(">");
+        }
+        _ => xml.raw("/>"),
+    }
+    if let Some(text) = &error.text {
         xml.raw("<text");
         xml.attribute("xmlns", ns::XMPP_STANZAS);
         xml.attribute("xml:lang", "en");
@@ -213,7 +284,5 @@ fn error(xml: &mut XmlWriter<'_>, name: &str, condition: Condition, text: Option
         xml.text(text);
         xml.raw("</text>");
     }
-    xml.raw("</error></");
-    xml.raw(name);
-    xml.raw(">");
+    xml.raw("</error>");
 }

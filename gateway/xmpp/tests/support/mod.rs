@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use bytes::BytesMut;
 use minidom::Element;
-use xmpp::{Action, Command, Event, Limits, Link, LinkConfig};
+use xmpp::{Action, Command, ConflictRule, Event, Limits, Link, LinkConfig};
 
 pub(crate) const HEADER: &str = "<?xml version='1.0'?><stream:stream xmlns='jabber:component:accept' \
      xmlns:stream='http://etherx.jabber.org/streams' id='3BF96D32' from='gw.xmpp.test'>";
@@ -18,6 +18,9 @@ pub(crate) fn config() -> LinkConfig {
         handshake: Duration::from_secs(10),
         idle: Duration::from_secs(30),
         ping: Duration::from_secs(10),
+        retry: Duration::from_secs(2),
+        conflict: ConflictRule::Retry,
+        answers: true,
     }
 }
 

@@ -111,10 +111,6 @@ impl World {
     fn to_native(&mut self, stanza: &Element) {
         let to = stanza.attribute("to").unwrap_or_default();
         let from = stanza.attribute("from").unwrap_or_default().to_owned();
-        let Some(native) = self.natives.iter().position(|native| native.jid == to) else {
-            let detail = format!("a <{}> to {to}, who is nobody", stanza.name);
-            return self.model.fail("component_keeps_the_rules", detail, self.now);
-        };
         let id = stanza.attribute("id").unwrap_or_default();
         let kind = stanza.attribute("type").unwrap_or_default();
         if let Some(asked) = self.side.asked.get_mut(id)
@@ -135,6 +131,10 @@ impl World {
             }
             return;
         }
+        let Some(native) = self.natives.iter().position(|native| native.jid == to) else {
+            let detail = format!("a <{}> to {to}, who is nobody", stanza.name);
+            return self.model.fail("component_keeps_the_rules", detail, self.now);
+        };
         let room = crate::server::local(&from)
             .strip_prefix("room")
             .and_then(|room| room.parse().ok());
@@ -163,7 +163,7 @@ impl World {
             Noticed::Out => self.model.over(stay, now),
             Noticed::Heard { from, private, text } => {
                 let Some(token) = model::token(&text) else { return };
-                invariants::on_heard(&mut self.model, stay, private, token, &text, now);
+                invariants::on_heard(&mut self.model, stay, (&from, &text), private, token, now);
                 self.who_said(token, native, room, &from);
                 let reflected = self
                     .model
@@ -175,9 +175,11 @@ impl World {
                 }
             }
             Noticed::Refused { id, condition } => {
-                if let Some(token) = id.strip_prefix('c').and_then(|token| token.parse().ok()) {
-                    self.seat_outcome(token, 400);
-                }
+                let Some(token) = id.strip_prefix('c').and_then(|token| token.parse().ok()) else {
+                    return;
+                };
+                self.seat_outcome(token, 400);
+                // XEP-0045 §7.4: he is not in.
                 if condition == "not-acceptable"
                     && let Some(seat) = self.side.seats.get_mut(&(native, room))
                 {
@@ -261,7 +263,7 @@ impl World {
 
     fn conference_accepted(&mut self, token: u32, room: usize, from: &Who, body: &str, kind: Kind) {
         let now = self.now;
-        if self.model.accepted(token, Vec::new(), now).is_none() {
+        if self.model.accepted(token, "", Vec::new(), now).is_none() {
             return;
         }
         let said = &self.model.said[&token];

@@ -39,7 +39,7 @@ pub(crate) fn write(
     format!(
         "<?xml version='1.0' encoding='UTF-8'?><conference-info xmlns='urn:ietf:params:xml:ns:conference-info' entity='{}' state='{state}' version='{version}'>\
          <conference-description><subject>{}</subject></conference-description>\
-         <conference-state><user-count>{}</user-count></conference-state><users>{users}</users></conference-info>",
+         <conference-state><user-count>{}</user-count></conference-state><users state='{state}'>{users}</users></conference-info>",
         escape(entity),
         escape(subject),
         now.len()

@@ -344,7 +344,11 @@ impl Focus {
                 .push(Entry::Broken(format!("an offer that is none: {offer:?}")));
             return self.refuse(due, 488, now);
         };
-        let text = format!("msrp://{ADDRESS}:2855/f{};tcp", dialog.0);
+        let secret: String = self.dice.bytes()[..10]
+            .iter()
+            .map(|octet| format!("{octet:02x}"))
+            .collect();
+        let text = format!("msrp://{ADDRESS}:2855/{secret};tcp");
         let Ok(path) = text.parse::<msrp::Path>() else {
             return self.refuse(due, 500, now);
         };
@@ -792,6 +796,7 @@ impl Focus {
             body: write_cpim(from, &[to.to_owned()], text),
             success_report: true,
             failure_report: FailureReport::Yes,
+            lane: msrp::Lane::default(),
         };
         if let Some(media) = self.media.get_mut(&stream) {
             media.handle_command(msrp::Command::Send { session, message }, now);

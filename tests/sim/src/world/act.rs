@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use msrp::{FailureReport, MessageTag, OutgoingMessage};
+use msrp::{FailureReport, Lane, MessageTag, OutgoingMessage};
 
 use super::{Happening, Place, Purpose, World};
 use crate::{
@@ -216,6 +216,7 @@ impl World {
             body,
             success_report: false,
             failure_report: FailureReport::Yes,
+            lane: Lane::default(),
         };
         if let Some(media) = &mut call.media {
             media.handle_command(msrp::Command::Send { session, message }, now);

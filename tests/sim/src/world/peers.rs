@@ -454,18 +454,34 @@ impl World {
     fn journal(&mut self, entry: &Entry) {
         let now = self.now;
         match entry {
-            Entry::Public { room, from, body, to } => {
+            Entry::Public {
+                room,
+                from,
+                nickname,
+                body,
+                to,
+            } => {
                 let Some(token) = model::token(body) else { return };
-                if self.model.accepted(token, to.clone(), now).is_none() {
+                if self.model.accepted(token, nickname, to.clone(), now).is_none() {
                     return;
                 }
                 let sender = self.address_of(token, from);
                 invariants::on_public(&mut self.model, token, room, body, sender.as_deref(), now);
                 self.expect(token);
             }
-            Entry::Private { room, from, to, body } => {
+            Entry::Private {
+                room,
+                from,
+                nickname,
+                to,
+                body,
+            } => {
                 let Some(token) = model::token(body) else { return };
-                if self.model.accepted(token, vec![to.clone()], now).is_none() {
+                if self
+                    .model
+                    .accepted(token, nickname, vec![to.clone()], now)
+                    .is_none()
+                {
                     return;
                 }
                 let sender = self.address_of(token, from);

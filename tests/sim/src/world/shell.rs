@@ -39,6 +39,7 @@ impl World {
             Inner::Msrp(id, event) => self.host.core.handle_msrp(id, *event, now),
             Inner::Xmpp(link, event) => self.host.core.handle_xmpp(link, *event, now),
             Inner::Command(command) => match *command {
+                Command::Connect { connection, host, .. } => self.connect_msrp(connection, &host),
                 Command::Sip(command) => self.host.endpoint.handle_command(command, now),
                 Command::Xmpp(link, command) => self.host.links[link.0].link.handle_command(command, now),
                 Command::Msrp(id, command) => {
@@ -51,6 +52,16 @@ impl World {
         }
     }
 
+    /// The core wants a connection; only the switch takes one.
+    fn connect_msrp(&mut self, id: ConnectionId, host: &str) {
+        if host != focus::ADDRESS.to_string() {
+            return self.host.core.handle_msrp(id, msrp::Event::Closed, self.now);
+        }
+        let stream = self.open_stream(Purpose::Msrp, Place::Gateway, Place::Focus);
+        self.host.open_msrp(id, stream, self.now);
+        self.side.focus.accept_msrp(stream);
+    }
+
     pub(super) fn carry_gateway(&mut self) -> bool {
         let mut moved = false;
         while let Some(command) = self.host.core.poll_command() {
@@ -59,7 +70,7 @@ impl World {
             let lane = match &command {
                 Command::Sip(_) => (0, 0),
                 Command::Xmpp(link, _) => (1, link.0 as u64),
-                Command::Msrp(id, _) => (2, id.0),
+                Command::Msrp(id, _) | Command::Connect { connection: id, .. } => (2, id.0),
             };
             self.pass_on(lane, Inner::Command(Box::new(command)));
         }
@@ -277,15 +288,15 @@ impl World {
             (false, _) => connection.stalled_since = None,
             (true, Some(_)) => {}
         }
-        let faults = connection.wire.sent(&out, now);
+        let complaint = connection.wire.sent(&out, now);
         let held = (
             connection.machine.outgoing_octets(),
             connection.machine.incoming_octets(),
             connection.wire.longest,
         );
         let closing = connection.closing;
-        for fault in faults {
-            self.model.fail("limits_hold", fault, now);
+        if let Some(complaint) = complaint {
+            self.model.fail("msrp_is_sound", complaint, now);
         }
         self.hold_connection_limits(held);
         for event in events {

@@ -9,8 +9,8 @@ use std::{
 
 use bytes::{Bytes, BytesMut};
 use mapping::{
-    AddressForm, AnswerRule, Command, Component, Config, ConnectionId, Gateway, Limits, LinkId, Outage,
-    RoomDomain, Texts,
+    Access, AddressForm, AnswerRule, Command, Component, Config, ConnectionId, CreationRule, Gateway, Limits,
+    LinkId, NamingRule, Occupants, Outage, RoomDomain, Routes, Texts,
 };
 use msrp::{
     MessageTag, OutgoingMessage, SessionId, SessionParameters, Status,
@@ -20,13 +20,20 @@ use sip::{
     Body, Contact, DialogId, Endpoint, Flow, FlowId, InviteParameters, LocalAddress, NameAddr,
     SubscribeParameters, SubscriptionId, Transport, Uri,
 };
-use xmpp::stanza::{Outgoing, Stanza};
+use xmpp::{
+    BareJid, FullJid,
+    stanza::{Outgoing, Stanza},
+};
 
 pub(crate) mod muc;
 
 use muc::Muc;
 
 pub(crate) const GATEWAY: &str = "127.0.0.2:5060";
+/// Where a phone is whose messages a test writes itself.
+pub(crate) const PHONE: &str = "127.0.0.99:5060";
+/// What the focus calls users through: it knows their clients by their names.
+const PROXY: &str = "127.0.0.3:5060";
 
 pub(crate) struct Stage {
     pub(crate) now: Instant,
@@ -38,6 +45,13 @@ pub(crate) struct Stage {
     pub(crate) to_rooms: Vec<Outgoing>,
     /// While false, the link is down: what is sent comes back unsent.
     links_up: BTreeSet<LinkId>,
+    /// What the focus sent to the phone that has no machine.
+    pub(crate) to_phone: Vec<String>,
+    /// Who is sent one copy for all: room and occupant.
+    pub(crate) sharing: BTreeSet<(BareJid, FullJid)>,
+    /// While true, the link does not say that somebody shares no more.
+    pub(crate) hold_unshared: bool,
+    unshared: Vec<(LinkId, BareJid, FullJid)>,
     switch: BTreeMap<ConnectionId, Wire>,
     /// How many the users have sent.
     messages: u64,
@@ -48,6 +62,23 @@ struct Wire {
     machine: msrp::Connection,
     user: usize,
     open: bool,
+    /// Judges every octet that the switch writes.
+    judge: msrp_checker::Judge,
+}
+
+impl Wire {
+    fn hear(&mut self, octets: &[u8], now: Instant) {
+        self.judge.heard(octets);
+        self.machine.handle_bytes(octets, now);
+    }
+
+    fn write(&mut self, now: Instant) -> BytesMut {
+        let mut octets = BytesMut::new();
+        while self.machine.poll_transmit(&mut octets, 65_536, now) {}
+        self.judge.written(&octets);
+        assert_eq!(self.judge.complaint(), None, "the switch writes unsound MSRP");
+        octets
+    }
 }
 
 pub(crate) struct User {
@@ -84,7 +115,15 @@ pub(crate) fn config() -> Config {
         conferences: Vec::new(),
         msrp: ("127.0.0.2".to_owned(), 2855),
         answer: AnswerRule::WhenAdmitted,
+        conflict: mapping::ConflictRule::Refuse,
         history: 0,
+        naming: NamingRule::Provisional,
+        creation: CreationRule::AcceptDefault,
+        access: Access::default(),
+        routes: Routes::default(),
+        numbers: None,
+        occupants: Occupants::default(),
+        connect: true,
         texts: Texts::default(),
         outage: Outage {
             tell: false,
@@ -113,11 +152,15 @@ impl Stage {
         let mut stage = Self {
             now,
             gateway: Gateway::new(config, [7; 32], (now, wall)),
-            focus: endpoint(GATEWAY.parse().unwrap(), 1, None),
+            focus: endpoint(GATEWAY.parse().unwrap(), 1, Some(PROXY)),
             users: Vec::new(),
             muc: Muc::default(),
             to_rooms: Vec::new(),
             links_up: BTreeSet::new(),
+            to_phone: Vec::new(),
+            sharing: BTreeSet::new(),
+            hold_unshared: false,
+            unshared: Vec::new(),
             switch: BTreeMap::new(),
             messages: 0,
         };
@@ -199,6 +242,18 @@ impl Stage {
         body: &str,
         kind: &str,
     ) {
+        self.invite_as(user, room, name, (body, kind), Vec::new());
+    }
+
+    /// The same with further headers.
+    pub(crate) fn invite_as(
+        &mut self,
+        user: usize,
+        room: &str,
+        name: Option<&str>,
+        (body, kind): (&str, &str),
+        headers: Vec<sip::Header>,
+    ) {
         let caller = &mut self.users[user];
         let from = NameAddr {
             display_name: name.map(str::to_owned),
@@ -217,7 +272,7 @@ impl Stage {
                 content_type: kind.to_owned(),
                 bytes: Bytes::copy_from_slice(body.as_bytes()),
             },
-            headers: Vec::new(),
+            headers,
         };
         let dialog = DialogId(caller.dialog.0 + 2);
         caller.dialog = dialog;
@@ -228,6 +283,52 @@ impl Stage {
             },
             self.now,
         );
+        self.run();
+    }
+
+    /// The call that the user's client is offered, if there is one.
+    pub(crate) fn rung(&mut self, user: usize) -> Option<(DialogId, sip::Incoming, sip::AnswerDue)> {
+        let events = &mut self.users[user].sip_events;
+        let place = events
+            .iter()
+            .position(|event| matches!(event, sip::Event::Invited { .. }))?;
+        match events.remove(place) {
+            Some(sip::Event::Invited { dialog, request, due }) => Some((dialog, *request, due)),
+            _ => None,
+        }
+    }
+
+    /// The user takes the call that he is offered, and his client opens the MSRP session.
+    pub(crate) fn take_call(&mut self, user: usize) -> sip::Incoming {
+        let (dialog, request, due) = self.rung(user).expect("nobody has called him");
+        let description = request.body.clone().expect("the call had no offer");
+        let body = Body {
+            content_type: "application/sdp".to_owned(),
+            bytes: Bytes::from(self.offer(user)),
+        };
+        let called = &mut self.users[user];
+        called.dialog = dialog;
+        let contact = Contact {
+            user: Some("me".to_owned()),
+            parameters: Vec::new(),
+        };
+        let accept = sip::Command::Accept { due, contact, body };
+        called.endpoint.handle_command(accept, self.now);
+        self.run();
+        self.connect_to(user, &description);
+        request
+    }
+
+    /// The user does not take it.
+    pub(crate) fn refuse_call(&mut self, user: usize, status: u16) {
+        let (_, _, due) = self.rung(user).expect("nobody has called him");
+        let refuse = sip::Command::Refuse {
+            due,
+            status: sip::StatusCode(status),
+            phrase: None,
+            headers: Vec::new(),
+        };
+        self.users[user].endpoint.handle_command(refuse, self.now);
         self.run();
     }
 
@@ -249,6 +350,23 @@ impl Stage {
                 _ => None,
             });
         let body = answered.expect("the INVITE was not answered");
+        self.connect_to(user, &body);
+    }
+
+    /// The phone without a machine says something.
+    pub(crate) fn phone_says(&mut self, lines: &[&str], body: &str) {
+        let message = format!(
+            "{}\r\nContent-Length: {}\r\n\r\n{body}",
+            lines.join("\r\n"),
+            body.len()
+        );
+        let from = flow(PHONE.parse().unwrap(), 99);
+        self.focus.handle_message(from, Bytes::from(message), self.now);
+        self.run();
+    }
+
+    /// Opens the user's MSRP session towards the path in a description of the switch.
+    pub(crate) fn connect_to(&mut self, user: usize, body: &Body) {
         let session = sip::sdp::Session::parse(&body.bytes).unwrap();
         let path: msrp::Path = session.media()[0].attribute("path").unwrap().parse().unwrap();
         let connection = ConnectionId(1000 + u64::try_from(self.switch.len()).unwrap());
@@ -259,6 +377,7 @@ impl Stage {
                 machine,
                 user,
                 open: true,
+                judge: msrp_checker::Judge::default(),
             },
         );
         let caller = &mut self.users[user];
@@ -272,6 +391,30 @@ impl Stage {
             .msrp
             .handle_command(msrp::Command::Open(parameters), self.now);
         self.run();
+    }
+
+    /// The switch opens a connection to the client at this host; if there is none, it hears that it is closed.
+    fn connect_from_switch(&mut self, connection: ConnectionId, host: &str) {
+        let user = self
+            .users
+            .iter()
+            .position(|user| user.address.ip().to_string() == host && !user.silent);
+        let Some(user) = user else {
+            return self
+                .gateway
+                .handle_msrp(connection, msrp::Event::Closed, self.now);
+        };
+        self.users[user].connection = Some(connection);
+        let machine = msrp::Connection::new(msrp::Limits::default(), [9; 32]);
+        self.switch.insert(
+            connection,
+            Wire {
+                machine,
+                user,
+                open: true,
+                judge: msrp_checker::Judge::default(),
+            },
+        );
     }
 
     /// The user's MSRP connection breaks.
@@ -338,6 +481,7 @@ impl Stage {
             body,
             success_report: false,
             failure_report: msrp::FailureReport::Yes,
+            lane: msrp::Lane::default(),
         };
         sender
             .msrp
@@ -518,6 +662,7 @@ impl Stage {
         while let Some(command) = self.gateway.poll_command() {
             moved = true;
             match command {
+                Command::Connect { connection, host, .. } => self.connect_from_switch(connection, &host),
                 Command::Sip(command) => self.focus.handle_command(command, self.now),
                 Command::Msrp(connection, command) => {
                     if let Some(wire) = self.switch.get_mut(&connection).filter(|wire| wire.open) {
@@ -525,7 +670,21 @@ impl Stage {
                     }
                 }
                 Command::Xmpp(link, xmpp::Command::Send(stanza)) => self.deliver_to_room(link, stanza),
+                Command::Xmpp(_, xmpp::Command::Share { room, occupant }) => {
+                    self.sharing.insert((room, occupant));
+                }
+                Command::Xmpp(link, xmpp::Command::Unshare { room, occupant }) => {
+                    self.sharing.remove(&(room.clone(), occupant.clone()));
+                    self.unshared.push((link, room, occupant));
+                }
                 Command::Xmpp(_, xmpp::Command::Shutdown) => {}
+            }
+        }
+        if !self.hold_unshared {
+            for (link, room, occupant) in std::mem::take(&mut self.unshared) {
+                moved = true;
+                let event = xmpp::Event::Unshared { room, occupant };
+                self.gateway.handle_xmpp(link, event, self.now);
             }
         }
         moved
@@ -551,10 +710,16 @@ impl Stage {
         let gateway: SocketAddr = GATEWAY.parse().unwrap();
         while let Some(transmit) = self.focus.poll_transmit() {
             moved = true;
-            let to = self
-                .users
-                .iter_mut()
-                .find(|user| user.address == transmit.target.peer);
+            let by_proxy = transmit.target.peer == PROXY.parse().unwrap();
+            let head = String::from_utf8_lossy(&transmit.bytes).into_owned();
+            let to = self.users.iter_mut().find(|user| {
+                let called = format!(" {} ", user.aor);
+                user.address == transmit.target.peer
+                    || by_proxy && head.lines().next().is_some_and(|line| line.contains(&called))
+            });
+            if transmit.target.peer == PHONE.parse().unwrap() {
+                self.to_phone.push(head.clone());
+            }
             if let Some(user) = to.filter(|user| !user.silent) {
                 user.endpoint
                     .handle_message(flow(gateway, 1), transmit.bytes, self.now);
@@ -589,10 +754,9 @@ impl Stage {
                 while user.msrp.poll_transmit(&mut octets, 65_536, self.now) {}
                 if !octets.is_empty() && !user.silent {
                     moved = true;
-                    wire.machine.handle_bytes(&octets, self.now);
+                    wire.hear(&octets, self.now);
                 }
-                let mut octets = BytesMut::new();
-                while wire.machine.poll_transmit(&mut octets, 65_536, self.now) {}
+                let octets = wire.write(self.now);
                 if !octets.is_empty() && !user.silent {
                     moved = true;
                     user.msrp.handle_bytes(&octets, self.now);
@@ -615,6 +779,15 @@ impl Stage {
 fn take_events(user: &mut User, now: Instant, moved: &mut bool) {
     while let Some(event) = user.msrp.poll_event() {
         *moved = true;
+        if let msrp::Event::BindRequested { session, from } = &event {
+            assert_eq!(*session, session_id(&user.path));
+            user.switch = Some(from.clone());
+            let parameters = SessionParameters {
+                local: user.path.clone(),
+                remote: from.clone(),
+            };
+            user.msrp.handle_command(msrp::Command::Bind(parameters), now);
+        }
         if let msrp::Event::Received {
             session,
             message,
@@ -639,7 +812,7 @@ pub(crate) fn session_id(path: &msrp::Path) -> SessionId {
     path.last().session().unwrap().clone()
 }
 
-fn flow(peer: SocketAddr, id: u64) -> Flow {
+pub(crate) fn flow(peer: SocketAddr, id: u64) -> Flow {
     Flow {
         transport: Transport::Tcp,
         peer,
@@ -647,7 +820,7 @@ fn flow(peer: SocketAddr, id: u64) -> Flow {
     }
 }
 
-fn endpoint(address: SocketAddr, seed: u8, proxy: Option<&str>) -> Endpoint {
+pub(crate) fn endpoint(address: SocketAddr, seed: u8, proxy: Option<&str>) -> Endpoint {
     let config = sip::Config {
         local: vec![LocalAddress {
             transport: Transport::Tcp,
@@ -659,5 +832,11 @@ fn endpoint(address: SocketAddr, seed: u8, proxy: Option<&str>) -> Endpoint {
         limits: sip::Limits::default(),
         t1: Duration::from_millis(500),
     };
-    Endpoint::new(config, [seed; 32])
+    let mut endpoint = Endpoint::new(config, [seed; 32]);
+    // Everybody here is behind a proxy that asserts who he is.
+    endpoint.set_trust(sip::Trust {
+        networks: vec!["127.0.0.0/8".parse().unwrap()],
+        ..sip::Trust::default()
+    });
+    endpoint
 }

@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use xmpp::{
     BareJid, FullJid, Jid,
     stanza::{
-        Condition, Extras, Message, MessageKind, MucItem, MucUser, Outgoing, Presence, PresenceKind, Stanza,
-        StanzaError,
+        Condition, Extras, Iq, IqKind, Message, MessageKind, MucItem, MucUser, Outgoing, Presence,
+        PresenceKind, Stanza, StanzaError,
     },
 };
 
@@ -17,6 +17,10 @@ pub(crate) struct Muc {
     pub(crate) mute: bool,
     /// What entering gets instead of being admitted.
     pub(crate) refuse: Option<Condition>,
+    /// The address that comes with `refuse`.
+    pub(crate) new_address: Option<String>,
+    /// Nobody of ours may remove anybody.
+    pub(crate) moderated: bool,
     /// Who is told to try again later, by his nickname.
     pub(crate) turned_away: Option<String>,
 }
@@ -135,6 +139,12 @@ impl Muc {
                 state.tell_ours(|occupant| message(&to, &nickname, occupant, &id, &body))
             }
             Outgoing::Private { from, to, id, body } => self.private(&from, &to, &id, &body),
+            Outgoing::Kick {
+                from,
+                room,
+                id,
+                nickname,
+            } => self.kick(&from, &room, id, &nickname),
             _ => Vec::new(),
         }
     }
@@ -142,7 +152,18 @@ impl Muc {
     fn enter(&mut self, from: FullJid, to: &FullJid, id: &str) -> Vec<Stanza> {
         let room = to.to_bare();
         let nickname = to.resource().as_str().to_owned();
-        let refused = |condition| vec![error(&room, &nickname, &from, id, condition)];
+        let new_address = self.new_address.clone();
+        let refused = |condition| {
+            let mut error = error(&room, &nickname, &from, id, condition);
+            if let Stanza::Presence(Presence {
+                kind: PresenceKind::Error(error),
+                ..
+            }) = &mut error
+            {
+                error.new_address.clone_from(&new_address);
+            }
+            vec![error]
+        };
         if let Some(condition) = self.refuse {
             return refused(condition);
         }
@@ -242,6 +263,26 @@ impl Muc {
         told
     }
 
+    fn kick(&mut self, from: &FullJid, room: &BareJid, id: String, nickname: &str) -> Vec<Stanza> {
+        let kind = if self.moderated {
+            IqKind::Error(StanzaError::new(Condition::NotAllowed))
+        } else {
+            IqKind::Result(None)
+        };
+        let mut told = if self.moderated {
+            Vec::new()
+        } else {
+            self.leaves(room.as_str(), nickname, &[307], None)
+        };
+        told.push(Stanza::Iq(Iq {
+            from: room.clone().into(),
+            to: from.clone().into(),
+            id,
+            kind,
+        }));
+        told
+    }
+
     fn private(&self, from: &FullJid, to: &FullJid, id: &str, body: &str) -> Vec<Stanza> {
         let room = to.to_bare();
         let Some(state) = self.rooms.get(&room) else {
@@ -296,6 +337,7 @@ pub(crate) fn presence(
         to: to.clone().into(),
         id: None,
         kind,
+        join: None,
         muc: Some(MucUser {
             statuses: statuses.to_vec(),
             items: vec![MucItem {
@@ -320,6 +362,7 @@ fn error(room: &BareJid, nickname: &str, to: &FullJid, id: &str, condition: Cond
             text: None,
             new_address: None,
         }),
+        join: None,
         muc: None,
         nick: None,
         status: None,

@@ -7,8 +7,8 @@ use std::{
 
 use bytes::{Bytes, BytesMut};
 use msrp::{
-    AnswerDue, Command, Connection, Event, FailureReport, Limits, MessageTag, OutgoingMessage, Path,
-    SessionId, SessionParameters, Status, Turns,
+    AnswerDue, Command, Connection, Event, FailureReport, Lane, Limits, MessageTag, OutgoingMessage, Path,
+    SessionId, SessionParameters, Status,
     frame::{Decoder, Flag, Frame, Kind, Method},
     relay::{self, Account, Algorithm},
 };
@@ -158,9 +158,9 @@ impl Stage {
             13 => self.hear_report(script),
             16 => self.interject(script),
             17 => {
-                let turns = [Turns::InOrder, Turns::ChunkByChunk][script.below(2)];
+                let tag = MessageTag(script.below(self.messages.len().max(1)) as u64);
                 let session = session(script.below(SESSIONS.len()));
-                self.command(Command::Arrange { session, turns });
+                self.command(Command::Abort { session, tag });
             }
             18 => self.command(Command::Authorize(authorization(script))),
             14 if script.octet() > 200 => self.command(Command::Close),
@@ -285,14 +285,17 @@ impl Stage {
         let tag = self.messages.len() as u64;
         let failure_report = [FailureReport::Yes, FailureReport::No, FailureReport::Partial][script.below(3)];
         let length = usize::from(script.octet()) * [1, 16, 64][script.below(3)];
+        let filling = script.octet();
+        let further = script.octet();
         self.messages.insert(tag, false);
         OutgoingMessage {
             tag: MessageTag(tag),
             id: format!("out-{}", tag % 256).parse().expect("an ident"),
             content_type: "message/cpim",
-            body: Bytes::from(vec![script.octet(); length]),
-            success_report: script.octet() > 127,
+            body: Bytes::from(vec![filling; length]),
+            success_report: further > 127,
             failure_report,
+            lane: Lane(u64::from(further % 3)),
         }
     }
 

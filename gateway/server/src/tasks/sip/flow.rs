@@ -2,7 +2,6 @@
 
 use std::{
     io,
-    net::SocketAddr,
     sync::{
         Arc,
         atomic::{AtomicUsize, Ordering},
@@ -16,20 +15,23 @@ use ::sip::{
 };
 use bytes::{Bytes, BytesMut};
 use tokio::{
-    io::AsyncWriteExt,
-    net::{
-        TcpStream,
-        tcp::{OwnedReadHalf, OwnedWriteHalf},
-    },
-    sync::{mpsc, oneshot},
+    io::{AsyncRead, AsyncWrite, AsyncWriteExt},
+    net::TcpStream,
+    sync::{mpsc, oneshot, watch},
     time::timeout_at,
 };
+use tokio_rustls::TlsStream;
 
 use super::{
-    super::{BUFFER, read_now},
+    super::{BUFFER, read_some, send_without_delay},
     Notice,
+    flows::Destination,
+    keep_alive::{Heard, Keeper, Rhythm},
 };
 use crate::config::ConnectionLimits;
+
+/// How long the end of a stream may take to leave.
+const GOODBYE: Duration = Duration::from_secs(1);
 
 /// A message for a stream; `id` names it to the endpoint.
 pub(super) struct Outgoing {
@@ -37,11 +39,40 @@ pub(super) struct Outgoing {
     pub(super) bytes: Bytes,
 }
 
+/// The two halves of a connection, each waiting for itself alone.
+pub(super) struct Duplex {
+    reader: Box<dyn AsyncRead + Send + Unpin>,
+    writer: Box<dyn AsyncWrite + Send + Unpin>,
+}
+
+impl From<TcpStream> for Duplex {
+    fn from(stream: TcpStream) -> Self {
+        send_without_delay(&stream);
+        let (reader, writer) = stream.into_split();
+        Self {
+            reader: Box::new(reader),
+            writer: Box::new(writer),
+        }
+    }
+}
+
+impl From<TlsStream<TcpStream>> for Duplex {
+    fn from(stream: TlsStream<TcpStream>) -> Self {
+        send_without_delay(stream.get_ref().0);
+        let (reader, writer) = tokio::io::split(stream);
+        Self {
+            reader: Box::new(reader),
+            writer: Box::new(writer),
+        }
+    }
+}
+
 /// The SIP task's end of a stream. Dropping it ends the stream at once.
 pub(super) struct FlowHandle {
-    pub(super) peer: SocketAddr,
+    pub(super) destination: Destination,
     queue: mpsc::UnboundedSender<Outgoing>,
     queued: Arc<AtomicUsize>,
+    rhythm: Option<watch::Sender<Rhythm>>,
     cut: oneshot::Sender<()>,
 }
 
@@ -54,6 +85,23 @@ impl FlowHandle {
         }
         self.queued.fetch_add(octets, Ordering::Relaxed);
         self.queue.send(message).map_err(|refused| refused.0)
+    }
+
+    /// Whether we ask the peer for signs of life, and not it us.
+    pub(super) fn is_kept_alive(&self) -> bool {
+        let pings = |rhythm: &watch::Sender<Rhythm>| !rhythm.borrow().interval.is_zero();
+        self.rhythm.as_ref().is_some_and(pings)
+    }
+
+    /// The peer wants to be asked at least this often.
+    pub(super) fn quicken(&self, interval: Duration) {
+        if let Some(rhythm) = &self.rhythm {
+            rhythm.send_modify(|rhythm| {
+                if rhythm.interval.is_zero() || interval < rhythm.interval {
+                    rhythm.interval = interval;
+                }
+            });
+        }
     }
 
     /// Whether the stream takes messages.
@@ -78,50 +126,76 @@ pub(super) enum Opener {
 pub(super) struct FlowTask {
     reader: Reader,
     writer: Writer,
+    keeper: Option<Keeper>,
     cut: oneshot::Receiver<()>,
     notices: mpsc::Sender<Notice>,
 }
 
+/// What all streams have in common.
+pub(super) struct Terms {
+    pub(super) limits: Limits,
+    pub(super) connections: ConnectionLimits,
+    pub(super) rhythm: Rhythm,
+    pub(super) notices: mpsc::Sender<Notice>,
+}
+
 /// Both ends of a stream.
 pub(super) fn prepare(
-    stream: TcpStream,
+    stream: Duplex,
     flow: Flow,
     opener: Opener,
-    limits: &Limits,
-    connections: &ConnectionLimits,
-    notices: mpsc::Sender<Notice>,
+    destination: Destination,
+    terms: &Terms,
 ) -> (FlowHandle, FlowTask) {
-    let (half_in, half_out) = stream.into_split();
     let (queue_in, queue) = mpsc::unbounded_channel();
     let (cut_in, cut) = oneshot::channel();
     let queued = Arc::new(AtomicUsize::new(0));
+    let heard = Arc::new(Heard::default());
+    let (rhythm_in, rhythm) = watch::channel(terms.rhythm);
+    let keeper = (opener == Opener::Gateway).then(|| Keeper {
+        rhythm,
+        queue: queue_in.downgrade(),
+        queued: Arc::clone(&queued),
+        heard: Arc::clone(&heard),
+        place: jitter(flow.id),
+    });
     let handle = FlowHandle {
-        peer: flow.peer,
+        destination,
         queue: queue_in,
         queued: Arc::clone(&queued),
+        rhythm: keeper.is_some().then_some(rhythm_in),
         cut: cut_in,
     };
     let reader = Reader {
         flow,
-        half: half_in,
-        decoder: StreamDecoder::new(limits.clone()),
-        notices: notices.clone(),
-        deadlines: Deadlines::new(opener, connections, Instant::now()),
+        half: stream.reader,
+        heard,
+        decoder: StreamDecoder::new(terms.limits.clone()),
+        notices: terms.notices.clone(),
+        deadlines: Deadlines::new(opener, &terms.connections, Instant::now()),
     };
     let writer = Writer {
-        half: half_out,
+        half: stream.writer,
         queue,
         queued,
         unsent: Vec::new(),
-        stall: connections.write_stall,
+        stall: terms.connections.write_stall,
     };
     let task = FlowTask {
         reader,
         writer,
+        keeper,
         cut,
-        notices,
+        notices: terms.notices.clone(),
     };
     (handle, task)
+}
+
+/// A place in the rhythm that differs from one stream to the next.
+fn jitter(flow: Option<FlowId>) -> u32 {
+    // Multiples of the golden ratio's fraction lie evenly wherever one stops.
+    let number = flow.map_or(0, |id| id.0);
+    u32::try_from(number.wrapping_mul(618) % 1000).unwrap_or_default()
 }
 
 impl FlowTask {
@@ -131,6 +205,7 @@ impl FlowTask {
         let why = tokio::select! {
             why = self.reader.run() => why,
             why = self.writer.run() => why,
+            why = keep(self.keeper) => why,
             _ = self.cut => "closed here",
         };
         tracing::debug!(flow = id.0, %peer, why, "SIP stream ended");
@@ -139,11 +214,19 @@ impl FlowTask {
     }
 }
 
+async fn keep(keeper: Option<Keeper>) -> &'static str {
+    match keeper {
+        Some(keeper) => keeper.run().await,
+        None => std::future::pending().await,
+    }
+}
+
 /// The reading half: waits for the SIP task, never for the writing half.
 struct Reader {
     flow: Flow,
-    half: OwnedReadHalf,
+    half: Box<dyn AsyncRead + Send + Unpin>,
     decoder: StreamDecoder,
+    heard: Arc<Heard>,
     notices: mpsc::Sender<Notice>,
     deadlines: Deadlines,
 }
@@ -152,11 +235,15 @@ impl Reader {
     async fn run(&mut self) -> &'static str {
         loop {
             let (due, overdue) = self.deadlines.due();
-            let Ok(ready) = timeout_at(due.into(), self.half.readable()).await else {
+            let reading = read_some(&mut self.half, |octets| {
+                self.heard.note(octets);
+                self.decoder.feed(octets);
+            });
+            let Ok(read) = timeout_at(due.into(), reading).await else {
                 tracing::info!(peer = %self.flow.peer, "SIP stream closed: {overdue}");
                 return overdue;
             };
-            match ready.and_then(|()| read_now(&self.half, |octets| self.decoder.feed(octets))) {
+            match read {
                 Ok(true) => {}
                 Ok(false) => return "closed by the peer",
                 Err(_) => return "broken",
@@ -241,7 +328,7 @@ impl Deadlines {
 
 /// The writing half: waits for its socket alone.
 struct Writer {
-    half: OwnedWriteHalf,
+    half: Box<dyn AsyncWrite + Send + Unpin>,
     queue: mpsc::UnboundedReceiver<Outgoing>,
     queued: Arc<AtomicUsize>,
     /// What is being written.
@@ -261,9 +348,17 @@ impl Writer {
                     Err(why) => return why,
                 }
             }
+            // TLS may have sealed what it has not sent yet.
+            match tokio::time::timeout(self.stall, self.half.flush()).await {
+                Ok(Ok(())) => {}
+                Ok(Err(_)) => return "broken",
+                Err(_) => return "the peer does not read",
+            }
             self.queued.fetch_sub(octets, Ordering::Relaxed);
             self.unsent.clear();
         }
+        // TLS says goodbye; a peer that does not take it is left without.
+        let _goodbye = tokio::time::timeout(GOODBYE, self.half.shutdown()).await;
         "nothing left to send"
     }
 
@@ -317,8 +412,21 @@ mod tests {
             peer: address,
             id: Some(FlowId(1)),
         };
-        let (limits, connections) = (Limits::default(), ConnectionLimits::default());
-        let (handle, task) = prepare(stream, flow, Opener::Peer, &limits, &connections, notices);
+        let destination = Destination {
+            transport: flow.transport,
+            peer: address,
+            host: None,
+        };
+        let terms = Terms {
+            limits: Limits::default(),
+            connections: ConnectionLimits::default(),
+            rhythm: Rhythm {
+                interval: Duration::ZERO,
+                pong: Duration::ZERO,
+            },
+            notices,
+        };
+        let (handle, task) = prepare(stream.into(), flow, Opener::Peer, destination, &terms);
         (handle, task, peer)
     }
 

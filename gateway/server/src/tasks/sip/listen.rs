@@ -1,16 +1,17 @@
 //! The receiving ends: datagrams and new streams.
 
-use std::sync::Arc;
+use std::{net::SocketAddr, sync::Arc, time::Duration};
 
 use ::sip::{Flow, Transport};
 use bytes::Bytes;
 use tokio::{
-    net::{TcpListener, UdpSocket},
+    net::{TcpListener, TcpStream, UdpSocket},
     sync::mpsc,
+    task::JoinSet,
 };
 
-use super::{super::pause_after, Notice};
-use crate::admission::Admission;
+use super::{super::pause_after, Notice, flows::Opened};
+use crate::{admission::Admission, tls::Tls};
 
 /// The largest UDP payload.
 const DATAGRAM: usize = 65_535;
@@ -46,27 +47,57 @@ pub(super) async fn receive_datagrams(socket: Arc<UdpSocket>, notices: mpsc::Sen
     }
 }
 
-/// Accepts streams until the SIP task is gone.
+/// Accepts streams until the SIP task is gone. With `tls` each begins with a handshake, which takes up its place and holds up nobody else.
 pub(super) async fn accept_streams(
     listener: TcpListener,
+    tls: Option<Tls>,
     admission: Admission,
+    handshake: Duration,
     notices: mpsc::Sender<Notice>,
 ) {
+    let mut handshakes = JoinSet::new();
     loop {
-        let (stream, peer) = match listener.accept().await {
+        let accepted = tokio::select! {
+            accepted = listener.accept() => accepted,
+            Some(_) = handshakes.join_next() => continue,
+        };
+        let (stream, peer) = match accepted {
             Ok(accepted) => accepted,
             Err(error) => {
                 pause_after("SIP stream not accepted", &error).await;
                 continue;
             }
         };
-        match admission.admit(peer.ip()) {
-            Ok(seat) => {
-                if notices.send(Notice::Accepted(stream, peer, seat)).await.is_err() {
-                    return;
-                }
+        let seat = match admission.admit(peer.ip()) {
+            Ok(seat) => seat,
+            Err(why) => {
+                tracing::warn!(%peer, %why, "SIP stream not admitted");
+                continue;
             }
-            Err(why) => tracing::warn!(%peer, %why, "SIP stream not admitted"),
+        };
+        if let Some(tls) = tls.clone() {
+            let notices = notices.clone();
+            handshakes.spawn(async move {
+                if let Some(opened) = secure(&tls, stream, peer, handshake).await {
+                    let _task_gone = notices.send(Notice::Accepted(opened, seat)).await;
+                }
+            });
+        } else if notices
+            .send(Notice::Accepted(Opened::plain(stream, peer), seat))
+            .await
+            .is_err()
+        {
+            return;
+        }
+    }
+}
+
+async fn secure(tls: &Tls, stream: TcpStream, peer: SocketAddr, deadline: Duration) -> Option<Opened> {
+    match tls.accept(stream, deadline).await {
+        Ok(secured) => Some(Opened::secured(secured, peer, None)),
+        Err(cause) => {
+            tracing::info!(%peer, %cause, "TLS handshake failed");
+            None
         }
     }
 }

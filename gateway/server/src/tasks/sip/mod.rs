@@ -1,6 +1,8 @@
 //! The SIP task: the only owner of the endpoint, of the UDP sockets' sending side and of the list of streams.
 
 mod flow;
+mod flows;
+mod keep_alive;
 mod listen;
 
 use std::{
@@ -21,12 +23,17 @@ use tokio::{
     task::JoinSet,
 };
 
-use self::flow::{FlowHandle, Opener, Outgoing};
-use super::{Outlet, send_without_delay, sleep_until};
+use self::{
+    flow::{Outgoing, Terms},
+    flows::{Destination, Flows, Opened, Pushed},
+    keep_alive::Rhythm,
+};
+use super::{Outlet, sleep_until};
 use crate::{
     admission::{Admission, Seat},
     config::ConnectionLimits,
     lookup::Lookup,
+    tls::Tls,
 };
 
 /// What may wait for the SIP task from its sockets.
@@ -44,7 +51,7 @@ enum Notice {
     /// The peer asks on a stream whether we are there (RFC 5626 §4.4.1).
     KeepAlive(FlowId),
     /// A peer connected.
-    Accepted(TcpStream, SocketAddr, Seat),
+    Accepted(Opened, Seat),
     /// A stream ended; what it had not sent.
     Ended(FlowId, Vec<TransmitId>),
 }
@@ -57,6 +64,10 @@ pub(crate) struct SipTask {
     pub(crate) connections: ConnectionLimits,
     pub(crate) udp: Vec<UdpSocket>,
     pub(crate) tcp: Vec<TcpListener>,
+    pub(crate) tls_listeners: Vec<TcpListener>,
+    pub(crate) tls: Option<Tls>,
+    /// How often peers we have connected to are asked whether they are there; zero: never.
+    pub(crate) keep_alive: Duration,
     pub(crate) lookup: Lookup,
     pub(crate) commands: mpsc::Receiver<Command>,
     pub(crate) events: mpsc::Sender<Event>,
@@ -73,10 +84,17 @@ impl SipTask {
             listeners.spawn(listen::receive_datagrams(Arc::clone(socket), notices_in.clone()));
         }
         let admission = Admission::new(self.connections.sip, self.connections.per_address);
-        for listener in self.tcp {
+        let plain = self.tcp.into_iter().map(|listener| (listener, None));
+        let secured = self
+            .tls_listeners
+            .into_iter()
+            .zip(std::iter::repeat(self.tls.clone()));
+        for (listener, tls) in plain.chain(secured) {
             listeners.spawn(listen::accept_streams(
                 listener,
+                tls,
                 admission.clone(),
+                self.connections.tls_handshake,
                 notices_in.clone(),
             ));
         }
@@ -88,15 +106,16 @@ impl SipTask {
             endpoint,
             outlet: Outlet::new(self.events),
             udp,
-            flows: Flows {
-                next: 1,
-                open: BTreeMap::new(),
-                by_peer: BTreeMap::new(),
-                tasks: JoinSet::new(),
-                notices: notices_in,
+            flows: Flows::new(Terms {
+                rhythm: Rhythm {
+                    interval: self.keep_alive,
+                    pong: self.connections.sip_pong,
+                },
                 limits: self.limits,
                 connections: self.connections,
-            },
+                notices: notices_in,
+            }),
+            tls: self.tls,
             connecting: BTreeMap::new(),
             connects: JoinSet::new(),
             lookups: JoinSet::new(),
@@ -119,8 +138,9 @@ struct Carrier {
     outlet: Outlet<Event>,
     udp: Vec<Arc<UdpSocket>>,
     flows: Flows,
-    connecting: BTreeMap<SocketAddr, Waiting>,
-    connects: JoinSet<(SocketAddr, Result<TcpStream, String>)>,
+    tls: Option<Tls>,
+    connecting: BTreeMap<Destination, Waiting>,
+    connects: JoinSet<(Destination, Result<Opened, String>)>,
     lookups: JoinSet<(ResolveId, Vec<Candidate>)>,
     lookup: Lookup,
 }
@@ -153,8 +173,8 @@ impl Carrier {
                     }
                 }
                 Some(opened) = self.connects.join_next() => {
-                    if let Ok((peer, opened)) = opened {
-                        self.handle_connected(peer, opened);
+                    if let Ok((destination, opened)) = opened {
+                        self.handle_connected(&destination, opened);
                     }
                 }
                 Some(_) = self.flows.tasks.join_next() => {}
@@ -174,6 +194,13 @@ impl Carrier {
             self.look_up(question);
         }
         while let Some(event) = self.endpoint.poll_registration() {
+            if let RegistrationEvent::Registered {
+                flow_timer: Some((flow, interval)),
+                ..
+            } = event
+            {
+                self.flows.quicken(flow, interval);
+            }
             log_registration(&event);
         }
         while self.outlet.is_free() {
@@ -188,10 +215,8 @@ impl Carrier {
         let Transmit { id, target, bytes } = transmit;
         match target.transport {
             Transport::Udp => self.send_datagram(id, target.peer, &bytes).await,
-            Transport::Tcp => self.send_on_stream(target, Outgoing { id: Some(id), bytes }),
-            Transport::Tls => {
-                tracing::debug!(peer = %target.peer, "no TLS here: SIP message not sent");
-                self.endpoint.handle_transmit_failed(id, Instant::now());
+            Transport::Tcp | Transport::Tls => {
+                self.send_on_stream(&target, Outgoing { id: Some(id), bytes });
             }
         }
     }
@@ -216,48 +241,47 @@ impl Carrier {
         }
     }
 
-    fn send_on_stream(&mut self, target: Target, message: Outgoing) {
+    fn send_on_stream(&mut self, target: &Target, message: Outgoing) {
         match self.flows.push(target, message) {
             Pushed::Queued => {}
-            Pushed::NoFlow(message) => self.connect(target.peer, message),
+            Pushed::NoFlow(message) => self.connect(Destination::of(target), message),
             Pushed::Overflow(id) => self.fail(id),
         }
     }
 
     /// Opens a connection, or lets the message wait for the one that is being opened.
-    fn connect(&mut self, peer: SocketAddr, message: Outgoing) {
-        let limit = self.flows.connections.sip_queue;
-        let first = !self.connecting.contains_key(&peer);
-        let waiting = self.connecting.entry(peer).or_default();
+    fn connect(&mut self, destination: Destination, message: Outgoing) {
+        let limit = self.flows.terms.connections.sip_queue;
+        let first = !self.connecting.contains_key(&destination);
+        let waiting = self.connecting.entry(destination.clone()).or_default();
         if waiting.octets + message.bytes.len() > limit {
             return self.fail(message.id);
         }
         waiting.octets += message.bytes.len();
         waiting.messages.push(message);
         if first {
-            let deadline = self.flows.connections.connect;
+            let deadline = self.flows.terms.connections.connect;
+            let tls = self.tls.clone();
             self.connects.spawn(async move {
-                let opened = match tokio::time::timeout(deadline, TcpStream::connect(peer)).await {
-                    Ok(opened) => opened.map_err(|error| error.to_string()),
-                    Err(_) => Err(format!("no answer in {deadline:?}")),
-                };
-                (peer, opened)
+                let opened = connect(&destination, tls, deadline).await;
+                (destination, opened)
             });
         }
     }
 
-    fn handle_connected(&mut self, peer: SocketAddr, opened: Result<TcpStream, String>) {
-        let waiting = self.connecting.remove(&peer).unwrap_or_default();
+    fn handle_connected(&mut self, destination: &Destination, opened: Result<Opened, String>) {
+        let waiting = self.connecting.remove(destination).unwrap_or_default();
+        let peer = destination.peer;
         match opened {
-            Ok(stream) => {
-                let flow = self.flows.open(stream, peer, None);
+            Ok(opened) => {
                 let target = Target {
-                    transport: Transport::Tcp,
-                    flow: Some(flow),
+                    transport: destination.transport,
+                    flow: Some(self.open(opened, None)),
                     peer,
+                    host: destination.host.clone(),
                 };
                 for message in waiting.messages {
-                    self.send_on_stream(target, message);
+                    self.send_on_stream(&target, message);
                 }
             }
             Err(cause) => {
@@ -269,17 +293,28 @@ impl Carrier {
         }
     }
 
+    /// Takes up a connection; the endpoint learns who is at its other end before it hears a message of it.
+    fn open(&mut self, mut opened: Opened, seat: Option<Seat>) -> FlowId {
+        let names = std::mem::take(&mut opened.names);
+        let flow = self.flows.open(opened, seat);
+        if !names.is_empty() {
+            self.endpoint.handle_verified(flow, names);
+        }
+        flow
+    }
+
     fn handle_notice(&mut self, notice: Notice) {
         let now = Instant::now();
         match notice {
             Notice::Message(flow, bytes) => self.endpoint.handle_message(flow, bytes, now),
             Notice::TooLarge(flow, head) => self.endpoint.handle_too_large(flow, head, now),
             Notice::KeepAlive(flow) => self.flows.answer_keep_alive(flow),
-            Notice::Accepted(stream, peer, seat) => {
-                self.flows.open(stream, peer, Some(seat));
+            Notice::Accepted(opened, seat) => {
+                self.open(opened, Some(seat));
             }
             Notice::Ended(flow, unsent) => {
                 self.flows.forget(flow);
+                self.endpoint.handle_closed(flow);
                 for id in unsent {
                     self.fail(Some(id));
                 }
@@ -306,114 +341,37 @@ impl Carrier {
     }
 }
 
+async fn connect(destination: &Destination, tls: Option<Tls>, deadline: Duration) -> Result<Opened, String> {
+    let Destination {
+        transport,
+        peer,
+        host,
+    } = destination;
+    match (transport, tls, host) {
+        (Transport::Tls, Some(tls), Some(host)) => {
+            let secured = tls.connect(*peer, host, deadline).await;
+            let secured = secured.map_err(|error| format!("{host}: {error}"))?;
+            Ok(Opened::secured(secured, *peer, Some(host.clone())))
+        }
+        (Transport::Tls, ..) => Err("no TLS without [tls] in the configuration".to_owned()),
+        (Transport::Udp | Transport::Tcp, ..) => {
+            match tokio::time::timeout(deadline, TcpStream::connect(peer)).await {
+                Ok(Ok(stream)) => Ok(Opened::plain(stream, *peer)),
+                Ok(Err(error)) => Err(error.to_string()),
+                Err(_) => Err(format!("no answer in {deadline:?}")),
+            }
+        }
+    }
+}
+
 fn log_registration(event: &RegistrationEvent) {
     match event {
-        RegistrationEvent::Registered { expires } => tracing::info!(?expires, "registered"),
+        RegistrationEvent::Registered { expires, .. } => tracing::info!(?expires, "registered"),
         RegistrationEvent::Failed {
             status,
             local,
             retry_in,
         } => tracing::warn!(status = status.0, local, ?retry_in, "not registered"),
         RegistrationEvent::Unregistered => tracing::info!("registration taken back"),
-    }
-}
-
-/// What became of a message for a stream.
-enum Pushed {
-    Queued,
-    NoFlow(Outgoing),
-    /// The stream's queue was full: the stream is closed.
-    Overflow(Option<TransmitId>),
-}
-
-/// The open streams.
-struct Flows {
-    next: u64,
-    open: BTreeMap<FlowId, FlowHandle>,
-    by_peer: BTreeMap<SocketAddr, FlowId>,
-    tasks: JoinSet<()>,
-    notices: mpsc::Sender<Notice>,
-    limits: ::sip::Limits,
-    connections: ConnectionLimits,
-}
-
-impl Flows {
-    fn open(&mut self, stream: TcpStream, peer: SocketAddr, seat: Option<Seat>) -> FlowId {
-        send_without_delay(&stream);
-        let id = FlowId(self.next);
-        self.next += 1;
-        tracing::debug!(flow = id.0, %peer, accepted = seat.is_some(), "SIP stream");
-        let flow = Flow {
-            transport: Transport::Tcp,
-            peer,
-            id: Some(id),
-        };
-        let opener = if seat.is_some() {
-            Opener::Peer
-        } else {
-            Opener::Gateway
-        };
-        let (handle, task) = flow::prepare(
-            stream,
-            flow,
-            opener,
-            &self.limits,
-            &self.connections,
-            self.notices.clone(),
-        );
-        self.tasks.spawn(async move {
-            let _seat = seat;
-            task.run(id).await;
-        });
-        self.open.insert(id, handle);
-        self.by_peer.insert(peer, id);
-        id
-    }
-
-    fn push(&mut self, target: Target, message: Outgoing) -> Pushed {
-        let other = self.by_peer.get(&target.peer).copied();
-        let open = |id: FlowId| Some((id, self.open.get(&id).filter(|handle| handle.is_open())?));
-        let Some((id, handle)) = target.flow.and_then(open).or_else(|| other.and_then(open)) else {
-            return Pushed::NoFlow(message);
-        };
-        match handle.push(message, self.connections.sip_queue) {
-            Ok(()) => Pushed::Queued,
-            Err(message) => {
-                tracing::warn!(flow = id.0, peer = %handle.peer, "SIP stream cannot keep up: closed");
-                self.forget(id);
-                Pushed::Overflow(message.id)
-            }
-        }
-    }
-
-    fn answer_keep_alive(&mut self, flow: FlowId) {
-        let pong = Outgoing {
-            id: None,
-            bytes: Bytes::from_static(b"\r\n"),
-        };
-        if let Some(handle) = self.open.get(&flow)
-            && handle.push(pong, self.connections.sip_queue).is_err()
-        {
-            self.forget(flow);
-        }
-    }
-
-    /// Takes a stream off the list; dropping its handle ends it.
-    fn forget(&mut self, flow: FlowId) {
-        if let Some(handle) = self.open.remove(&flow)
-            && self.by_peer.get(&handle.peer) == Some(&flow)
-        {
-            self.by_peer.remove(&handle.peer);
-        }
-    }
-
-    /// Lets every stream send what it has queued.
-    async fn finish(mut self) {
-        let _cuts: Vec<_> = std::mem::take(&mut self.open)
-            .into_values()
-            .map(FlowHandle::close)
-            .collect();
-        drop(self.notices);
-        while self.tasks.join_next().await.is_some() {}
     }
 }

@@ -1,0 +1,71 @@
+//! Conferences and XMPP users as SIP names them (RFC 7247 §6.5).
+
+use sip::Uri;
+use xmpp::{BareJid, address::unescape_localpart};
+
+use crate::config::ConferenceDomain;
+
+/// The conference that a room of ours stands for; `None` for the service itself.
+pub(super) fn conference_uri(room: &BareJid, domain: &ConferenceDomain) -> Option<Uri> {
+    let local = unescape_localpart(room.node()?.as_str());
+    Some(Uri::new(Some(&local), &domain.sip, None))
+}
+
+/// The address of record of an XMPP user; `None` for a domain.
+pub(super) fn user_uri(user: &BareJid) -> Option<Uri> {
+    let local = unescape_localpart(user.node()?.as_str());
+    Some(Uri::new(Some(&local), user.domain().as_str(), None))
+}
+
+/// A URI in a form that can be compared and sorted: what tells addresses of record and occupants of a room apart, unescaped.
+pub(super) fn key_of(uri: &Uri) -> String {
+    let user = uri.user_decoded().unwrap_or_default();
+    let port = uri.port().map(|port| format!(":{port}")).unwrap_or_default();
+    let instance = uri.parameter_decoded("gr").unwrap_or_default();
+    format!("{}:{user}@{}{port};{instance}", uri.scheme(), uri.host())
+}
+
+/// A URI of a conference document. Some servers escape it whole.
+pub(super) fn lenient_uri(text: &str) -> Option<Uri> {
+    let text = text.trim();
+    text.parse().ok().or_else(|| {
+        let wrapped: Uri = format!("sip:{text}@escaped").parse().ok()?;
+        wrapped.user_decoded()?.parse().ok()
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rfc7247_section_6_5_users_and_rooms_are_unescaped_and_escaped_anew() {
+        let domain = ConferenceDomain {
+            muc: "chat.example.com".to_owned(),
+            sip: "rooms.example.net".to_owned(),
+        };
+        let jid = |text: &str| BareJid::new(text).unwrap();
+        let room = conference_uri(&jid("capulet@chat.example.com"), &domain);
+        assert_eq!(room.unwrap().to_string(), "sip:capulet@rooms.example.net");
+        assert_eq!(conference_uri(&jid("chat.example.com"), &domain), None);
+        let user = user_uri(&jid(r"d\27artagnan@example.com"));
+        assert_eq!(user.unwrap().to_string(), "sip:d'artagnan@example.com");
+        assert_eq!(user_uri(&jid("example.com")), None);
+    }
+
+    #[test]
+    fn addresses_that_mean_the_same_have_one_key() {
+        let key = |text: &str| key_of(&lenient_uri(text).unwrap());
+        assert_eq!(
+            key("sip:Romeo@Example.ORG;transport=tcp"),
+            key("sip:R%6fmeo@example.org")
+        );
+        assert_eq!(
+            key("sip%3Aroom1%40conference.sip.test"),
+            key("sip:room1@conference.sip.test")
+        );
+        assert_ne!(key("sip:room@h;gr=Romeo"), key("sip:room@h"));
+        assert_ne!(key("sip:romeo@h"), key("sip:Romeo@h"));
+        assert_eq!(lenient_uri("nobody"), None);
+    }
+}

@@ -1,6 +1,0 @@
-//! MSRP under the strict checker.
-
-#[cfg(test)]
-mod checker;
-#[cfg(test)]
-mod conversations;
