@@ -263,8 +263,17 @@ impl Gateway {
             Event::Closed => self.connection_lost(connection, now),
             // What passes the connection's budget comes back as `Failed`.
             Event::Congested { .. } | Event::Eased { .. } => {}
-            // The gateway asks for no report and is behind no relay.
-            Event::Reported { .. } | Event::Authorized { .. } | Event::Unauthorized { .. } => {}
+            Event::Reported {
+                session,
+                message,
+                status,
+            } => {
+                if let Some(key) = self.stay_on(connection, &session) {
+                    self.reported_by_switch(key, message, status);
+                }
+            }
+            // The gateway is behind no relay.
+            Event::Authorized { .. } | Event::Unauthorized { .. } => {}
         }
     }
 

@@ -249,6 +249,7 @@ fn present(room: &RoomAddress, nickname: &str, occupant: &Occupant) -> User {
                 .unwrap_or_else(|| nickname.to_owned()),
         ),
         nickname: Some(nickname.to_owned()),
+        aors: Vec::new(),
         roles: vec![occupant.role.clone()],
         status: Some(EndpointStatus::Connected),
     }
@@ -261,6 +262,7 @@ fn gone(room: &RoomAddress, nickname: &str, how: Departure) -> User {
         state: State::Deleted,
         display_text: None,
         nickname: None,
+        aors: Vec::new(),
         roles: Vec::new(),
         status: Some(match how {
             Departure::Departed => EndpointStatus::Departed,

@@ -11,6 +11,7 @@ fn romeo() -> User {
         state: State::Full,
         display_text: Some("Romeo <Montague> & Co.".into()),
         nickname: Some("Romeo \"M\"".into()),
+        aors: Vec::new(),
         roles: vec!["participant".into()],
         status: Some(EndpointStatus::Connected),
     }

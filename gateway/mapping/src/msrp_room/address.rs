@@ -1,4 +1,4 @@
-//! Conferences and XMPP users as SIP names them (RFC 7247 §6.5).
+//! Conferences, and addresses as they name them (RFC 7247 §6.5).
 
 use sip::Uri;
 use xmpp::{BareJid, address::unescape_localpart};
@@ -9,12 +9,6 @@ use crate::config::ConferenceDomain;
 pub(super) fn conference_uri(room: &BareJid, domain: &ConferenceDomain) -> Option<Uri> {
     let local = unescape_localpart(room.node()?.as_str());
     Some(Uri::new(Some(&local), &domain.sip, None))
-}
-
-/// The address of record of an XMPP user; `None` for a domain.
-pub(super) fn user_uri(user: &BareJid) -> Option<Uri> {
-    let local = unescape_localpart(user.node()?.as_str());
-    Some(Uri::new(Some(&local), user.domain().as_str(), None))
 }
 
 /// A URI in a form that can be compared and sorted: what tells addresses of record and occupants of a room apart, unescaped.
@@ -39,7 +33,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn rfc7247_section_6_5_users_and_rooms_are_unescaped_and_escaped_anew() {
+    fn rfc7247_section_6_5_a_room_is_a_conference_of_the_domain_behind_it() {
         let domain = ConferenceDomain {
             muc: "chat.example.com".to_owned(),
             sip: "rooms.example.net".to_owned(),
@@ -47,10 +41,9 @@ mod tests {
         let jid = |text: &str| BareJid::new(text).unwrap();
         let room = conference_uri(&jid("capulet@chat.example.com"), &domain);
         assert_eq!(room.unwrap().to_string(), "sip:capulet@rooms.example.net");
+        let room = conference_uri(&jid(r"d\27artagnan@chat.example.com"), &domain);
+        assert_eq!(room.unwrap().to_string(), "sip:d'artagnan@rooms.example.net");
         assert_eq!(conference_uri(&jid("chat.example.com"), &domain), None);
-        let user = user_uri(&jid(r"d\27artagnan@example.com"));
-        assert_eq!(user.unwrap().to_string(), "sip:d'artagnan@example.com");
-        assert_eq!(user_uri(&jid("example.com")), None);
     }
 
     #[test]

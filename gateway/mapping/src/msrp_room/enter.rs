@@ -12,14 +12,15 @@ use xmpp::{
 };
 
 use super::{
-    address::{conference_uri, user_uri},
+    address::conference_uri,
     exit::Farewell,
     listing::Listing,
     presence::{SHOWN_THE_DOOR, own_absence},
     stay::{Client, Media, Phase, Stay, StayKey},
 };
 use crate::{
-    Gateway,
+    AccessList, Gateway,
+    address::{same_domain, xmpp_user_uri},
     config::ConferenceDomain,
     nickname::Nickname,
     refusal::{Refusal, condition_of},
@@ -68,10 +69,10 @@ impl Gateway {
                 self.refuse_presence(&presence, StanzaError::new(Condition::JidMalformed));
             }
             (PresenceKind::Unavailable, _, Some(key)) => {
-                self.client_leaves(key, &client, presence.status, now)
+                self.client_leaves(key, &client, presence.status, now);
             }
             (PresenceKind::Error(error), _, Some(key)) => {
-                self.client_bounced(key, &client, error.condition, now)
+                self.client_bounced(key, &client, error.condition, now);
             }
             _ => {}
         }
@@ -163,13 +164,22 @@ impl Gateway {
             return Err(Refusal::Loop);
         }
         let conference = conference_uri(room, domain).ok_or(Refusal::NoSuchRoom)?;
-        let address = user_uri(user).ok_or(Refusal::NoIdentity)?;
+        user.node().ok_or(Refusal::NoIdentity)?;
+        let admitted = |list: &AccessList, jid: &BareJid| {
+            let local = jid.node().map(|node| node.as_str()).unwrap_or_default();
+            list.admits(local, jid.domain().as_str())
+        };
+        let access = &self.config.access;
+        if !admitted(&access.xmpp_users, user) || !admitted(&access.rooms, room) {
+            return Err(Refusal::NotAllowed);
+        }
+        let address = xmpp_user_uri(&user.clone().into());
         Ok((conference, address))
     }
 
     pub(super) fn conference_domain(&self, room: &BareJid) -> Option<&ConferenceDomain> {
         let mut domains = self.config.conferences.iter();
-        domains.find(|domain| domain.muc.eq_ignore_ascii_case(room.domain().as_str()))
+        domains.find(|domain| same_domain(&domain.muc, room.domain().as_str()))
     }
 
     /// F2.
@@ -220,6 +230,7 @@ impl Gateway {
             since: self.wall(now),
             backlog: Vec::new(),
             unanswered: BTreeMap::new(),
+            taken: VecDeque::new(),
             said: VecDeque::new(),
             renaming: None,
             redirections: 0,
@@ -289,7 +300,7 @@ impl Gateway {
     /// Whether a SIP host is that of rooms which the gateway itself serves.
     fn is_ours(&self, host: &str) -> bool {
         let mut rooms = self.config.rooms.iter();
-        rooms.any(|room| room.sip.eq_ignore_ascii_case(host))
+        rooms.any(|room| same_domain(&room.sip, host))
     }
 
     /// The conference takes too long, with whatever it is.

@@ -9,13 +9,12 @@ use xmpp::{
 };
 
 use super::{
-    address::user_uri,
     enter::{contact, error_of},
     stay::{Invitation, StayKey},
 };
 use crate::{
     Gateway,
-    address::sip_uri,
+    address::{sip_user, xmpp_user_uri},
     refusal::{Refusal, condition_of},
 };
 
@@ -67,12 +66,8 @@ impl Gateway {
             let occupant = stay.listing.occupant(nickname).filter(|_| bare == stay.room)?;
             return Some(occupant.uri.clone());
         }
-        let ours = self
-            .config
-            .components
-            .iter()
-            .find_map(|component| sip_uri(&bare, component));
-        ours.or_else(|| user_uri(&bare))
+        bare.node()?;
+        Some(sip_user(&bare, &self.config.components).unwrap_or_else(|| xmpp_user_uri(&bare.into())))
     }
 
     fn refer(&mut self, uri: Uri, invitation: Invitation) {

@@ -24,6 +24,8 @@ pub(super) struct Occupant {
     pub(super) display_name: Option<String>,
     /// MUC role.
     pub(super) role: &'static str,
+    /// His address of record, if the conference tells it.
+    pub(super) aor: Option<Uri>,
 }
 
 /// What a document changed.
@@ -133,6 +135,16 @@ impl Listing {
         self.document = None;
     }
 
+    /// The user himself has this nickname from now on: whoever was called so here is called otherwise.
+    pub(super) fn yield_nickname(&mut self, own: &str) -> Option<Change> {
+        let key = self.names.remove(own)?;
+        let (nickname, occupant) = self.occupants.remove(&key)?;
+        let to = self.free_nickname(&occupant, own);
+        self.names.insert(to.clone(), key.clone());
+        self.occupants.insert(key, (to.clone(), occupant));
+        Some(Change::Renamed { from: nickname, to })
+    }
+
     /// Takes a document of this version.
     pub(super) fn read(&mut self, version: u32, mut document: Document, own: &Own<'_>) -> Reading {
         let mut departures = BTreeMap::new();
@@ -224,6 +236,7 @@ impl Listing {
                     name,
                     display_name,
                     role,
+                    aor: user.aors.iter().find_map(|aor| lenient_uri(aor)),
                 },
             );
         }

@@ -4,7 +4,7 @@ use std::time::Instant;
 
 use bytes::Bytes;
 use msrp::{
-    AnswerDue, IncomingMessage, Lane, MessageTag, Status,
+    AnswerDue, IncomingMessage, Lane, MessageId, MessageTag, Status,
     cpim::{Address, Cpim},
 };
 use sip::Uri;
@@ -28,6 +28,8 @@ use crate::{
 
 /// So many messages of his own a user does not hear again if the switch sends them back.
 const SAID: usize = 64;
+/// So many messages are remembered that the switch may report on.
+const REMEMBERED: usize = 64;
 /// Is not shown in a room, and is no failure either.
 const COMPOSING: &str = "application/im-iscomposing+xml";
 
@@ -102,13 +104,8 @@ impl Gateway {
             return Ok(());
         };
         let to = stay.conference.clone();
-        let unanswered = Unanswered {
-            from: client.clone(),
-            to: message.to.clone(),
-            id: message.id.clone(),
-            body: Some(message.body.clone().unwrap_or_else(|| text.clone())),
-        };
-        self.send_to_switch(key, &to, text, unanswered, now)
+        let body = message.body.clone().unwrap_or_else(|| text.clone());
+        self.send_to_switch(key, &to, text, (client, message, Some(body)), now)
     }
 
     /// F20, F21.
@@ -141,13 +138,7 @@ impl Gateway {
         {
             return refused(Condition::FeatureNotImplemented);
         }
-        let unanswered = Unanswered {
-            from: client.clone(),
-            to: message.to.clone(),
-            id: message.id.clone(),
-            body: None,
-        };
-        self.send_to_switch(key, &to, text, unanswered, now)
+        self.send_to_switch(key, &to, text, (client, message, None), now)
     }
 
     /// What others see of a message, who have text alone.
@@ -165,7 +156,7 @@ impl Gateway {
         key: StayKey,
         to: &Uri,
         text: String,
-        unanswered: Unanswered,
+        (client, stanza, body): (&FullJid, &Message, Option<String>),
         now: Instant,
     ) -> Result<(), StanzaError> {
         if text.len() > self.config.limits.text {
@@ -203,6 +194,13 @@ impl Gateway {
         {
             return Err(error_of(&Refusal::TooLarge));
         }
+        let unanswered = Unanswered {
+            message: message.id,
+            from: client.clone(),
+            to: stanza.to.clone(),
+            id: stanza.id.clone(),
+            body,
+        };
         stay.unanswered.insert(message.tag, unanswered);
         stay.said.extend(cpim.date_time);
         if stay.said.len() > SAID {
@@ -218,12 +216,15 @@ impl Gateway {
         let Some(stay) = self.stays.get_mut(key) else {
             return;
         };
-        let Some(Unanswered {
-            id, body: Some(body), ..
-        }) = stay.unanswered.remove(&tag)
-        else {
+        let Some(mut taken) = stay.unanswered.remove(&tag) else {
             return;
         };
+        let (id, body) = (taken.id.clone(), taken.body.take());
+        stay.taken.push_back((taken.message, taken));
+        if stay.taken.len() > REMEMBERED {
+            stay.taken.pop_front();
+        }
+        let Some(body) = body else { return };
         let Some(own) = occupant(&stay.room, &stay.nickname) else {
             return;
         };
@@ -240,25 +241,36 @@ impl Gateway {
 
     /// The switch has not taken a message: its sender hears why.
     pub(crate) fn refused_by_switch(&mut self, key: StayKey, tag: MessageTag, status: Status) {
-        let Some(stay) = self.stays.get_mut(key) else {
+        let stay = self.stays.get_mut(key);
+        if let Some(message) = stay.and_then(|stay| stay.unanswered.remove(&tag)) {
+            self.not_said(message, status);
+        }
+    }
+
+    /// A message that the switch has taken did not reach whom it was for.
+    pub(crate) fn reported_by_switch(&mut self, key: StayKey, message: MessageId, status: Status) {
+        let Some(stay) = self.stays.get_mut(key).filter(|_| !status.is_success()) else {
             return;
         };
-        let Some(message) = stay.unanswered.remove(&tag) else {
-            return;
-        };
+        let place = stay.taken.iter().position(|(taken, _)| *taken == message);
+        if let Some((_, message)) = place.and_then(|place| stay.taken.remove(place)) {
+            self.not_said(message, status);
+        }
+    }
+
+    fn not_said(&mut self, message: Unanswered, status: Status) {
         let comment = status.comment();
-        let refused = RoomStanza::Refused {
+        self.room(RoomStanza::Refused {
             name: "message",
+            by: message.to.to_bare(),
             from: message.to,
             to: message.from.into(),
             id: message.id,
-            by: stay.room.clone(),
             error: StanzaError {
                 text: (!comment.is_empty()).then(|| comment.to_owned()),
                 ..StanzaError::new(message_condition(status))
             },
-        };
-        self.room(refused);
+        });
     }
 
     fn refuse_message(&mut self, message: &Message, error: StanzaError) {

@@ -2,8 +2,9 @@
 
 use std::time::Instant;
 
+use sip::Uri;
 use xmpp::{
-    BareJid, FullJid,
+    BareJid, FullJid, Jid,
     stanza::{
         MucItem,
         service::{OccupantPresence, RoomStanza},
@@ -15,11 +16,19 @@ use super::{
     listing::{Change, Own},
     stay::{Phase, Renaming, Stay, StayKey},
 };
-use crate::{Gateway, nickname::Nickname, refusal::Refusal, roster::Departure, timers::Timer};
+use crate::{
+    Gateway,
+    address::{Party, party, user_jid},
+    nickname::Nickname,
+    refusal::Refusal,
+    roster::Departure,
+    timers::Timer,
+};
 
 /// Status codes of XEP-0045 §15.6.
 pub(super) mod status {
     pub(in super::super) const SELF: u16 = 110;
+    pub(super) const NOT_ANONYMOUS: u16 = 100;
     pub(super) const NICKNAME_CHANGED: u16 = 210;
     pub(super) const RENAMED: u16 = 303;
     pub(in super::super) const REMOVED: u16 = 307;
@@ -73,9 +82,16 @@ impl Gateway {
         let mut told: Vec<RoomStanza> = stay
             .listing
             .occupants()
-            .filter_map(|(nickname, _)| presence_of(stay, nickname, client, &[]))
+            .filter_map(|(nickname, _)| self.presence_of(stay, nickname, client))
             .collect();
         let mut statuses = vec![status::SELF];
+        if stay
+            .listing
+            .occupants()
+            .any(|(_, occupant)| occupant.aor.is_some())
+        {
+            statuses.push(status::NOT_ANONYMOUS);
+        }
         if known.asked.resource().as_str() != stay.nickname {
             statuses.push(status::NICKNAME_CHANGED);
         }
@@ -132,15 +148,12 @@ impl Gateway {
                 Change::Removed(reason) => return self.removed_by_focus(key, reason),
                 _ if !joined => {}
                 Change::Present(nickname) => {
-                    self.tell_all(key, |stay, client| presence_of(stay, &nickname, client, &[]))
+                    self.tell_presence(key, &nickname);
                 }
                 Change::Absent(nickname, how) => {
-                    self.tell_all(key, |stay, client| absence_of(stay, &nickname, client, &how))
+                    self.tell_all(key, |stay, client| absence_of(stay, &nickname, client, &how));
                 }
-                Change::Renamed { from, to } => {
-                    self.tell_all(key, |stay, client| former_of(stay, &from, &to, client, None, &[]));
-                    self.tell_all(key, |stay, client| presence_of(stay, &to, client, &[]));
-                }
+                Change::Renamed { from, to } => self.tell_renamed(key, &from, &to),
                 Change::OwnName(name) => self.shown_as(key, &name),
                 Change::Subject(subject) => self.tell_all(key, |stay, client| {
                     Some(RoomStanza::Subject {
@@ -172,11 +185,15 @@ impl Gateway {
             return;
         };
         let from = std::mem::replace(&mut stay.nickname, nickname.to_owned());
+        let yielded = stay.listing.yield_nickname(nickname);
         let Some(own) = occupant(&stay.room, nickname) else {
             return;
         };
         for client in stay.clients.values_mut() {
             client.asked = own.clone();
+        }
+        if let Some(Change::Renamed { from, to }) = yielded {
+            self.tell_renamed(key, &from, &to);
         }
         let id_of = |client: &FullJid| by.filter(|by| by.client == *client).and_then(|by| by.id.clone());
         self.tell_all(key, |stay, client| {
@@ -234,6 +251,56 @@ impl Gateway {
         self.apply_changes(key, changes, now);
     }
 
+    fn tell_renamed(&mut self, key: StayKey, from: &str, to: &str) {
+        self.tell_all(key, |stay, client| former_of(stay, from, to, client, None, &[]));
+        self.tell_presence(key, to);
+    }
+
+    fn tell_presence(&mut self, key: StayKey, nickname: &str) {
+        let Some(stay) = self.stays.get(key) else { return };
+        let clients = stay.clients.keys();
+        let told: Vec<RoomStanza> = clients
+            .filter_map(|client| self.presence_of(stay, nickname, client))
+            .collect();
+        for stanza in told {
+            self.room(stanza);
+        }
+    }
+
+    /// A listed occupant.
+    fn presence_of(&self, stay: &Stay, nickname: &str, to: &FullJid) -> Option<RoomStanza> {
+        let known = stay.listing.occupant(nickname)?;
+        let mut stanza = presence(
+            occupant(&stay.room, nickname)?,
+            to,
+            None,
+            known.role,
+            known.display_name.clone(),
+            &[],
+        );
+        if let RoomStanza::Presence(presence) = &mut stanza {
+            presence.item.jid = known.aor.as_ref().and_then(|aor| self.jid_of(aor));
+        }
+        Some(stanza)
+    }
+
+    /// Who somebody in a conference is to XMPP (RFC 7702 table 2).
+    fn jid_of(&self, aor: &Uri) -> Option<Jid> {
+        match party(aor, &self.config).ok()? {
+            Party::Xmpp(jid) => Some(jid.into()),
+            Party::Sip(uri) => {
+                let component = self.config.component(uri.host())?;
+                let resource = uri.parameter_decoded("gr").unwrap_or_else(|| "sip".to_owned());
+                let jid = user_jid(&uri, component, &resource).ok()?;
+                Some(if uri.parameter("gr").is_some() {
+                    jid.into()
+                } else {
+                    jid.to_bare().into()
+                })
+            }
+        }
+    }
+
     /// Tells each client of a stay something.
     pub(super) fn tell_all(&mut self, key: StayKey, tell: impl Fn(&Stay, &FullJid) -> Option<RoomStanza>) {
         let Some(stay) = self.stays.get(key) else { return };
@@ -280,20 +347,6 @@ fn item(role: &str) -> MucItem {
         role: Some(role.to_owned()),
         ..MucItem::default()
     }
-}
-
-/// A listed occupant.
-fn presence_of(stay: &Stay, nickname: &str, to: &FullJid, statuses: &[u16]) -> Option<RoomStanza> {
-    let known = stay.listing.occupant(nickname)?;
-    let from = occupant(&stay.room, nickname)?;
-    Some(presence(
-        from,
-        to,
-        None,
-        known.role,
-        known.display_name.clone(),
-        statuses,
-    ))
 }
 
 fn absence_of(stay: &Stay, nickname: &str, to: &FullJid, how: &Departure) -> Option<RoomStanza> {

@@ -4,7 +4,7 @@ use xmpp::{
     FullJid, Jid,
     stanza::{
         Condition, Iq, IqKind, Outgoing, Payload, StanzaError,
-        service::{RoomStanza, disco_info, disco_items},
+        service::{RoomStanza, disco_info, disco_items, version},
     },
 };
 
@@ -14,6 +14,7 @@ use crate::Gateway;
 const DISCO_INFO: &str = "http://jabber.org/protocol/disco#info";
 const DISCO_ITEMS: &str = "http://jabber.org/protocol/disco#items";
 const PING: &str = "urn:xmpp:ping";
+const VERSION: &str = "jabber:iq:version";
 const MUC: &str = "http://jabber.org/protocol/muc";
 const MUC_ADMIN: &str = "http://jabber.org/protocol/muc#admin";
 const MUC_OWNER: &str = "http://jabber.org/protocol/muc#owner";
@@ -33,7 +34,7 @@ const ROOM_FEATURES: &[&str] = &[
     "muc_unmoderated",
     "muc_unsecured",
 ];
-const SERVICE_FEATURES: &[&str] = &[MUC, DISCO_INFO, DISCO_ITEMS, PING];
+const SERVICE_FEATURES: &[&str] = &[MUC, DISCO_INFO, DISCO_ITEMS, PING, VERSION];
 
 /// Whom a request is for.
 #[derive(Clone, Copy)]
@@ -94,6 +95,7 @@ impl Gateway {
                 let identity = ("conference", "text", "SIP conferences");
                 Ok(Some(disco_info(identity, SERVICE_FEATURES)))
             }
+            Asked::Service if is_query(VERSION) => Ok(Some(version())),
             Asked::Service if is_query(DISCO_ITEMS) => Ok(Some(disco_items([]))),
             Asked::Room if is_query(DISCO_INFO) => {
                 let name = to.node().map(|node| node.as_str().to_owned()).unwrap_or_default();

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, VecDeque};
 
 use jiff::Timestamp;
-use msrp::{MessageTag, SessionId};
+use msrp::{MessageId, MessageTag, SessionId};
 use sip::{DialogId, SubscriptionId, Uri};
 use xmpp::{BareJid, FullJid};
 
@@ -58,6 +58,8 @@ pub(crate) struct Stay {
     pub(super) backlog: Vec<Heard>,
     /// Messages of his clients that the switch has not taken yet.
     pub(super) unanswered: BTreeMap<MessageTag, Unanswered>,
+    /// The latest that it has taken, for reports that they failed after all.
+    pub(super) taken: VecDeque<(MessageId, Unanswered)>,
     /// When the latest of them were said: a switch may send them back.
     pub(super) said: VecDeque<Timestamp>,
     /// The nickname change under way.
@@ -123,6 +125,8 @@ pub(super) struct Heard {
 /// A message that the switch has not taken yet.
 #[derive(Debug)]
 pub(super) struct Unanswered {
+    /// As MSRP names it.
+    pub(super) message: MessageId,
     /// Who wrote it.
     pub(super) from: FullJid,
     /// To whom: the room or an occupant.

@@ -6,6 +6,7 @@ use xmpp::stanza::{PresenceKind, service::Join};
 
 use crate::hall::{CONFERENCE, Hall, JULIET, JULIET_TOO, ROOM, Script, config};
 
+// Rows: F1, F2, F4, F5, F6, F7, F8, F9, F10, F11, F12, F13, F14, F15, A7702-01, A7702-02, A7702-04, A7702-05, A7702-07, A7702-11, A7702-12, A7702-13, A7702-14, A7702-18, A7702-20, A7702-21, A7702-22, A7702-23, A7702-28, A7702-29, A7702-30, A7702-31, A7702-32, A7702-33, A7702-34, CXMPP-03, CXMPP-06, E-22, E-23, E-39, G7702-02
 #[test]
 fn f1_to_f15_the_user_is_in_and_knows_who_else_is() {
     let mut hall = Hall::new();
@@ -35,6 +36,7 @@ fn f1_to_f15_the_user_is_in_and_knows_who_else_is() {
     assert_eq!(hall.heard(JULIET), [""; 0]);
 }
 
+// Rows: A7702-06, A7702-08, A7702-09, A7702-45, E-03, E-04, E-14
 #[test]
 fn a7702_06_and_09_the_call_is_from_the_account_and_its_contact_names_the_client() {
     let mut hall = Hall::new();
@@ -59,6 +61,7 @@ fn a7702_06_and_09_the_call_is_from_the_account_and_its_contact_names_the_client
     assert!(body.contains("a=path:msrp://127.0.0.2:2855/"), "{body}");
 }
 
+// Rows: A7702-01, CXMPP-02
 #[test]
 fn a7702_01_entering_again_tells_everything_again_and_calls_nobody() {
     let mut hall = Hall::new();
@@ -70,6 +73,7 @@ fn a7702_01_entering_again_tells_everything_again_and_calls_nobody() {
 }
 
 /// Clients share a call and a nickname; who wants another one hears which it is (XEP-0045 §7.2.8).
+// Rows: G-11, CXMPP-04, N7702-06
 #[test]
 fn g_11_a_further_client_of_the_account_shares_its_place() {
     let mut hall = Hall::new();
@@ -89,6 +93,7 @@ fn g_11_a_further_client_of_the_account_shares_its_place() {
     assert_eq!(hall.invites.len(), 1);
 }
 
+// Rows: A7702-56, S2X-06, S2X-08, S2X-09, S2X-11, S2X-12, S2X-15, S2X-17, S2X-18, S2X-28, S2X-30, S2X-34, S2X-36, S2X-38, S2X-41, S2X-42, S2X-49, S2X-50, S2X-52, E-25
 #[test]
 fn a7702_56_every_refusal_of_the_call_is_an_error_of_rfc_7247_table_3() {
     for (code, condition) in [
@@ -125,6 +130,7 @@ fn a7702_56_every_refusal_of_the_call_is_an_error_of_rfc_7247_table_3() {
     }
 }
 
+// Rows: A7702-56, S2X-04
 #[test]
 fn rfc3261_8_1_3_4_a_call_follows_the_conference_but_not_for_ever() {
     let mut hall = Hall::scripted(Script {
@@ -162,6 +168,7 @@ fn rfc3261_8_1_3_4_a_call_follows_the_conference_but_not_for_ever() {
     assert_eq!(hall.invites.len(), 1);
 }
 
+// Rows: A7702-10
 #[test]
 fn a7702_10_what_is_no_conference_is_hung_up_on() {
     for script in [
@@ -182,6 +189,7 @@ fn a7702_10_what_is_no_conference_is_hung_up_on() {
     }
 }
 
+// Rows: A7702-56, S2X-16
 #[test]
 fn a_conference_that_does_not_answer_is_given_up_in_time() {
     let mut hall = Hall::scripted(Script {
@@ -204,6 +212,7 @@ fn a_conference_that_does_not_answer_is_given_up_in_time() {
     );
 }
 
+// Rows: A7702-12, A7702-55
 #[test]
 fn a_switch_that_cannot_be_reached_is_an_error_and_a_bye() {
     let mut hall = Hall::scripted(Script {
@@ -220,6 +229,7 @@ fn a_switch_that_cannot_be_reached_is_an_error_and_a_bye() {
 }
 
 /// RFC 6135 §4.2: an answer of `active` means that the switch connects to us.
+// Rows: A7702-12
 #[test]
 fn a_switch_may_open_the_connection_itself() {
     let mut hall = Hall::scripted(Script {
@@ -235,6 +245,7 @@ fn a_switch_may_open_the_connection_itself() {
     );
 }
 
+// Rows: A7702-02, CXMPP-01, CXMPP-07, CXMPP-14
 #[test]
 fn cxmpp_01_and_07_presence_that_cannot_enter_is_told_so() {
     let mut hall = Hall::new();
@@ -272,6 +283,7 @@ fn nobody_is_called_in_a_circle() {
     assert!(hall.invites.is_empty());
 }
 
+// Rows: A7702-52, CXMPP-14
 #[test]
 fn who_leaves_before_the_conference_has_answered_takes_his_call_back() {
     let mut hall = Hall::scripted(Script {

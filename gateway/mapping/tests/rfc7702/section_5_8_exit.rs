@@ -1,9 +1,14 @@
 //! RFC 7702 §5.8: an XMPP user leaves a SIP conference, or is made to.
 
+use std::time::Duration;
+
+use msrp::Status;
 use sip::{EndCause, Reason, StatusCode};
+use xmpp::stanza::{Condition, StanzaError};
 
-use crate::hall::{Hall, JULIET, JULIET_TOO};
+use crate::hall::{CONFERENCE, Hall, JULIET, JULIET_TOO, ROOM};
 
+// Rows: F31, F32, F33, F34, A7702-52, A7702-53, A7702-54, CXMPP-13, G-03
 #[test]
 fn f31_to_f34_the_call_ends_with_the_words_of_the_user() {
     let mut hall = Hall::new();
@@ -22,6 +27,7 @@ fn f31_to_f34_the_call_ends_with_the_words_of_the_user() {
     assert_eq!(hall.gateway.census(), (0, 0, 0, 0));
 }
 
+// Rows: G-11
 #[test]
 fn the_account_is_in_as_long_as_one_of_its_clients_is() {
     let mut hall = Hall::new();
@@ -37,6 +43,7 @@ fn the_account_is_in_as_long_as_one_of_its_clients_is() {
     assert!(hall.legs[0].ended.is_some());
 }
 
+// Rows: A7702-55, G-09
 #[test]
 fn a7702_55_who_is_removed_by_the_focus_hears_so() {
     let mut hall = Hall::new();
@@ -52,4 +59,113 @@ fn a7702_55_who_is_removed_by_the_focus_hears_so() {
         ["JuliC is out (none) 110 307 because Too loud"]
     );
     assert_eq!(hall.gateway.census(), (0, 0, 0, 0));
+}
+
+// Rows: A7702-55
+#[test]
+fn a_lost_msrp_session_is_a_technical_removal_and_a_bye() {
+    let mut hall = Hall::new();
+    hall.enter(JULIET, "JuliC");
+    hall.told.clear();
+    hall.cut(0);
+    let heard = hall.heard(JULIET);
+    assert_eq!(heard.len(), 1);
+    assert!(
+        heard[0].starts_with("JuliC is out (none) 110 307 333"),
+        "{heard:?}"
+    );
+    assert!(hall.legs[0].ended.is_some());
+    assert_eq!(hall.gateway.census(), (0, 0, 0, 0));
+}
+
+#[test]
+fn what_the_switch_has_not_taken_by_the_end_comes_back() {
+    let mut hall = Hall::new();
+    hall.enter(JULIET, "JuliC");
+    hall.told.clear();
+    hall.script.send = None;
+    hall.say(JULIET, "too late");
+    hall.bye(0, None);
+    assert_eq!(
+        hall.heard(JULIET),
+        [
+            "message m1 to room: recipient-unavailable",
+            "JuliC is out (none) 110 307",
+        ]
+    );
+}
+
+// Rows: CXMPP-15, A7702-52
+#[test]
+fn cxmpp_15_a_client_that_is_gone_ends_its_stay() {
+    for condition in [
+        Condition::Gone,
+        Condition::ItemNotFound,
+        Condition::RecipientUnavailable,
+        Condition::RemoteServerNotFound,
+        Condition::ServiceUnavailable,
+    ] {
+        let mut hall = Hall::new();
+        hall.enter(JULIET, "JuliC");
+        hall.bounce(JULIET, ROOM, StanzaError::new(condition));
+        assert!(hall.legs[0].ended.is_some(), "{condition:?}");
+    }
+    // What a client does not like is no reason to go.
+    let mut hall = Hall::new();
+    hall.enter(JULIET, "JuliC");
+    hall.bounce(JULIET, ROOM, StanzaError::new(Condition::NotAcceptable));
+    assert_eq!(hall.legs[0].ended, None);
+}
+
+// Rows: G-12
+#[test]
+fn stays_outlive_the_link_for_a_while() {
+    let romeo = "sip:capulet@rooms.example.net;gr=Romeo";
+    let mut hall = Hall::new();
+    hall.enter(JULIET, "JuliC");
+    hall.told.clear();
+    hall.link(false);
+    let tag = hall.send(0, romeo, CONFERENCE, "Where are you?");
+    assert_eq!(
+        hall.outcome(tag).map(|outcome| outcome.map_err(Status::code)),
+        Some(Err(408))
+    );
+    hall.pass(Duration::from_secs(50));
+    hall.link(true);
+    // The subject shows who is gone; what was missed is told.
+    assert_eq!(
+        hall.heard(JULIET),
+        [
+            "subject: Today in Verona",
+            "room: (messages that could not be shown while the chat service was away: 1)",
+        ]
+    );
+    hall.say(JULIET, "Here");
+    assert_eq!(hall.heard(JULIET), ["JuliC: Here"]);
+
+    hall.link(false);
+    hall.pass(Duration::from_secs(61));
+    assert!(hall.legs[0].ended.is_some());
+    assert_eq!(hall.gateway.census(), (0, 0, 0, 0));
+    // He hears of it as soon as he can.
+    hall.link(true);
+    assert_eq!(hall.heard(JULIET).len(), 1);
+}
+
+#[test]
+fn a_gateway_that_stops_ends_every_stay() {
+    let mut hall = Hall::new();
+    hall.enter(JULIET, "JuliC");
+    hall.told.clear();
+    let now = hall.now;
+    hall.gateway.handle_shutdown(now);
+    hall.run();
+    assert_eq!(
+        hall.heard(JULIET),
+        ["JuliC is out (none) 110 307 333 because Shutting Down"]
+    );
+    assert!(hall.legs[0].ended.is_some());
+    assert!(hall.gateway.is_idle());
+    hall.enter(JULIET, "JuliC");
+    assert_eq!(hall.heard(JULIET), ["presence p1 to JuliC: service-unavailable"]);
 }

@@ -449,3 +449,106 @@ impl ConnectionTask {
         tracing::debug!(connection = self.id.0, "MSRP connection ended");
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use tokio::io::AsyncReadExt;
+
+    use super::*;
+    use crate::lookup::LookupConfig;
+
+    struct Shell {
+        openings: mpsc::Sender<Opening>,
+        notices: mpsc::Receiver<Notice>,
+        _stop: oneshot::Sender<()>,
+    }
+
+    async fn shell(connections: ConnectionLimits) -> Shell {
+        let (openings, openings_out) = mpsc::channel(4);
+        let (notices_in, notices) = mpsc::channel(16);
+        let (stop_in, stop) = oneshot::channel();
+        let lookup = LookupConfig {
+            servers: Vec::new(),
+            deadline: Duration::from_secs(1),
+            stale: Duration::ZERO,
+        };
+        let listener = MsrpListener {
+            listener: TcpListener::bind("127.0.0.1:0").await.unwrap(),
+            limits: Limits::default(),
+            connections,
+            seeds: Seeds::from_system().unwrap(),
+            notices: notices_in,
+            openings: openings_out,
+            lookup: Lookup::new(&lookup, [3; 32]),
+            stop,
+        };
+        tokio::spawn(listener.run());
+        Shell {
+            openings,
+            notices,
+            _stop: stop_in,
+        }
+    }
+
+    fn opening(peer: SocketAddr) -> (Opening, ConnectionHandle) {
+        let name = peer.ip().to_string();
+        let port = peer.port();
+        Opening::new(ConnectionId(2), Host { name, port })
+    }
+
+    #[tokio::test]
+    async fn a_connection_that_the_core_wants_is_opened_and_carries_what_waited_for_it() {
+        let mut shell = shell(ConnectionLimits::default()).await;
+        let switch = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let (opening, handle) = opening(switch.local_addr().unwrap());
+        let path = |text: &str| text.parse::<::msrp::Path>().unwrap();
+        let parameters = SessionParameters {
+            local: path("msrp://127.0.0.1:2855/ours;tcp"),
+            remote: path("msrp://127.0.0.1:2856/theirs;tcp"),
+        };
+        handle.commands.send(Command::Open(parameters)).await.unwrap();
+        shell.openings.send(opening).await.unwrap();
+        let (mut stream, _) = switch.accept().await.unwrap();
+        let mut first = [0; 5];
+        stream.read_exact(&mut first).await.unwrap();
+        assert_eq!(&first, b"MSRP ");
+        drop(stream);
+        loop {
+            match shell.notices.recv().await.unwrap() {
+                Notice::Gone(id) => break assert_eq!(id, ConnectionId(2)),
+                Notice::Event(id, _) => assert_eq!(id, ConnectionId(2)),
+                Notice::Opened(..) => panic!("it was announced by the core itself"),
+            }
+        }
+    }
+
+    #[tokio::test]
+    async fn a_connection_that_cannot_be_opened_is_gone() {
+        let unused = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let nobody = unused.local_addr().unwrap();
+        drop(unused);
+        let mut refused = shell(ConnectionLimits::default()).await;
+        let (opening, _handle) = opening(nobody);
+        refused.openings.send(opening).await.unwrap();
+        assert!(matches!(
+            refused.notices.recv().await,
+            Some(Notice::Gone(ConnectionId(2)))
+        ));
+    }
+
+    #[tokio::test]
+    async fn connections_that_are_opened_have_a_limit_in_all() {
+        let connections = ConnectionLimits {
+            msrp: 1,
+            ..ConnectionLimits::default()
+        };
+        let mut shell = shell(connections).await;
+        let switch = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let (first, _first) = opening(switch.local_addr().unwrap());
+        shell.openings.send(first).await.unwrap();
+        let _stream = switch.accept().await.unwrap();
+        let (second, _second) = opening(switch.local_addr().unwrap());
+        shell.openings.send(second).await.unwrap();
+        assert!(matches!(shell.notices.recv().await, Some(Notice::Gone(_))));
+    }
+}

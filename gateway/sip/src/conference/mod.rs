@@ -48,6 +48,8 @@ pub struct User {
     pub display_text: Option<String>,
     /// `xcon:nickname`.
     pub nickname: Option<String>,
+    /// His addresses of record (`<associated-aors/>`), if the conference tells them.
+    pub aors: Vec<String>,
     /// Role entries, such as `participant`.
     pub roles: Vec<String>,
     /// Endpoint status; `None`: no endpoint element.
@@ -171,6 +173,9 @@ impl User {
         self.display_text = change.display_text.or(self.display_text.take());
         self.nickname = change.nickname.or(self.nickname.take());
         self.status = change.status.or(self.status.take());
+        if !change.aors.is_empty() {
+            self.aors = change.aors;
+        }
         if !change.roles.is_empty() {
             self.roles = change.roles;
         }

@@ -85,6 +85,12 @@ fn write_user(sink: &mut Sink, user: &User) -> io::Result<()> {
             if let Some(text) = &user.display_text {
                 write_text(sink, "display-text", text)?;
             }
+            if !user.aors.is_empty() {
+                within(sink, "associated-aors", |sink| {
+                    let mut aors = user.aors.iter();
+                    aors.try_for_each(|aor| within(sink, "entry", |sink| write_text(sink, "uri", aor)))
+                })?;
+            }
             if !user.roles.is_empty() {
                 within(sink, "roles", |sink| {
                     user.roles

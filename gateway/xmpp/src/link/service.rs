@@ -3,8 +3,8 @@
 use minidom::Element;
 use xmpp_parsers::disco::{DiscoInfoResult, DiscoItemsResult, Identity};
 use xmpp_parsers::ns;
-use xmpp_parsers::version::VersionResult;
 
+use crate::stanza::service::version;
 use crate::stanza::{Condition, Iq, IqKind, Outgoing, Payload};
 
 /// The answer to a request to the domain itself; `None` for what is no request.
@@ -37,12 +37,7 @@ fn get(query: &Element) -> Result<Option<Element>, Condition> {
         return Ok(None);
     }
     if query.is("query", ns::VERSION) {
-        let version = VersionResult {
-            name: "SIP-XMPP groupchat gateway".to_owned(),
-            version: env!("CARGO_PKG_VERSION").to_owned(),
-            os: None,
-        };
-        return Ok(Some(version.into()));
+        return Ok(Some(version().0));
     }
     let is_info = query.is("query", ns::DISCO_INFO);
     if !is_info && !query.is("query", ns::DISCO_ITEMS) {

@@ -4,6 +4,7 @@ use jid::{BareJid, FullJid, Jid};
 use minidom::Element;
 use xmpp_parsers::disco::{DiscoInfoResult, DiscoItemsResult, Identity, Item};
 use xmpp_parsers::ns;
+use xmpp_parsers::version::VersionResult;
 
 use super::{Delay, Destroy, MucItem, Payload, StanzaError};
 use crate::xml::XmlWriter;
@@ -146,6 +147,17 @@ pub fn disco_items(items: impl IntoIterator<Item = (Jid, Option<String>)>) -> Pa
         rsm: None,
     };
     Payload(items.into())
+}
+
+/// The answer to a request for the version of the software (XEP-0092).
+#[must_use]
+pub fn version() -> Payload {
+    let version = VersionResult {
+        name: "SIP-XMPP groupchat gateway".to_owned(),
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+        os: None,
+    };
+    Payload(version.into())
 }
 
 /// The wish to enter in a presence.

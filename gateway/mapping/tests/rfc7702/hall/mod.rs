@@ -102,6 +102,7 @@ pub(crate) struct Hall {
     pub(crate) focus_events: Vec<sip::Event>,
     /// What the switch has taken.
     pub(crate) taken: Vec<Cpim>,
+    taken_ids: Vec<(msrp::MessageId, u64)>,
     wires: BTreeMap<ConnectionId, Wire>,
     /// Everything the core said to XMPP users, in order.
     pub(crate) told: Vec<Outgoing>,
@@ -146,6 +147,7 @@ pub(crate) fn listed(entity: &str, nickname: Option<&str>) -> User {
         state: State::Full,
         display_text: nickname.map(str::to_owned),
         nickname: nickname.map(str::to_owned),
+        aors: Vec::new(),
         roles: vec!["participant".to_owned()],
         status: Some(EndpointStatus::Connected),
     }
@@ -191,6 +193,7 @@ impl Hall {
             nicknames: Vec::new(),
             focus_events: Vec::new(),
             taken: Vec::new(),
+            taken_ids: Vec::new(),
             wires: BTreeMap::new(),
             told: Vec::new(),
             is_up: false,
@@ -384,6 +387,22 @@ impl Hall {
         wire.switch.handle_command(command, now);
         self.run();
         tag
+    }
+
+    /// The switch reports on the last message that it has taken.
+    pub(crate) fn report(&mut self, leg: usize, status: Status) {
+        let (message, octets) = *self.taken_ids.last().unwrap();
+        let session = session_id(&self.legs[leg].path);
+        let command = msrp::Command::Report {
+            session,
+            message,
+            octets,
+            status,
+        };
+        let now = self.now;
+        let wire = self.wires.values_mut().nth(leg).unwrap();
+        wire.switch.handle_command(command, now);
+        self.run();
     }
 
     /// What the switch heard for a message.
@@ -584,6 +603,29 @@ impl Hall {
         self.focus.handle_command(refuse, self.now);
     }
 
+    /// Takes a REFER, and says with a fragment what became of it.
+    pub(crate) fn follow_refer(&mut self, due: sip::AnswerDue, fragment: &str) {
+        self.sent += 1;
+        let subscription = SubscriptionId(self.sent * 2);
+        let follow = sip::Command::FollowRefer {
+            due,
+            contact: Contact::default(),
+            subscription,
+        };
+        let notify = sip::Command::Notify {
+            subscription,
+            state: SubscriptionState::Terminated("noresource".to_owned()),
+            body: Some(Body {
+                content_type: "message/sipfrag".to_owned(),
+                bytes: Bytes::copy_from_slice(fragment.as_bytes()),
+            }),
+        };
+        for command in [follow, notify] {
+            self.focus.handle_command(command, self.now);
+        }
+        self.run();
+    }
+
     /// The switch opens the connection of a leg.
     pub(crate) fn connect_to_gateway(&mut self, leg: usize) {
         let connection = ConnectionId(2 * leg as u64 + 1);
@@ -691,7 +733,7 @@ impl Hall {
                     &mut self.script,
                     &self.legs,
                     &mut self.nicknames,
-                    &mut self.taken,
+                    (&mut self.taken, &mut self.taken_ids),
                     &mut self.outcomes,
                 );
                 if let Some(command) = answer {
@@ -716,7 +758,7 @@ fn switch_answers(
     script: &mut Script,
     legs: &[Leg],
     nicknames: &mut Vec<String>,
-    taken: &mut Vec<Cpim>,
+    (taken, taken_ids): (&mut Vec<Cpim>, &mut Vec<(msrp::MessageId, u64)>),
     outcomes: &mut BTreeMap<MessageTag, Result<(), Status>>,
 ) -> Option<msrp::Command> {
     use msrp::{Command, Event};
@@ -745,6 +787,7 @@ fn switch_answers(
             let status = script.send?;
             if status.is_success() {
                 taken.push(Cpim::parse(&message.body).unwrap());
+                taken_ids.push((message.id, message.body.len() as u64));
             }
             Some(Command::Answer { due, status })
         }
@@ -833,6 +876,9 @@ fn line(stanza: &Outgoing) -> String {
             }
             if let Some(reason) = &presence.item.reason {
                 line.push_str(&format!(" because {reason}"));
+            }
+            if let Some(jid) = &presence.item.jid {
+                line.push_str(&format!(" who is {jid}"));
             }
             if presence.destroy.is_some() {
                 line.push_str(" destroyed");
