@@ -229,7 +229,9 @@ pub(crate) fn tables_empty(world: &World) -> Wrong {
         ));
     }
     for ((native, room), seat) in &world.side.seats {
-        if seat.state != State::Over {
+        // Who was shown the door while the link broke leaves in vain.
+        let in_vain = seat.state == State::Leaving && seat.relisted;
+        if seat.state != State::Over && !in_vain {
             wrong.push((
                 "tables_empty",
                 format!("n{native} in conference {room} is {:?}", seat.state),

@@ -16,6 +16,8 @@ pub(crate) struct Seat {
     pub(crate) roster: BTreeSet<String>,
     pub(crate) subject: Option<String>,
     pub(crate) since: Instant,
+    /// The component came back while he was there.
+    pub(crate) relisted: bool,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -60,6 +62,7 @@ impl Seat {
             roster: BTreeSet::new(),
             subject: None,
             since,
+            relisted: false,
         }
     }
 
@@ -126,7 +129,8 @@ impl Seat {
             self.state = State::Over;
             return Ok(Noticed::Out);
         }
-        if known {
+        // What was told while the link broke is told again.
+        if known || self.relisted {
             Ok(Noticed::Nothing)
         } else {
             Err(format!("{nickname} leaves and was not there"))

@@ -552,6 +552,9 @@ impl World {
         match event {
             xmpp::Event::Up => {
                 self.links_up_at[link] = Some(now);
+                for seat in self.side.seats.values_mut() {
+                    seat.relisted = true;
+                }
                 // Whoever comes back is back after this.
                 self.model
                     .disturb(Scope::Everybody, now, now + Duration::from_secs(15));
