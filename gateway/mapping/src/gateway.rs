@@ -74,6 +74,9 @@ pub struct Gateway {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct LinkId(pub usize);
 
+/// How long a link may be broken before that is noticed: silence, a ping and its deadline.
+pub(crate) const UNNOTICED: Duration = Duration::from_secs(60);
+
 /// What is known of a component link.
 #[derive(Debug)]
 pub(crate) struct ComponentLink {

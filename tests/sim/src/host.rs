@@ -5,11 +5,14 @@ use std::{
     time::{Duration, Instant},
 };
 
-use mapping::{AddressForm, AnswerRule, Component, Config, ConnectionId, Gateway, RoomDomain};
+use mapping::{
+    AddressForm, AnswerRule, Component, ConferenceDomain, Config, ConnectionId, Gateway, RoomDomain,
+};
 use sip::{Endpoint, FlowId, LocalAddress, Transport, message::StreamDecoder};
 use xmpp::{Link, LinkConfig};
 
 use crate::{
+    conference,
     plan::{Dice, Setting},
     proxy,
     server::{MUC, SECRET},
@@ -24,8 +27,8 @@ pub(crate) const WINDOW: usize = 64 * 1024;
 pub(crate) struct Host {
     pub(crate) core: Gateway,
     pub(crate) endpoint: Endpoint,
-    pub(crate) link: Link,
-    pub(crate) link_stream: Option<u64>,
+    /// By [`mapping::LinkId`].
+    pub(crate) links: Vec<LinkEnd>,
     pub(crate) connections: BTreeMap<ConnectionId, Connection>,
     pub(crate) by_stream: BTreeMap<u64, ConnectionId>,
     pub(crate) flows: BTreeMap<FlowId, (u64, StreamDecoder)>,
@@ -38,9 +41,17 @@ pub(crate) struct Host {
     pub(crate) seeds: Dice,
 }
 
+/// A component link and its stream, while there is one.
+pub(crate) struct LinkEnd {
+    pub(crate) link: Link,
+    pub(crate) stream: Option<u64>,
+}
+
 pub(crate) struct Connection {
     pub(crate) machine: msrp::Connection,
     pub(crate) stream: u64,
+    /// The peer's end of it.
+    pub(crate) peer: usize,
     pub(crate) wire: MsrpWire,
     pub(crate) sessions: BTreeSet<msrp::SessionId>,
     pub(crate) unbound_since: Option<Instant>,
@@ -69,6 +80,13 @@ pub(crate) fn occupant(setting: &Setting, name: &str) -> String {
 impl Host {
     pub(crate) fn new(setting: &Setting, seed: u64, now: Instant) -> Self {
         let mut seeds = Dice::new(seed, 2);
+        let conferences: Vec<_> = (setting.conferences.rooms > 0)
+            .then(|| ConferenceDomain {
+                muc: conference::MUC.to_owned(),
+                sip: conference::focus::DOMAIN.to_owned(),
+            })
+            .into_iter()
+            .collect();
         let config = Config {
             components: vec![Component {
                 domain: component(setting).to_owned(),
@@ -82,7 +100,7 @@ impl Host {
                 sip: MUC.to_owned(),
                 muc: MUC.to_owned(),
             }],
-            conferences: Vec::new(),
+            conferences: conferences.clone(),
             msrp: (proxy::GATEWAY.to_string(), 2855),
             answer: if setting.at_once {
                 AnswerRule::AtOnce
@@ -120,8 +138,9 @@ impl Host {
             limits: sip::Limits::default(),
             t1: Duration::from_millis(500),
         };
-        let link = LinkConfig {
-            domain: component(setting).to_owned(),
+        let domains: Vec<String> = config.links().map(str::to_owned).collect();
+        let link = |domain: String| LinkConfig {
+            domain,
             secret: SECRET.to_owned(),
             limits: xmpp::Limits::default(),
             handshake: Duration::from_secs(10),
@@ -135,8 +154,13 @@ impl Host {
         Self {
             core: Gateway::new(config, seeds.bytes(), (now, wall)),
             endpoint: Endpoint::new(endpoint, seeds.bytes()),
-            link: Link::new(link, seeds.bytes()),
-            link_stream: None,
+            links: domains
+                .into_iter()
+                .map(|domain| LinkEnd {
+                    link: Link::new(link(domain), seeds.bytes()),
+                    stream: None,
+                })
+                .collect(),
             connections: BTreeMap::new(),
             by_stream: BTreeMap::new(),
             flows: BTreeMap::new(),
@@ -152,13 +176,25 @@ impl Host {
 
     /// A peer connected for MSRP.
     pub(crate) fn accept_msrp(&mut self, stream: u64, now: Instant) -> ConnectionId {
+        // Odd, for the core's own are even.
         let id = ConnectionId(self.next_connection);
-        self.next_connection += 1;
+        self.next_connection += 2;
+        self.keep_msrp(id, stream, 0, now);
+        id
+    }
+
+    /// The core connects for MSRP.
+    pub(crate) fn open_msrp(&mut self, id: ConnectionId, stream: u64, now: Instant) {
+        self.keep_msrp(id, stream, 1, now);
+    }
+
+    fn keep_msrp(&mut self, id: ConnectionId, stream: u64, peer: usize, now: Instant) {
         self.connections.insert(
             id,
             Connection {
                 machine: msrp::Connection::new(self.msrp_limits.clone(), self.seeds.bytes()),
                 stream,
+                peer,
                 wire: MsrpWire::default(),
                 sessions: BTreeSet::new(),
                 unbound_since: Some(now),
@@ -167,7 +203,6 @@ impl Host {
             },
         );
         self.by_stream.insert(stream, id);
-        id
     }
 
     /// A SIP stream stands.
@@ -195,7 +230,7 @@ impl Connection {
 
     pub(crate) fn command(&mut self, command: msrp::Command, now: Instant) {
         match &command {
-            msrp::Command::Bind(parameters) => {
+            msrp::Command::Bind(parameters) | msrp::Command::Open(parameters) => {
                 if let Some(session) = parameters.local.last().session() {
                     self.sessions.insert(session.clone());
                     self.unbound_since = None;

@@ -7,6 +7,7 @@ use std::{
 };
 
 use crate::{
+    conference::ROOMS,
     model::{ANSWER, Kind, Model, Speaker, UNDER_WAY},
     server::MUC,
     user::{State, room_name},
@@ -59,7 +60,7 @@ pub(crate) fn on_heard(model: &mut Model, stay: usize, own: &str, to: &str, text
 }
 
 /// 1: at most once per message and recipient session.
-fn at_most_once(model: &mut Model, stay: usize, token: u32, now: Instant) {
+pub(crate) fn at_most_once(model: &mut Model, stay: usize, token: u32, now: Instant) {
     if model.stays[stay].heard.contains(&token) {
         model.fail(
             "at_most_once",
@@ -72,7 +73,7 @@ fn at_most_once(model: &mut Model, stay: usize, token: u32, now: Instant) {
 /// 2: what a session hears of one speaker is in the order in which the room had it; so is all of it until something so long is
 /// said in the room that it lets others by. Under another nickname somebody is another speaker: a newcomer who is told the history
 /// cannot know better.
-fn order_is_kept(model: &mut Model, stay: usize, token: u32, now: Instant) {
+pub(crate) fn order_is_kept(model: &mut Model, stay: usize, token: u32, now: Instant) {
     let said = &model.said[&token];
     let Some((_, place)) = said.accepted else {
         return model.fail(
@@ -226,6 +227,7 @@ pub(crate) fn at_rest(world: &mut World) {
     exactly_one_answer(world);
     messages_are_accounted(world);
     exactly_once(world);
+    crate::conference::invariants::at_rest(world);
 }
 
 fn lately(world: &World, seconds: u64) -> Instant {
@@ -374,7 +376,7 @@ fn nicknames_are_unique(world: &mut World) {
 }
 
 /// RFC 8266 §2.4 as far as the nicknames of the world need it.
-fn alike(nickname: &str) -> String {
+pub(crate) fn alike(nickname: &str) -> String {
     let words: Vec<_> = nickname.split_whitespace().collect();
     words.join(" ").to_lowercase()
 }
@@ -465,8 +467,9 @@ fn exactly_once(world: &mut World) {
             } else {
                 at
             };
-            let calm = world.model.calm(*stay, from, at + UNDER_WAY) && !world.users[it.user].gone;
-            if calm && world.users[it.user].opens_media && !it.heard.contains(token) {
+            // XMPP users lose no phones.
+            let able = it.room >= ROOMS || (!world.users[it.user].gone && world.users[it.user].opens_media);
+            if able && world.model.calm(*stay, from, at + UNDER_WAY) && !it.heard.contains(token) {
                 wrong.push(format!(
                     "stay {stay} (u{} in room {}) never heard {token}",
                     it.user, it.room
@@ -515,10 +518,13 @@ pub(crate) fn tables_empty(world: &mut World) {
     for (room, state) in &world.server.rooms {
         left.push(format!("in {room}: {:?}", state.occupants));
     }
-    if !world.host.link.is_up() {
-        left.push("the link is not up".to_owned());
+    if !world.host.links.iter().all(|end| end.link.is_up()) {
+        left.push("a link is not up".to_owned());
     }
     let now = world.now;
+    for (invariant, detail) in crate::conference::invariants::tables_empty(world) {
+        world.model.fail(invariant, detail, now);
+    }
     for detail in left {
         world.model.fail("tables_empty", detail, now);
     }

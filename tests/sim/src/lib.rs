@@ -5,6 +5,8 @@
     reason = "the world's own tables: a wrong index is a fault of the simulation, which is to stop at once"
 )]
 
+mod component;
+mod conference;
 mod host;
 mod invariants;
 mod logs;
@@ -18,6 +20,7 @@ mod wire;
 mod world;
 mod xml;
 
+pub use conference::plan::Act;
 pub use invariants::NAMES as INVARIANTS;
 pub use model::Failure;
 pub use plan::{Action, Choice, Fault, Plan, Whom};

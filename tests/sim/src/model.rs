@@ -61,6 +61,10 @@ const UNCUT: usize = 7 * 1024;
 pub(crate) enum Speaker {
     Stay(usize),
     Native(usize),
+    /// An XMPP user in a conference, by his stay.
+    Seat(usize),
+    /// Somebody whom the focus has by itself.
+    Local(usize),
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -2,6 +2,7 @@
 
 use std::{collections::BTreeSet, fmt, str::FromStr, time::Duration};
 
+use crate::conference::plan::{Act, Conferences};
 use rand_chacha::{
     ChaCha12Rng,
     rand_core::{Rng, SeedableRng},
@@ -58,11 +59,23 @@ pub enum Fault {
     HostileMsrp,
     /// Hostile XML: nested, oversize, odd stanzas passed on by the server.
     HostileXml,
+    /// The focus answers calls with 3xx to 6xx.
+    FocusRefuses,
+    /// The focus answers no call.
+    FocusSilent,
+    /// The focus ends calls and conferences.
+    FocusExpels,
+    /// The switch answers no message.
+    SwitchMute,
+    /// The connection to the switch is reset.
+    SwitchReset,
+    /// The first server of the focus's zone does not stand, or the zone gives no answer.
+    Zone,
 }
 
 impl Fault {
     /// All kinds.
-    pub const ALL: [Self; 24] = [
+    pub const ALL: [Self; 30] = [
         Self::DatagramLoss,
         Self::DatagramDuplicate,
         Self::DatagramReorder,
@@ -87,6 +100,22 @@ impl Fault {
         Self::HostileSip,
         Self::HostileMsrp,
         Self::HostileXml,
+        Self::FocusRefuses,
+        Self::FocusSilent,
+        Self::FocusExpels,
+        Self::SwitchMute,
+        Self::SwitchReset,
+        Self::Zone,
+    ];
+
+    /// Those of conferences alone.
+    pub(crate) const OF_CONFERENCES: [Self; 6] = [
+        Self::FocusRefuses,
+        Self::FocusSilent,
+        Self::FocusExpels,
+        Self::SwitchMute,
+        Self::SwitchReset,
+        Self::Zone,
     ];
 }
 
@@ -263,6 +292,7 @@ pub enum Action {
         room: usize,
         kind: usize,
     },
+    Conference(Act),
     Rest,
 }
 
@@ -291,6 +321,7 @@ pub(crate) struct Setting {
     pub(crate) faults: BTreeSet<Fault>,
     /// Users with a habit, if its fault is on.
     pub(crate) odd: usize,
+    pub(crate) conferences: Conferences,
 }
 
 /// A run.
@@ -342,7 +373,15 @@ impl Plan {
             dice.between(1, 5)
         };
         for _ in 0..drawn {
-            faults.insert(Fault::ALL[dice.below(Fault::ALL.len())]);
+            faults.insert(Fault::ALL[dice.below(Fault::ALL.len() - Fault::OF_CONFERENCES.len())]);
+        }
+        // What is drawn for conferences leaves the rest of a seed's plan as it is.
+        let mut conference_dice = Dice::new(seed, 5);
+        let conferences = Conferences::draw(&mut conference_dice);
+        if drawn > 0 && conferences.rooms > 0 {
+            for _ in 0..conference_dice.below(3) {
+                faults.insert(Fault::OF_CONFERENCES[conference_dice.below(Fault::OF_CONFERENCES.len())]);
+            }
         }
         match choice {
             Choice::Seed => {}
@@ -366,6 +405,7 @@ impl Plan {
             udp,
             twins: dice.chance(30),
             odd: dice.below(8),
+            conferences,
             faults,
         };
         let mut plan = Self {
@@ -374,7 +414,25 @@ impl Plan {
             steps: Vec::new(),
         };
         plan.draw(&mut dice);
+        plan.add_conferences(&mut conference_dice);
         plan
+    }
+
+    /// Puts what happens in conferences among the other steps.
+    fn add_conferences(&mut self, dice: &mut Dice) {
+        let Setting {
+            conferences,
+            natives,
+            faults,
+            ..
+        } = &self.setting;
+        let acts = conferences.acts(dice, *natives, self.steps.len(), faults);
+        for (place, pause, action) in acts.into_iter().rev() {
+            self.steps.insert(place, (0, pause, action));
+        }
+        for (number, step) in self.steps.iter_mut().enumerate() {
+            step.0 = number;
+        }
     }
 
     /// Only these steps of it, each at its own time.
@@ -576,7 +634,13 @@ impl Plan {
             | Fault::TaskDelay
             | Fault::NoAck
             | Fault::NoMedia
-            | Fault::NotifyHabits => return None,
+            | Fault::NotifyHabits
+            | Fault::FocusRefuses
+            | Fault::FocusSilent
+            | Fault::FocusExpels
+            | Fault::SwitchMute
+            | Fault::SwitchReset
+            | Fault::Zone => return None,
         })
     }
 }

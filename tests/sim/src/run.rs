@@ -97,6 +97,7 @@ pub fn busy_hour(seconds: u64) -> Outcome {
             twins: false,
             faults: BTreeSet::new(),
             odd: users,
+            conferences: crate::conference::plan::Conferences::default(),
         },
     );
     world.log.off = true;

@@ -235,6 +235,7 @@ impl Gateway {
             renaming: None,
             redirections: 0,
             missed: 0,
+            gone: VecDeque::new(),
         };
         tracing::info!(stay = key.0, room = %stay.room, conference = %stay.conference, "calling a conference");
         let parameters = invite(&stay, body);

@@ -3,14 +3,17 @@
 use std::time::Instant;
 
 use msrp::Status;
-use xmpp::stanza::{Condition, Outgoing, StanzaError, service::RoomStanza};
+use xmpp::{
+    FullJid,
+    stanza::{Condition, Outgoing, StanzaError, service::RoomStanza},
+};
 
 use super::{
     exit::Farewell,
-    presence::status,
+    presence::{absence_of, status},
     stay::{Heard, Phase, StayKey},
 };
-use crate::{Gateway, LinkId, refusal::Refusal, timers::Timer};
+use crate::{Gateway, LinkId, gateway::UNNOTICED, refusal::Refusal, roster::Departure, timers::Timer};
 
 impl Gateway {
     /// Nobody can be told anything now. The calls stay up for as long as rooms are waited for in the other direction.
@@ -24,7 +27,8 @@ impl Gateway {
         self.away.insert(link, timer);
     }
 
-    /// Who is still there gets the subject again: of a client that has gone meanwhile it comes back, which nothing else tells for sure.
+    /// Who is still there is told again who left and who is in, for what was on its way when the link broke is lost. Of a client that has
+    /// gone meanwhile the subject comes back, which nothing else tells for sure.
     pub(crate) fn service_back(&mut self, link: LinkId) {
         let Some(timer) = self.away.remove(&link) else {
             return;
@@ -36,16 +40,45 @@ impl Gateway {
                 .get(key)
                 .is_some_and(|stay| stay.phase == Phase::Joined);
             if joined {
-                self.tell_all(key, |stay, client| {
-                    Some(RoomStanza::Subject {
-                        from: stay.room.clone(),
-                        to: client.clone(),
-                        subject: stay.listing.subject().to_owned(),
-                    })
-                });
+                self.tell_gone(key);
+                for client in self.clients_of(key) {
+                    self.tell_room(key, &client);
+                }
                 self.tell_missed(key);
             }
         }
+    }
+
+    pub(super) fn remember_gone(&mut self, key: StayKey, nickname: &str, now: Instant) {
+        let most = self.config.limits.occupants;
+        let Some(stay) = self.stays.get_mut(key) else {
+            return;
+        };
+        let away = self.away.keys().any(|link| {
+            let link = self.links.get(link.0);
+            link.is_some_and(|link| link.domain == stay.room.domain().as_str())
+        });
+        let is_old = |at: &Instant| !away && now.saturating_duration_since(*at) > UNNOTICED;
+        while stay.gone.front().is_some_and(|(at, _)| is_old(at)) || stay.gone.len() >= most {
+            stay.gone.pop_front();
+        }
+        stay.gone.push_back((now, nickname.to_owned()));
+    }
+
+    fn tell_gone(&mut self, key: StayKey) {
+        let gone = self.stays.get_mut(key).map(|stay| std::mem::take(&mut stay.gone));
+        for (_, nickname) in gone.unwrap_or_default() {
+            self.tell_all(key, |stay, client| {
+                let is_back = nickname == stay.nickname || stay.listing.occupant(&nickname).is_some();
+                absence_of(stay, &nickname, client, &Departure::Departed).filter(|_| !is_back)
+            });
+        }
+    }
+
+    fn clients_of(&self, key: StayKey) -> Vec<FullJid> {
+        let stay = self.stays.get(key);
+        stay.map(|stay| stay.clients.keys().cloned().collect())
+            .unwrap_or_default()
     }
 
     /// It was away for too long.

@@ -405,6 +405,7 @@ impl Gateway {
 /// What a message is to the user; `None`: his own.
 fn heard(stay: &Stay, spoken: Spoken) -> Option<Heard> {
     let Spoken { from, to, text, at } = spoken;
+    let is_private = is_private(stay, &to);
     let (nickname, text) = match speaker(stay, from.as_ref()) {
         Speaker::Conference => (None, text),
         // RFC 7701 §6.2 forbids it; some switches send a message back to its sender.
@@ -415,10 +416,11 @@ fn heard(stay: &Stay, spoken: Spoken) -> Option<Heard> {
         }
         Speaker::Occupant(nickname) => (Some(nickname), text),
         // Never in the name of an occupant that he may not be.
+        Speaker::Unknown(name) if is_private => (None, format!("{name} (privately): {text}")),
         Speaker::Unknown(name) => (None, format!("{name}: {text}")),
     };
     Some(Heard {
-        private: nickname.is_some() && is_private(stay, &to),
+        private: nickname.is_some() && is_private,
         nickname,
         text,
         delay: at.filter(|said| *said < stay.since),

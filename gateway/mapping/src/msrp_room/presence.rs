@@ -154,9 +154,13 @@ impl Gateway {
                     self.tell_presence(key, &nickname);
                 }
                 Change::Absent(nickname, how) => {
+                    self.remember_gone(key, &nickname, now);
                     self.tell_all(key, |stay, client| absence_of(stay, &nickname, client, &how));
                 }
-                Change::Renamed { from, to } => self.tell_renamed(key, &from, &to),
+                Change::Renamed { from, to } => {
+                    self.remember_gone(key, &from, now);
+                    self.tell_renamed(key, &from, &to);
+                }
                 Change::OwnName(name) => self.shown_as(key, &name),
                 Change::Subject(subject) => self.tell_all(key, |stay, client| {
                     Some(RoomStanza::Subject {
@@ -358,7 +362,7 @@ fn item(role: &str) -> MucItem {
     }
 }
 
-fn absence_of(stay: &Stay, nickname: &str, to: &FullJid, how: &Departure) -> Option<RoomStanza> {
+pub(super) fn absence_of(stay: &Stay, nickname: &str, to: &FullJid, how: &Departure) -> Option<RoomStanza> {
     let (statuses, reason) = match how {
         Departure::Departed => (Vec::new(), None),
         Departure::Booted(reason) => (vec![status::REMOVED], reason.clone()),

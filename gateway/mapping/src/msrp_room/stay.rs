@@ -1,6 +1,9 @@
 //! A stay: one XMPP account in one conference, and the only place where both sides' handles meet.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::{
+    collections::{BTreeMap, VecDeque},
+    time::Instant,
+};
 
 use jiff::Timestamp;
 use msrp::{MessageId, MessageTag, SessionId, cpim::Address};
@@ -68,6 +71,8 @@ pub(crate) struct Stay {
     pub(super) redirections: u32,
     /// How many messages could not be shown while the server was away.
     pub(super) missed: u32,
+    /// Who left of late, or while the server was away: his clients may not have heard it.
+    pub(super) gone: VecDeque<(Instant, String)>,
 }
 
 /// One of the account's clients.

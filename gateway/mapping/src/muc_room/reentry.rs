@@ -10,6 +10,7 @@ use xmpp::{
 
 use crate::{
     Gateway, LinkId,
+    gateway::UNNOTICED,
     refusal::Refusal,
     session::{Phase, SessionKey},
     timers::Timer,
@@ -27,9 +28,6 @@ const GATHERING: Duration = Duration::from_secs(5);
 /// What users are told once each time.
 const AWAY: &str = "(the room is out of reach for now; this call stays up until it is back)";
 const BACK: &str = "(the room is back)";
-
-/// How long a link may be broken before that is noticed: silence, a ping and its deadline.
-const UNNOTICED: Duration = Duration::from_secs(60);
 
 impl Gateway {
     /// The server is there again: whoever was in a room goes back.

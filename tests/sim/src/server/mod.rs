@@ -5,11 +5,10 @@ mod administration;
 mod messages;
 mod presence;
 mod stanzas;
-mod stream;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
-use crate::xml::Reader;
+use crate::component::ComponentEnd;
 
 pub(crate) const MUC: &str = "rooms.example.com";
 pub(crate) const SECRET: &str = "s3cret";
@@ -102,35 +101,46 @@ pub(crate) enum Entry {
 
 pub(crate) struct Server {
     flavour: Flavour,
-    component: String,
+    link: ComponentEnd,
     pub(crate) rooms: BTreeMap<String, Room>,
     entries: Vec<Entry>,
-    stream: Option<Stream>,
-    streams: u32,
     stamps: u32,
     pub(crate) capacity: usize,
-}
-
-struct Stream {
-    reader: Reader,
-    id: String,
-    ready: bool,
-    out: Vec<u8>,
-    closed: bool,
 }
 
 impl Server {
     pub(crate) fn new(flavour: Flavour, component: &str) -> Self {
         Self {
             flavour,
-            component: component.to_owned(),
+            link: ComponentEnd::new(component),
             rooms: BTreeMap::new(),
             entries: Vec::new(),
-            stream: None,
-            streams: 0,
             stamps: 0,
             capacity: 1000,
         }
+    }
+
+    /// Its end of the stream to the users' component.
+    pub(crate) fn link(&mut self) -> &mut ComponentEnd {
+        &mut self.link
+    }
+
+    pub(crate) fn handle_bytes(&mut self, bytes: &[u8]) {
+        for stanza in self.link.handle_bytes(bytes) {
+            self.handle_stanza(&stanza);
+        }
+        for what in self.link.take_broken() {
+            self.broken(what);
+        }
+    }
+
+    fn broken(&mut self, what: String) {
+        self.entries.push(Entry::Broken(what));
+    }
+
+    /// A stanza to the component; `false` when it is not there.
+    pub(crate) fn send(&mut self, stanza: &str) -> bool {
+        self.link.send(stanza)
     }
 
     pub(crate) fn take_entries(&mut self) -> Vec<Entry> {
@@ -138,7 +148,7 @@ impl Server {
     }
 
     fn ours(&self, jid: &str) -> bool {
-        domain(jid) == self.component
+        domain(jid) == self.link.domain
     }
 
     /// The same to each of ours in a room. Prosody removes those it cannot reach when a message bounces.
@@ -176,10 +186,10 @@ pub(crate) fn local(jid: &str) -> &str {
     bare(jid).rsplit_once('@').map_or("", |(local, _)| local)
 }
 
-fn domain(jid: &str) -> &str {
+pub(crate) fn domain(jid: &str) -> &str {
     bare(jid).rsplit_once('@').map_or(bare(jid), |(_, domain)| domain)
 }
 
-fn resource(jid: &str) -> &str {
+pub(crate) fn resource(jid: &str) -> &str {
     jid.split_once('/').map_or("", |(_, resource)| resource)
 }

@@ -5,14 +5,8 @@ use crate::xml::{Element, attribute};
 
 impl Server {
     pub(super) fn handle_stanza(&mut self, stanza: &Element) {
-        let (Some(from), Some(to)) = (stanza.attribute("from"), stanza.attribute("to")) else {
-            return self.broken("a stanza without addresses".to_owned());
-        };
-        let (from, to) = (from.to_owned(), to.to_owned());
-        if domain(&from) != self.component {
-            self.broken(format!("from {from}"));
-            return self.close("invalid-from");
-        }
+        let address = |name| stanza.attribute(name).unwrap_or_default().to_owned();
+        let (from, to) = (address("from"), address("to"));
         let kind = stanza.attribute("type").unwrap_or_default();
         let id = stanza.attribute("id").unwrap_or_default();
         let room = (domain(&to) == MUC).then(|| local(&to).to_owned());

@@ -1,6 +1,6 @@
 //! What people do, one function per action. An action that makes no sense at its moment is left out.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use msrp::{FailureReport, Lane, MessageTag, OutgoingMessage};
@@ -67,6 +67,7 @@ impl World {
                 self.server.subject(&room_name(room), &jid, &subject);
             }
             Action::Ping { user, room } => self.ping(user, room),
+            Action::Conference(ref act) => self.conference(act),
             Action::Rest => self.rest(),
             _ => self.go_wrong(action),
         }
@@ -400,7 +401,8 @@ impl World {
             self.reset(stream);
         }
         if forget {
-            self.server.disconnected();
+            self.side.link.disconnected();
+            self.server.link().disconnected();
             self.server.forget();
             for room in 0..self.setting.rooms {
                 self.natives_return(room, usize::try_from(millis).unwrap_or(0));
@@ -502,7 +504,8 @@ impl World {
         self.settle();
         self.pass(Duration::from_secs(45));
         for _ in 0..20 {
-            if self.link_up_at.is_some_and(|since| since + RECOVERY < self.now) {
+            let stands = |since: &Option<Instant>| since.is_some_and(|since| since + RECOVERY < self.now);
+            if self.links_up_at.iter().all(stands) {
                 break;
             }
             self.pass(Duration::from_secs(10));

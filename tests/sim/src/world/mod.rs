@@ -5,6 +5,8 @@ mod network;
 mod peers;
 mod shell;
 
+pub(crate) use peers::cut;
+
 use std::{
     collections::{BTreeMap, VecDeque},
     fmt::Write,
@@ -12,9 +14,10 @@ use std::{
     time::{Duration, Instant},
 };
 
-use mapping::ConnectionId;
+use mapping::{ConnectionId, LinkId};
 
 use crate::{
+    conference::Side,
     host::{self, Host},
     model::Model,
     plan::{Dice, Fault, Setting},
@@ -31,6 +34,7 @@ pub(crate) enum Place {
     Gateway,
     Proxy,
     Server,
+    Focus,
     User(usize),
 }
 
@@ -47,7 +51,8 @@ pub(crate) enum Purpose {
 enum Machine {
     Core,
     Endpoint,
-    Link,
+    Link(usize),
+    Focus,
     Connection(ConnectionId),
     User(usize),
 }
@@ -72,7 +77,7 @@ enum Happening {
     },
     Wake(Machine),
     Inner(Inner),
-    LinkConnect,
+    LinkConnect(usize),
     OpenMedia {
         user: usize,
         call: usize,
@@ -94,7 +99,7 @@ enum Happening {
 enum Inner {
     Sip(Box<sip::Event>),
     Msrp(ConnectionId, Box<msrp::Event>),
-    Xmpp(Box<xmpp::Event>),
+    Xmpp(LinkId, Box<xmpp::Event>),
     Command(Box<mapping::Command>),
 }
 
@@ -122,6 +127,8 @@ pub(crate) struct World {
     pub(crate) server: Server,
     pub(crate) users: Vec<User>,
     pub(crate) natives: Vec<Native>,
+    /// The other direction.
+    pub(crate) side: Side,
     pub(crate) model: Model,
     pub(crate) log: Log,
     pub(crate) happenings: u64,
@@ -142,8 +149,8 @@ pub(crate) struct World {
     proxy_inbox: BTreeMap<u64, Vec<u8>>,
     server_stream: Option<u64>,
     requests: u64,
-    /// When the link came up last, while it is.
-    pub(crate) link_up_at: Option<Instant>,
+    /// When each link came up last, while it is.
+    pub(crate) links_up_at: Vec<Option<Instant>>,
     /// Requests of the server to users: to whom, when, and how often they were answered.
     pub(crate) pings: BTreeMap<String, (String, Instant, u32)>,
     /// NICKNAMEs that wait: of which stay, for what, since when.
@@ -186,6 +193,7 @@ impl World {
             server: Server::new(flavour, host::component(&setting)),
             users,
             natives,
+            side: Side::new(setting.conferences.clone(), seed),
             model: Model::new(now),
             log: Log::default(),
             happenings: 0,
@@ -204,14 +212,17 @@ impl World {
             proxy_inbox: BTreeMap::new(),
             server_stream: None,
             requests: 0,
-            link_up_at: None,
+            links_up_at: Vec::new(),
             pings: BTreeMap::new(),
             nicknames_asked: BTreeMap::new(),
             closed_wires: Vec::new(),
             setting,
         };
+        world.links_up_at = vec![None; world.host.links.len()];
         world.give_habits();
-        world.host.link.handle_timeout(now);
+        for end in &mut world.host.links {
+            end.link.handle_timeout(now);
+        }
         world.settle();
         world
     }
@@ -277,7 +288,7 @@ impl World {
             Happening::Over { stream, end } => self.stream_over(stream, end),
             Happening::Wake(machine) => self.wake(machine),
             Happening::Inner(inner) => self.inner(inner),
-            Happening::LinkConnect => self.link_connect(),
+            Happening::LinkConnect(n) => self.link_connect(n),
             Happening::OpenMedia { user, call } => self.open_media(user, call),
             Happening::HangUp { user, call } => self.hang_up(user, call),
             Happening::Rejoin {
@@ -294,7 +305,8 @@ impl World {
             while let Some(inner) = self.inbox.pop_front() {
                 self.inner(inner);
             }
-            let moved = self.carry_gateway() | self.carry_users() | self.carry_server();
+            let moved =
+                self.carry_gateway() | self.carry_users() | self.carry_server() | self.carry_conferences();
             if !moved && self.inbox.is_empty() {
                 break;
             }
@@ -306,7 +318,8 @@ impl World {
         match machine {
             Machine::Core => self.host.core.poll_timeout(),
             Machine::Endpoint => self.host.endpoint.poll_timeout(),
-            Machine::Link => self.host.link.poll_timeout(),
+            Machine::Link(n) => self.host.links.get(n).and_then(|end| end.link.poll_timeout()),
+            Machine::Focus => self.side.focus.poll_timeout(),
             Machine::Connection(id) => self.host.connections.get(&id).and_then(host::Connection::due),
             Machine::User(n) => {
                 let user = self.users.get(n).filter(|user| !user.gone)?;
@@ -324,8 +337,9 @@ impl World {
         let mut users = std::mem::take(&mut self.touched);
         users.sort_unstable();
         users.dedup();
-        let machines = [Machine::Core, Machine::Endpoint, Machine::Link]
+        let machines = [Machine::Core, Machine::Endpoint, Machine::Focus]
             .into_iter()
+            .chain((0..self.host.links.len()).map(Machine::Link))
             .chain(connections.into_iter().map(Machine::Connection))
             .chain(users.into_iter().map(Machine::User));
         for machine in machines {
@@ -348,7 +362,12 @@ impl World {
         match machine {
             Machine::Core if due => self.host.core.handle_timeout(now),
             Machine::Endpoint if due => self.host.endpoint.handle_timeout(now),
-            Machine::Link if due => self.host.link.handle_timeout(now),
+            Machine::Link(n) if due => {
+                if let Some(end) = self.host.links.get_mut(n) {
+                    end.link.handle_timeout(now);
+                }
+            }
+            Machine::Focus if due => self.side.focus.handle_timeout(now),
             Machine::Connection(id) => self.wake_connection(id, due),
             Machine::User(n) => {
                 self.touched.push(n);
@@ -370,6 +389,7 @@ impl World {
         self.proxy.notify.clear();
         self.heal();
         self.pass(Duration::from_secs(30));
+        self.close_conferences();
         for n in 0..self.users.len() {
             for call in 0..self.users[n].calls.len() {
                 self.hang_up(n, call);

@@ -7,7 +7,7 @@ use std::{
 };
 
 use super::{Happening, Place, Purpose, World};
-use crate::{plan::Fault, proxy, user};
+use crate::{conference::focus, plan::Fault, proxy, user};
 
 /// A connection; the opener's end is 0.
 #[derive(Debug)]
@@ -55,7 +55,7 @@ impl World {
     }
 
     /// Sends a datagram.
-    pub(super) fn datagram(&mut self, from: SocketAddr, to: SocketAddr, bytes: &[u8]) {
+    pub(crate) fn datagram(&mut self, from: SocketAddr, to: SocketAddr, bytes: &[u8]) {
         let Some(place) = place(to) else { return };
         if self.is_gone(place) || self.strikes(Fault::DatagramLoss, 7) {
             return;
@@ -94,7 +94,7 @@ impl World {
         matches!(place, Place::User(n) if self.users[n].gone)
     }
 
-    pub(super) fn open_stream(&mut self, purpose: Purpose, from: Place, to: Place) -> u64 {
+    pub(crate) fn open_stream(&mut self, purpose: Purpose, from: Place, to: Place) -> u64 {
         let id = self.next_stream;
         self.next_stream += 1;
         let stream = Stream {
@@ -107,14 +107,14 @@ impl World {
         id
     }
 
-    pub(super) fn is_open(&self, stream: u64) -> bool {
+    pub(crate) fn is_open(&self, stream: u64) -> bool {
         self.streams
             .get(&stream)
             .is_some_and(|stream| !stream.dead && !stream.pipes.iter().any(|pipe| pipe.ended))
     }
 
     /// Writes to the stream from the other end than `to`.
-    pub(super) fn write(&mut self, id: u64, to: usize, bytes: &[u8]) {
+    pub(crate) fn write(&mut self, id: u64, to: usize, bytes: &[u8]) {
         let split = !self.calm && self.setting.faults.contains(&Fault::StreamSplit);
         let mut rest = bytes;
         while !rest.is_empty() {
@@ -147,7 +147,7 @@ impl World {
     }
 
     /// Closes the writing half towards end `to`, after what is under way.
-    pub(super) fn finish(&mut self, id: u64, to: usize) {
+    pub(crate) fn finish(&mut self, id: u64, to: usize) {
         let latency = self.latency();
         let now = self.now;
         let Some(stream) = self.streams.get_mut(&id) else {
@@ -164,7 +164,7 @@ impl World {
     }
 
     /// Tears a stream down: what is under way is lost.
-    pub(super) fn reset(&mut self, id: u64) {
+    pub(crate) fn reset(&mut self, id: u64) {
         let Some(stream) = self.streams.get_mut(&id) else {
             return;
         };
@@ -243,7 +243,7 @@ impl World {
     }
 
     /// The streams of a place.
-    pub(super) fn streams_of(&self, place: Place, purpose: Purpose) -> Vec<u64> {
+    pub(crate) fn streams_of(&self, place: Place, purpose: Purpose) -> Vec<u64> {
         let streams = self
             .streams
             .iter()
@@ -278,16 +278,17 @@ impl World {
     }
 
     /// Which end of a stream a place is.
-    pub(super) fn end_of(&self, id: u64, place: Place) -> usize {
+    pub(crate) fn end_of(&self, id: u64, place: Place) -> usize {
         let stream = self.streams.get(&id);
         usize::from(stream.is_some_and(|stream| stream.ends[0] != place))
     }
 }
 
-fn place(address: SocketAddr) -> Option<Place> {
+pub(super) fn place(address: SocketAddr) -> Option<Place> {
     match address.ip() {
         proxy::ADDRESS => Some(Place::Proxy),
         proxy::GATEWAY => Some(Place::Gateway),
+        focus::ADDRESS => Some(Place::Focus),
         ip => user::number(ip).map(Place::User),
     }
 }

@@ -22,8 +22,15 @@ impl World {
     pub(super) fn arrived(&mut self, stream: u64, end: usize, purpose: Purpose, place: Place, bytes: &[u8]) {
         match place {
             Place::Gateway => self.bytes_to_gateway(stream, purpose, bytes),
-            Place::Server => {
-                self.server.handle_bytes(bytes);
+            Place::Server if self.side.stream == Some(stream) => self.bytes_of_component(bytes),
+            Place::Server => self.server.handle_bytes(bytes),
+            Place::Focus if purpose == Purpose::Sip => self.sip_to_focus(Some(FlowId(stream)), bytes),
+            Place::Focus => {
+                let now = self.now;
+                self.side.focus.handle_bytes(stream, bytes, now);
+                if let Some(id) = self.host.by_stream.get(&stream) {
+                    self.host.dirty.insert(*id);
+                }
             }
             Place::Proxy => {
                 let mut inbox = self.proxy_inbox.remove(&stream).unwrap_or_default();
@@ -73,8 +80,20 @@ impl World {
         match place {
             Place::Gateway => self.gateway_hung_up(stream, purpose),
             Place::Server => {
-                self.server.disconnected();
+                if self.side.stream == Some(stream) {
+                    self.side.link.disconnected();
+                } else {
+                    self.server.link().disconnected();
+                }
                 self.finish(stream, 0);
+            }
+            Place::Focus => {
+                let now = self.now;
+                self.side.focus.handle_closed(stream, now);
+                if purpose == Purpose::Sip {
+                    self.side.inbox.clear();
+                }
+                self.finish(stream, 1 - end);
             }
             Place::Proxy => {
                 self.proxy_inbox.remove(&stream);
@@ -110,6 +129,7 @@ impl World {
             }
             Place::Proxy => self.proxied(bytes, from, true),
             Place::User(n) if !self.users[n].gone => self.sip_to_user(n, None, bytes.to_vec()),
+            Place::Focus => self.sip_to_focus(None, bytes),
             Place::User(_) | Place::Server => {}
         }
     }
@@ -413,7 +433,7 @@ impl World {
     }
 
     pub(super) fn carry_server(&mut self) -> bool {
-        let (out, over) = self.server.take_output();
+        let (out, over) = self.server.link().take_output();
         let moved = !out.is_empty();
         if let Some(stream) = self.server_stream {
             if moved {
@@ -421,7 +441,7 @@ impl World {
             }
             if over {
                 self.finish(stream, 0);
-                self.server.disconnected();
+                self.server.link().disconnected();
             }
         }
         let entries = self.server.take_entries();
@@ -490,6 +510,7 @@ impl World {
         let rightful = match said.from {
             Speaker::Native(n) => from == self.natives[n].jid,
             Speaker::Stay(stay) => self.is_of(self.model.stays[stay].user, from),
+            Speaker::Seat(_) | Speaker::Local(_) => false,
         };
         (!rightful).then(|| from.to_owned())
     }
@@ -526,16 +547,19 @@ impl World {
     }
 
     /// What the link reports decides how long everybody is disturbed.
-    pub(super) fn link_noted(&mut self, event: &xmpp::Event) {
+    pub(super) fn link_noted(&mut self, link: usize, event: &xmpp::Event) {
         let now = self.now;
         match event {
             xmpp::Event::Up => {
-                self.link_up_at = Some(now);
+                self.links_up_at[link] = Some(now);
+                for seat in self.side.seats.values_mut() {
+                    seat.relisted = true;
+                }
                 // Whoever comes back is back after this.
                 self.model
                     .disturb(Scope::Everybody, now, now + Duration::from_secs(15));
             }
-            xmpp::Event::Down(_) => self.link_up_at = None,
+            xmpp::Event::Down(_) => self.links_up_at[link] = None,
             _ => {}
         }
         if let xmpp::Event::Skipped { rule, .. } = event
@@ -566,7 +590,7 @@ impl World {
 }
 
 /// Takes whole SIP messages off a stream.
-fn cut(inbox: &mut Vec<u8>) -> Vec<Vec<u8>> {
+pub(crate) fn cut(inbox: &mut Vec<u8>) -> Vec<Vec<u8>> {
     let mut messages = Vec::new();
     loop {
         let blank = inbox

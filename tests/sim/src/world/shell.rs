@@ -6,8 +6,9 @@ use bytes::{Bytes, BytesMut};
 use mapping::{Command, ConnectionId, LinkId};
 use sip::{Flow, FlowId, Transmit, Transport, message::StreamItem};
 
-use super::{Happening, Inner, Place, Purpose, World};
+use super::{Happening, Inner, Place, Purpose, World, network::place};
 use crate::{
+    conference::focus,
     host::{PATIENCE, WINDOW},
     plan::Fault,
     proxy,
@@ -36,13 +37,10 @@ impl World {
         match inner {
             Inner::Sip(event) => self.host.core.handle_sip(*event, now),
             Inner::Msrp(id, event) => self.host.core.handle_msrp(id, *event, now),
-            Inner::Xmpp(event) => self.host.core.handle_xmpp(LinkId(0), *event, now),
+            Inner::Xmpp(link, event) => self.host.core.handle_xmpp(link, *event, now),
             Inner::Command(command) => match *command {
-                // This world has no conference to be called.
-                Command::Connect { connection, .. } => {
-                    self.host.core.handle_msrp(connection, msrp::Event::Closed, now);
-                }
-                // Nor a name server: nobody is invited whose domain is unknown.
+                Command::Connect { connection, host, .. } => self.connect_msrp(connection, &host),
+                // Nobody is invited whose domain is unknown.
                 Command::Resolve { lookup, .. } => {
                     self.host
                         .core
@@ -51,7 +49,7 @@ impl World {
                 Command::Sip(command) => self.host.endpoint.handle_command(command, now),
                 // There are no files in this world.
                 Command::Reload => {}
-                Command::Xmpp(_, command) => self.host.link.handle_command(command, now),
+                Command::Xmpp(link, command) => self.host.links[link.0].link.handle_command(command, now),
                 Command::Msrp(id, command) => {
                     self.host.dirty.insert(id);
                     if let Some(connection) = self.host.connections.get_mut(&id) {
@@ -62,14 +60,24 @@ impl World {
         }
     }
 
+    /// The core wants a connection; only the switch takes one.
+    fn connect_msrp(&mut self, id: ConnectionId, host: &str) {
+        if host != focus::ADDRESS.to_string() {
+            return self.host.core.handle_msrp(id, msrp::Event::Closed, self.now);
+        }
+        let stream = self.open_stream(Purpose::Msrp, Place::Gateway, Place::Focus);
+        self.host.open_msrp(id, stream, self.now);
+        self.side.focus.accept_msrp(stream);
+    }
+
     pub(super) fn carry_gateway(&mut self) -> bool {
         let mut moved = false;
         while let Some(command) = self.host.core.poll_command() {
             moved = true;
             self.record(&command);
             let lane = match &command {
-                Command::Sip(_) | Command::Resolve { .. } => (0, 0),
-                Command::Xmpp(..) | Command::Reload => (1, 0),
+                Command::Sip(_) | Command::Resolve { .. } | Command::Reload => (0, 0),
+                Command::Xmpp(link, _) => (1, link.0 as u64),
                 Command::Msrp(id, _) | Command::Connect { connection: id, .. } => (2, id.0),
             };
             self.pass_on(lane, Inner::Command(Box::new(command)));
@@ -84,15 +92,16 @@ impl World {
         }
         while let Some(resolve) = self.host.endpoint.poll_resolve() {
             moved = true;
-            self.host
-                .endpoint
-                .handle_resolved(resolve.id, Vec::new(), self.now);
+            self.resolve(&resolve);
         }
         let dirty: Vec<_> = self.host.dirty.iter().copied().collect();
         for id in dirty {
             moved |= self.carry_connection(id);
         }
-        moved | self.carry_link()
+        for link in 0..self.host.links.len() {
+            moved |= self.carry_link(link);
+        }
+        moved
     }
 
     fn transmit(&mut self, transmit: Transmit) {
@@ -110,20 +119,24 @@ impl World {
             .flow
             .and_then(|flow| self.host.flows.get(&flow))
             .map(|(stream, _)| *stream);
-        let known = self.streams_of(Place::Gateway, Purpose::Sip);
+        let peer = place(target.peer).filter(|peer| matches!(peer, Place::Proxy | Place::Focus));
+        let known = peer.map_or(Vec::new(), |peer| self.streams_of(peer, Purpose::Sip));
+        let known = known
+            .into_iter()
+            .filter(|stream| self.streams[stream].ends.contains(&Place::Gateway));
         let stream = wanted
             .into_iter()
             .chain(known)
             .find(|stream| self.is_open(*stream));
-        let stream = match stream {
-            Some(stream) => stream,
-            None if target.peer.ip() == proxy::ADDRESS => {
-                let stream = self.open_stream(Purpose::Sip, Place::Gateway, Place::Proxy);
+        let stream = match (stream, peer) {
+            (Some(stream), _) => stream,
+            (None, Some(peer)) => {
+                let stream = self.open_stream(Purpose::Sip, Place::Gateway, peer);
                 self.host.open_flow(stream);
                 stream
             }
-            // Nobody but the proxy is to be reached by TCP.
-            None => return self.host.endpoint.handle_transmit_failed(id, self.now),
+            // Nobody else is to be reached by TCP.
+            (None, None) => return self.host.endpoint.handle_transmit_failed(id, self.now),
         };
         let end = 1 - self.end_of(stream, Place::Gateway);
         self.write(stream, end, &bytes);
@@ -138,7 +151,12 @@ impl World {
     pub(super) fn bytes_to_gateway(&mut self, stream: u64, purpose: Purpose, bytes: &[u8]) {
         let now = self.now;
         match purpose {
-            Purpose::Xml => self.host.link.handle_bytes(bytes, now),
+            Purpose::Xml => {
+                let mut ends = self.host.links.iter_mut();
+                if let Some(end) = ends.find(|end| end.stream == Some(stream)) {
+                    end.link.handle_bytes(bytes, now);
+                }
+            }
             Purpose::Msrp => {
                 let Some(id) = self.host.by_stream.get(&stream).copied() else {
                     return;
@@ -165,9 +183,12 @@ impl World {
     }
 
     fn sip_stream(&mut self, id: FlowId, bytes: &[u8]) {
+        let stream = self.host.flows.get(&id).map(|(stream, _)| *stream);
+        let of_focus = stream.is_some_and(|stream| self.streams[&stream].ends.contains(&Place::Focus));
+        let peer = if of_focus { focus::ADDRESS } else { proxy::ADDRESS };
         let flow = Flow {
             transport: Transport::Tcp,
-            peer: SocketAddr::new(proxy::ADDRESS, 40_000),
+            peer: SocketAddr::new(peer, 40_000),
             id: Some(id),
         };
         let mut items = Vec::new();
@@ -193,11 +214,14 @@ impl World {
 
     pub(super) fn gateway_hung_up(&mut self, stream: u64, purpose: Purpose) {
         match purpose {
-            Purpose::Xml if self.host.link_stream == Some(stream) => {
-                self.host.link_stream = None;
-                self.host.link.handle_disconnected(self.now);
+            Purpose::Xml => {
+                let now = self.now;
+                let mut ends = self.host.links.iter_mut();
+                if let Some(end) = ends.find(|end| end.stream == Some(stream)) {
+                    end.stream = None;
+                    end.link.handle_disconnected(now);
+                }
             }
-            Purpose::Xml => {}
             Purpose::Sip => {
                 if let Some(flow) = self.host.flow_of.remove(&stream) {
                     self.host.flows.remove(&flow);
@@ -251,7 +275,11 @@ impl World {
         let mut events = Vec::new();
         let mut out = BytesMut::new();
         let stream = connection.stream;
-        let under_way = self.streams.get(&stream).map_or(0, |stream| stream.octets_to(0));
+        let peer = connection.peer;
+        let under_way = self
+            .streams
+            .get(&stream)
+            .map_or(0, |stream| stream.octets_to(peer));
         while under_way + out.len() < WINDOW {
             let budget = WINDOW - under_way - out.len();
             if !connection.machine.poll_transmit(&mut out, budget, now) {
@@ -285,7 +313,7 @@ impl World {
         }
         if !out.is_empty() {
             moved = true;
-            self.write(stream, 0, &out);
+            self.write(stream, peer, &out);
         }
         if closing && !moved {
             self.host.dirty.remove(&id);
@@ -294,7 +322,7 @@ impl World {
                 self.keep_asked(connection.wire);
             }
             self.host.by_stream.remove(&stream);
-            self.finish(stream, 0);
+            self.finish(stream, peer);
         }
         moved
     }
@@ -312,49 +340,54 @@ impl World {
         }
     }
 
-    fn carry_link(&mut self) -> bool {
+    fn carry_link(&mut self, n: usize) -> bool {
         let mut moved = false;
-        while let Some(action) = self.host.link.poll_action() {
+        while let Some(action) = self.host.links[n].link.poll_action() {
             moved = true;
             match action {
-                xmpp::Action::Connect => self.after(5, Happening::LinkConnect),
+                xmpp::Action::Connect => self.after(5, Happening::LinkConnect(n)),
                 xmpp::Action::Close => {
-                    self.write_link();
-                    if let Some(stream) = self.host.link_stream.take() {
+                    self.write_link(n);
+                    if let Some(stream) = self.host.links[n].stream.take() {
                         self.finish(stream, 1);
                     }
                 }
             }
         }
-        while let Some(event) = self.host.link.poll_event() {
+        while let Some(event) = self.host.links[n].link.poll_event() {
             moved = true;
-            self.link_noted(&event);
-            self.pass_on((5, 0), Inner::Xmpp(Box::new(event)));
+            self.link_noted(n, &event);
+            self.pass_on((5, n as u64), Inner::Xmpp(LinkId(n), Box::new(event)));
         }
-        moved | self.write_link()
+        moved | self.write_link(n)
     }
 
-    fn write_link(&mut self) -> bool {
+    fn write_link(&mut self, n: usize) -> bool {
         let mut out = BytesMut::new();
-        while self.host.link.poll_transmit(&mut out) {}
-        let Some(stream) = self.host.link_stream.filter(|_| !out.is_empty()) else {
+        let end = &mut self.host.links[n];
+        while end.link.poll_transmit(&mut out) {}
+        let Some(stream) = end.stream.filter(|_| !out.is_empty()) else {
             return false;
         };
         self.write(stream, 1, &out);
         true
     }
 
-    pub(super) fn link_connect(&mut self) {
-        if self.now < self.accepting {
-            return self
-                .host
-                .link
-                .handle_connect_failed("refused".to_owned(), self.now);
+    pub(super) fn link_connect(&mut self, n: usize) {
+        let now = self.now;
+        if now < self.accepting {
+            let cause = "refused".to_owned();
+            return self.host.links[n].link.handle_connect_failed(cause, now);
         }
         let stream = self.open_stream(Purpose::Xml, Place::Gateway, Place::Server);
-        self.host.link_stream = Some(stream);
-        self.server_stream = Some(stream);
-        self.server.connected();
-        self.host.link.handle_connected(self.now);
+        self.host.links[n].stream = Some(stream);
+        if n == 0 {
+            self.server_stream = Some(stream);
+            self.server.link().connected();
+        } else {
+            self.side.stream = Some(stream);
+            self.side.link.connected();
+        }
+        self.host.links[n].link.handle_connected(now);
     }
 }
