@@ -100,7 +100,7 @@ impl Host {
                 sip: MUC.to_owned(),
                 muc: MUC.to_owned(),
             }],
-            conferences: conferences.clone(),
+            conferences,
             msrp: (proxy::GATEWAY.to_string(), 2855),
             answer: if setting.at_once {
                 AnswerRule::AtOnce

@@ -136,12 +136,11 @@ fn is_a_copy(stanza: &[u8], last: Option<&[u8]>) -> bool {
     let Some((last, to, other)) = last.and_then(|last| Some((last, sharer(stanza)?, sharer(last)?))) else {
         return false;
     };
-    let mut places = (0..stanza.len()).filter(|place| stanza[*place..].starts_with(to.as_bytes()));
-    to != other
-        && places.any(|place| {
-            let (head, tail) = (&stanza[..place], &stanza[place + to.len()..]);
-            [head, other.as_bytes(), tail].concat() == last
-        })
+    let differs_there_alone = |place: usize| {
+        let tail = stanza.get(place..)?.strip_prefix(to.as_bytes())?;
+        Some([stanza.get(..place)?, other.as_bytes(), tail].concat() == last)
+    };
+    to != other && (0..stanza.len()).any(|place| differs_there_alone(place) == Some(true))
 }
 
 /// To which sharer a groupchat message is, as quick-xml reads its start tag.

@@ -132,7 +132,14 @@ impl World {
     }
 
     /// From a native to the component; `false` when it is not there.
-    fn to_component(&mut self, native: usize, name: &str, to: &str, attributes: &str, payload: &str) -> bool {
+    fn write_to_component(
+        &mut self,
+        native: usize,
+        name: &str,
+        to: &str,
+        attributes: &str,
+        payload: &str,
+    ) -> bool {
         let from = attribute("from", &self.natives[native].jid);
         let to = attribute("to", to);
         self.side
@@ -146,7 +153,7 @@ impl World {
         }
         let to = format!("{}@{MUC}/{nickname}", room_name(room));
         let payload = "<x xmlns='http://jabber.org/protocol/muc'/>";
-        if self.to_component(native, "presence", &to, "", payload) {
+        if self.write_to_component(native, "presence", &to, "", payload) {
             let number = self.model.calls(native, ROOMS + room, true);
             self.side
                 .seats
@@ -159,7 +166,7 @@ impl World {
             return;
         };
         let to = format!("{}@{MUC}/{nickname}", room_name(room));
-        if self.to_component(
+        if self.write_to_component(
             native,
             "presence",
             &to,
@@ -184,7 +191,7 @@ impl World {
         let to = format!("{}@{MUC}", room_name(room));
         let id = format!(" type='groupchat' id='c{token}'");
         let body = format!("<body>{}</body>", escape(&text));
-        if !self.to_component(native, "message", &to, &id, &body) {
+        if !self.write_to_component(native, "message", &to, &id, &body) {
             // His server tells him at once.
             self.seat_outcome(token, 408);
         }
@@ -214,7 +221,7 @@ impl World {
             "<body>{}</body><x xmlns='http://jabber.org/protocol/muc#user'/>",
             escape(&text)
         );
-        if !self.to_component(native, "message", &to, &id, &body) {
+        if !self.write_to_component(native, "message", &to, &id, &body) {
             self.seat_outcome(token, 408);
         }
     }
@@ -223,7 +230,7 @@ impl World {
         if self.seat_inside(native, room).is_some() {
             let to = format!("{}@{MUC}/{nickname}", room_name(room));
             let id = format!(" id='r{}'", self.next_request());
-            self.to_component(native, "presence", &to, &id, "");
+            self.write_to_component(native, "presence", &to, &id, "");
         }
     }
 
@@ -232,7 +239,7 @@ impl World {
             let to = format!("{}@{MUC}", room_name(room));
             let payload = "<x xmlns='http://jabber.org/protocol/muc#user'><invite to='mercutio@phones.example.com'><reason>come</reason></invite></x>";
             let id = format!(" id='i{}'", self.next_request());
-            self.to_component(native, "message", &to, &id, payload);
+            self.write_to_component(native, "message", &to, &id, payload);
         }
     }
 
@@ -258,7 +265,7 @@ impl World {
     fn ask(&mut self, native: usize, name: &str, to: &str, kind: &str, payload: &str) {
         let id = format!("q{}", self.next_request());
         let attributes = format!(" type='{kind}' id='{id}'");
-        if self.to_component(native, name, to, &attributes, payload) {
+        if self.write_to_component(native, name, to, &attributes, payload) {
             self.side.asked.insert(id, (self.now, 0));
         }
     }

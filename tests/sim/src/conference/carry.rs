@@ -101,14 +101,14 @@ impl World {
     /// Octets of the conference component.
     pub(crate) fn bytes_of_component(&mut self, bytes: &[u8]) {
         for stanza in self.side.link.handle_bytes(bytes) {
-            self.to_native(&stanza);
+            self.hand_to_native(&stanza);
         }
         for what in self.side.link.take_broken() {
             self.model.fail("component_keeps_the_rules", what, self.now);
         }
     }
 
-    fn to_native(&mut self, stanza: &Element) {
+    fn hand_to_native(&mut self, stanza: &Element) {
         let to = stanza.attribute("to").unwrap_or_default();
         let from = stanza.attribute("from").unwrap_or_default().to_owned();
         let id = stanza.attribute("id").unwrap_or_default();

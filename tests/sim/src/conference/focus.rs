@@ -711,7 +711,7 @@ impl Focus {
             self.entries
                 .push(Entry::Broken(format!("{aor} speaks as {from}")));
         }
-        let from = Who::Caller(aor.clone());
+        let from = Who::Caller(aor);
         if to == format!("sip:{}@{DOMAIN}", crate::user::room_name(room)) {
             self.settle(session, due, Status::OK, now);
             return self.publish(room, &from, &text, now);
@@ -926,8 +926,4 @@ fn without_gr(uri: &str) -> String {
 }
 
 /// Some servers never answer.
-#[expect(
-    clippy::needless_pass_by_value,
-    reason = "what is due is spent here, unanswered"
-)]
 fn drop_unanswered<T>(_due: T) {}
