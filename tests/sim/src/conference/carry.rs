@@ -163,7 +163,8 @@ impl World {
             Noticed::Out => self.model.over(stay, now),
             Noticed::Heard { from, private, text } => {
                 let Some(token) = model::token(&text) else { return };
-                invariants::on_heard(&mut self.model, stay, (&from, &text), private, token, now);
+                let own = self.native_uri(native);
+                invariants::on_heard(&mut self.model, (stay, &own), (&from, &text), private, token, now);
                 self.who_said(token, native, room, &from);
                 let reflected = self
                     .model
@@ -229,11 +230,11 @@ impl World {
         match entry {
             Entry::Public { room, from, body } => {
                 let Some(token) = model::token(body) else { return };
-                self.conference_accepted(token, *room, from, body, Kind::Public);
+                self.conference_accepted(token, *room, from, body, None);
             }
-            Entry::Private { room, from, body, .. } => {
+            Entry::Private { room, from, to, body } => {
                 let Some(token) = model::token(body) else { return };
-                self.conference_accepted(token, *room, from, body, Kind::Private);
+                self.conference_accepted(token, *room, from, body, Some(to));
             }
             Entry::Refused { body } => {
                 if let Some(said) = model::token(body).and_then(|token| self.model.said.get_mut(&token)) {
@@ -261,9 +262,15 @@ impl World {
         }
     }
 
-    fn conference_accepted(&mut self, token: u32, room: usize, from: &Who, body: &str, kind: Kind) {
+    /// `to`: to whom alone, if it is private.
+    fn conference_accepted(&mut self, token: u32, room: usize, from: &Who, body: &str, to: Option<&Who>) {
         let now = self.now;
-        if self.model.accepted(token, "", Vec::new(), now).is_none() {
+        let kind = if to.is_some() { Kind::Private } else { Kind::Public };
+        let to = match to {
+            Some(Who::Caller(aor)) => vec![aor.clone()],
+            Some(Who::Local(_)) | None => Vec::new(),
+        };
+        if self.model.accepted(token, "", to, now).is_none() {
             return;
         }
         let said = &self.model.said[&token];

@@ -21,7 +21,7 @@ const ANSWER: Duration = Duration::from_secs(33);
 /// An XMPP user hears a message in a conference.
 pub(crate) fn on_heard(
     model: &mut Model,
-    stay: usize,
+    (stay, own): (usize, &str),
     (from, text): (&str, &str),
     private: bool,
     token: u32,
@@ -44,7 +44,7 @@ pub(crate) fn on_heard(
         ),
         (
             "private_only_to_addressee",
-            is_private && !said.must.contains(&stay),
+            is_private && !said.to.iter().any(|to| to == own),
         ),
     ];
     // Who is not listed is named before his words, in the room's name.

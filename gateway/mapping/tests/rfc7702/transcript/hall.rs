@@ -39,6 +39,8 @@ struct Wire {
     /// What the peer has not read as a whole frame yet.
     octets: BytesMut,
     open: bool,
+    /// Judges every octet that the gateway writes.
+    judge: msrp_checker::Judge,
 }
 
 impl Hall {
@@ -113,6 +115,7 @@ impl Hall {
             .switch
             .entry(name.to_owned())
             .or_insert_with(|| Wire::new(ConnectionId(2 * wires + 1)));
+        wire.judge.heard(octets);
         wire.machine.handle_bytes(octets, self.now);
         self.run();
     }
@@ -276,7 +279,10 @@ impl Hall {
             }
             let heard = self.heard.entry(Peer::msrp(name)).or_default();
             while let Some(length) = frame(&wire.octets) {
-                heard.push_back(text(&wire.octets.split_to(length)));
+                let octets = wire.octets.split_to(length);
+                wire.judge.written(&octets);
+                assert_eq!(wire.judge.complaint(), None, "the gateway writes unsound MSRP");
+                heard.push_back(text(&octets));
             }
             while let Some(event) = wire.machine.poll_event() {
                 moved = true;
@@ -325,6 +331,7 @@ impl Wire {
             machine: msrp::Connection::new(msrp::Limits::default(), [9; 32]),
             octets: BytesMut::new(),
             open: true,
+            judge: msrp_checker::Judge::default(),
         }
     }
 }

@@ -129,7 +129,7 @@ fn config(setting: u8) -> Config {
         access: mapping::Access::default(),
         routes: mapping::Routes::default(),
         numbers: None,
-        connect: true,
+        connect: false,
         tell_nickname: false,
         occupants: mapping::Occupants::default(),
         admins: BTreeSet::new(),
