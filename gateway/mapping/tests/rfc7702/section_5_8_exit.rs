@@ -132,10 +132,13 @@ fn stays_outlive_the_link_for_a_while() {
     );
     hall.pass(Duration::from_secs(50));
     hall.link(true);
-    // The subject shows who is gone; what was missed is told.
+    // Who is in is told again, for what was under way is lost; the subject shows who is gone; what was missed is told.
     assert_eq!(
         hall.heard(JULIET),
         [
+            "Ben is in (participant)",
+            "Romeo is in (participant)",
+            "JuliC is in (participant) 110",
             "subject: Today in Verona",
             "room: (messages that could not be shown while the chat service was away: 1)",
         ]
@@ -168,4 +171,24 @@ fn a_gateway_that_stops_ends_every_stay() {
     assert!(hall.gateway.is_idle());
     hall.enter(JULIET, "JuliC");
     assert_eq!(hall.heard(JULIET), ["presence p1 to JuliC: service-unavailable"]);
+}
+
+#[test]
+fn who_left_while_the_link_was_away_is_said_to_have_left() {
+    let mut hall = Hall::new();
+    hall.enter(JULIET, "JuliC");
+    hall.told.clear();
+    hall.link(false);
+    hall.unlist("sip:capulet@rooms.example.net;gr=Romeo");
+    hall.pass(Duration::from_secs(10));
+    hall.link(true);
+    let heard = hall.heard(JULIET);
+    assert!(
+        heard.iter().any(|told| told.starts_with("Romeo is out")),
+        "{heard:?}"
+    );
+    assert!(
+        !heard.iter().any(|told| told.starts_with("Romeo is in")),
+        "{heard:?}"
+    );
 }

@@ -91,6 +91,12 @@ impl Mint {
     }
 }
 
+/// What tells obligations apart; what a report would say may be added meanwhile.
+pub(crate) fn name_of(due: &impl std::fmt::Debug) -> String {
+    let shown = format!("{due:?}");
+    shown.split(", report:").next().unwrap_or_default().to_owned()
+}
+
 /// Whose request it is: when that has ended, nobody waits for an answer.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Owner {
@@ -110,12 +116,12 @@ pub(crate) struct Book {
 impl Book {
     /// To be answered by then at the latest.
     pub(crate) fn open(&mut self, due: &impl std::fmt::Debug, owner: Owner, deadline: Instant) {
-        let before = self.open.insert(format!("{due:?}"), (owner, deadline));
+        let before = self.open.insert(name_of(due), (owner, deadline));
         assert_eq!(before, None, "the mint makes each obligation once");
     }
 
     pub(crate) fn close(&mut self, due: &impl std::fmt::Debug) {
-        let name = format!("{due:?}");
+        let name = name_of(due);
         let known = self.open.remove(&name).is_some() || self.void.remove(&name).is_some();
         assert!(known, "{name} is answered twice, or never was asked");
     }

@@ -306,7 +306,7 @@ impl Stage {
     fn owe(&mut self, due: &impl std::fmt::Debug, owner: Owner, within: Duration) {
         self.book.open(due, owner, self.now + within);
         if within == Duration::ZERO {
-            self.at_once.push(format!("{due:?}"));
+            self.at_once.push(super::dues::name_of(due));
         }
     }
 
