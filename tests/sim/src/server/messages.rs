@@ -37,12 +37,13 @@ impl Server {
             body: body.to_owned(),
             to,
         });
+        let clock = self.clock;
         if let Some(state) = self.rooms.get_mut(room)
             && extra.is_empty()
         {
             state
                 .history
-                .push_back((own.nickname.clone(), id.to_owned(), body.to_owned()));
+                .push_back((own.nickname.clone(), id.to_owned(), body.to_owned(), clock));
             if state.history.len() > 20 {
                 state.history.pop_front();
             }

@@ -8,6 +8,8 @@ mod stanzas;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
+use jiff::Timestamp;
+
 use crate::component::ComponentEnd;
 
 pub(crate) const MUC: &str = "rooms.example.com";
@@ -52,7 +54,8 @@ pub(crate) struct Room {
     pub(crate) occupants: Vec<Occupant>,
     pub(crate) subject: String,
     banned: BTreeSet<String>,
-    history: VecDeque<(String, String, String)>,
+    /// Nickname, id, body and time.
+    history: VecDeque<(String, String, String, Timestamp)>,
 }
 
 /// What happened in the rooms, in the order in which they decided it.
@@ -105,6 +108,8 @@ pub(crate) struct Server {
     pub(crate) rooms: BTreeMap<String, Room>,
     entries: Vec<Entry>,
     stamps: u32,
+    /// What its clock shows.
+    pub(crate) clock: Timestamp,
     pub(crate) capacity: usize,
 }
 
@@ -116,6 +121,7 @@ impl Server {
             rooms: BTreeMap::new(),
             entries: Vec::new(),
             stamps: 0,
+            clock: Timestamp::UNIX_EPOCH,
             capacity: 1000,
         }
     }

@@ -127,9 +127,9 @@ impl Server {
         let Some(state) = self.rooms.get(room) else { return };
         let replayed: Vec<_> = state.history.iter().rev().take(history).rev().cloned().collect();
         let subject = escape(&state.subject);
-        for (nickname, id, body) in replayed {
+        for (nickname, id, body, stamp) in replayed {
             let stanza = format!(
-                "<message type='groupchat'{}{}{}><body>{}</body><delay xmlns='urn:xmpp:delay' from='{room}@{MUC}' stamp='2026-01-01T00:00:00Z'/></message>",
+                "<message type='groupchat'{}{}{}><body>{}</body><delay xmlns='urn:xmpp:delay' from='{room}@{MUC}' stamp='{stamp}'/></message>",
                 attribute("from", &format!("{room}@{MUC}/{nickname}")),
                 attribute("id", &id),
                 attribute("to", jid),

@@ -273,12 +273,20 @@ impl World {
                 break;
             }
             let happening = entry.remove();
-            self.now = at;
+            self.set_clocks(at);
             self.happenings += 1;
             self.happen(happening);
             self.settle();
         }
-        self.now = end;
+        self.set_clocks(end);
+    }
+
+    fn set_clocks(&mut self, now: Instant) {
+        self.now = now;
+        let since = jiff::SignedDuration::try_from(now - self.start).unwrap_or_default();
+        self.server.clock = jiff::Timestamp::UNIX_EPOCH
+            .saturating_add(since)
+            .unwrap_or_default();
     }
 
     fn happen(&mut self, happening: Happening) {
