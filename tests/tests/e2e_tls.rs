@@ -95,6 +95,8 @@ fn a_conversation_over_tls_goes_on_while_the_certificate_changes() -> Result<()>
         juliet.enter(ROOM, "JuliC")?;
         let mut romeo = world.sip_user("romeo", "Romeo")?;
         juliet.see(ROOM, "Romeo", None)?;
+        // Who is there before the nickname changes.
+        romeo.await_occupant("JuliC")?;
         romeo.say_and_wait("Is the day so young?")?;
         juliet.hear(ROOM, "Is the day so young?")?;
 

@@ -104,8 +104,23 @@ impl Gateway {
         true
     }
 
+    /// The room still has him in it and tells him what is said now, while what was said before is yet to come: that waits for the history,
+    /// of which it may be a part. Returns whether it was kept.
+    pub(super) fn is_ahead(&mut self, key: SessionKey, message: &Message) -> bool {
+        let most = self.config.limits.session_queue.0;
+        let Some(session) = self.sessions.get_mut(key) else {
+            return false;
+        };
+        let is_live = message.delay.is_none() && message.from.resource().is_some();
+        let waits = session.behind && is_live && session.ahead.len() < most;
+        if waits {
+            session.ahead.push(message.clone());
+        }
+        waits
+    }
+
     /// The history that he asked for is over.
-    pub(super) fn caught_up(&mut self, key: SessionKey) {
+    pub(super) fn caught_up(&mut self, key: SessionKey, now: Instant) {
         let Some(session) = self.sessions.get_mut(key) else {
             return;
         };
@@ -115,8 +130,14 @@ impl Gateway {
         }
         let (room, domain) = (session.room.clone(), session.who.jid.domain().as_str().to_owned());
         for key in self.behind(&room, &domain) {
-            if let Some(session) = self.sessions.get_mut(key) {
-                session.behind = false;
+            let Some(session) = self.sessions.get_mut(key) else {
+                continue;
+            };
+            session.behind = false;
+            for message in std::mem::take(&mut session.ahead) {
+                if !self.was_told(&room, &message) {
+                    self.said_to(key, &message, now);
+                }
             }
         }
         if let Some(room) = self.rooms.get_mut(&room) {

@@ -401,14 +401,16 @@ impl Gateway {
             Some(subject) if is_subject(message) => self.subject(room, subject.clone(), now),
             _ if for_all => self.said_to_all(key.filter(|_| shares), room, to, message, now),
             _ => match key {
-                Some(key) if !self.caught_up_on(key, to, message, now) => self.said_to(key, message, now),
+                Some(key) if !self.caught_up_on(key, to, message, now) && !self.is_ahead(key, message) => {
+                    self.said_to(key, message, now);
+                }
                 _ => {}
             },
         }
     }
 
     /// F46 and its like: a reflection is the room's receipt and is not shown again (RFC 7702 §6.3.1), anything else is.
-    fn said_to(&mut self, key: SessionKey, message: &Message, now: Instant) {
+    pub(super) fn said_to(&mut self, key: SessionKey, message: &Message, now: Instant) {
         let Some(session) = self.sessions.get(key) else {
             return;
         };

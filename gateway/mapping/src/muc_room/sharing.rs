@@ -116,9 +116,27 @@ impl Sharing {
 }
 
 impl Gateway {
+    /// Whether this message has been told to those who are here.
+    pub(super) fn was_told(&self, room: &BareJid, message: &Message) -> bool {
+        let (Some(state), Some(nickname), Ok(to)) = (
+            self.rooms.get(room),
+            message.from.resource(),
+            message.to.try_as_full(),
+        ) else {
+            return false;
+        };
+        state.sharing.has_told(&Told {
+            number: 0,
+            to: to.clone(),
+            nickname: nickname.as_str().to_owned(),
+            id: message.id.clone(),
+            text: rendering::text(message, &self.config.texts),
+        })
+    }
+
     /// The history is over: from here on he hears what all hear.
     pub(super) fn begin_sharing(&mut self, key: SessionKey, now: Instant) {
-        self.caught_up(key);
+        self.caught_up(key, now);
         let wall = self.wall(now);
         let Some(session) = self.sessions.get_mut(key) else {
             return;
