@@ -104,44 +104,54 @@ impl Gateway {
         true
     }
 
-    /// The room still has him in it and tells him what is said now, while what was said before is yet to come: that waits for the history,
-    /// of which it may be a part. Returns whether it was kept.
+    /// The room still has him in it and tells him what is said now, while what was said before is yet to come: until his history has ended
+    /// that waits, for it may be a part of it. Returns whether it was kept.
     pub(super) fn is_ahead(&mut self, key: SessionKey, message: &Message) -> bool {
         let most = self.config.limits.session_queue.0;
         let Some(session) = self.sessions.get_mut(key) else {
             return false;
         };
+        let is_coming = session.history || matches!(session.phase, Phase::Out { .. });
         let is_live = message.delay.is_none() && message.from.resource().is_some();
-        let waits = session.behind && is_live && session.ahead.len() < most;
+        let waits = session.behind && is_coming && is_live && session.ahead.len() < most;
         if waits {
             session.ahead.push(message.clone());
         }
         waits
     }
 
-    /// The history that he asked for is over.
+    /// His history is over; if it was the one that he asked for, so is that of all who were out.
     pub(super) fn caught_up(&mut self, key: SessionKey, now: Instant) {
         let Some(session) = self.sessions.get_mut(key) else {
             return;
         };
         session.follows = false;
-        if !std::mem::take(&mut session.catches_up) {
-            return;
-        }
+        let asked = std::mem::take(&mut session.catches_up);
         let (room, domain) = (session.room.clone(), session.who.jid.domain().as_str().to_owned());
+        if !asked {
+            return self.tell_ahead(key, &room, now);
+        }
         for key in self.behind(&room, &domain) {
-            let Some(session) = self.sessions.get_mut(key) else {
-                continue;
-            };
-            session.behind = false;
-            for message in std::mem::take(&mut session.ahead) {
-                if !self.was_told(&room, &message) {
-                    self.said_to(key, &message, now);
-                }
+            if let Some(session) = self.sessions.get_mut(key) {
+                session.behind = false;
             }
+            self.tell_ahead(key, &room, now);
         }
         if let Some(room) = self.rooms.get_mut(&room) {
             room.behind.retain(|behind| behind.domain != domain);
+        }
+    }
+
+    /// What waited for the history and was no part of it.
+    fn tell_ahead(&mut self, key: SessionKey, room: &BareJid, now: Instant) {
+        let ahead = self
+            .sessions
+            .get_mut(key)
+            .map(|session| std::mem::take(&mut session.ahead));
+        for message in ahead.unwrap_or_default() {
+            if !self.was_told(room, &message) {
+                self.said_to(key, &message, now);
+            }
         }
     }
 
