@@ -7,6 +7,7 @@ use sip::{AnswerDue, Body, Incoming, NameAddr};
 use xmpp::stanza::{Condition, StanzaError};
 
 use super::{
+    address::is_focus,
     enter::{contact, error_of},
     exit::Farewell,
     stay::{Media, Phase, StayKey},
@@ -40,6 +41,38 @@ impl Gateway {
                 let why = refusal.reason();
                 self.end_stay(key, &Farewell::failed(error_of(&refusal)), &why);
             }
+        }
+    }
+
+    /// The focus has called, and the user comes. Without an offer of its own it answers ours in its ACK.
+    pub(super) fn take_call_of_focus(&mut self, key: StayKey, due: AnswerDue, offer: Option<MsrpOffer>) {
+        let Some(stay) = self.stays.get(key) else {
+            return self.refuse(due, &Refusal::NotInRoom);
+        };
+        let (contact, media) = (contact(stay), self.local_media(&stay.media));
+        let body = match &offer {
+            Some(offer) => offer.answer(&media),
+            None => media.offer(Opening::Preferred),
+        };
+        self.sip(sip::Command::Accept { due, contact, body });
+        if let Some(offer) = offer {
+            self.open_media(key, offer.peer);
+        }
+    }
+
+    /// The focus has confirmed its call, with its answer if the offer was ours.
+    pub(crate) fn conference_confirmed(&mut self, key: StayKey, body: Option<&Body>) {
+        if self
+            .stays
+            .get(key)
+            .is_none_or(|stay| stay.phase != Phase::Calling)
+        {
+            return;
+        }
+        let peer = body.ok_or(Refusal::Offer("No Session Description"));
+        match peer.and_then(|body| usable(PeerMedia::of_answer(&body.bytes, Opening::Preferred)?)) {
+            Ok(peer) => self.open_media(key, peer),
+            Err(refusal) => self.end_stay(key, &Farewell::failed(error_of(&refusal)), &refusal.reason()),
         }
     }
 
@@ -222,11 +255,8 @@ impl Gateway {
 fn read_answer(contact: Option<&NameAddr>, body: Option<&Body>) -> Result<PeerMedia, Refusal> {
     let body = body.ok_or(Refusal::Offer("No Session Description"))?;
     let peer = usable(PeerMedia::of_answer(&body.bytes, Opening::Preferred)?)?;
-    let is_focus = contact.is_some_and(|contact| {
-        contact.parameter("isfocus").is_some() || contact.uri.parameter("isfocus").is_some()
-    });
     let has_room = peer.chatroom.nickname || peer.chatroom.private_messages;
-    if is_focus || has_room {
+    if is_focus(contact) || has_room {
         Ok(peer)
     } else {
         Err(Refusal::Offer("Not A Conference"))
@@ -234,7 +264,7 @@ fn read_answer(contact: Option<&NameAddr>, body: Option<&Body>) -> Result<PeerMe
 }
 
 /// A path over TLS was not negotiated.
-fn usable(peer: PeerMedia) -> Result<PeerMedia, Refusal> {
+pub(super) fn usable(peer: PeerMedia) -> Result<PeerMedia, Refusal> {
     if peer.path.first().is_secure() {
         return Err(Refusal::Offer("No Usable MSRP Path"));
     }

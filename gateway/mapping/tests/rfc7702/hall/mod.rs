@@ -580,6 +580,19 @@ impl Hall {
                     _ => self.take_watcher(subscription, due),
                 }
             }
+            Event::Answered {
+                dialog,
+                body: Some(body),
+                ..
+            } => {
+                let answer = sip::sdp::Session::parse(&body.bytes).unwrap();
+                let theirs = answer.media()[0].attribute("path").unwrap().parse().unwrap();
+                self.legs
+                    .iter_mut()
+                    .find(|leg| leg.dialog == dialog)
+                    .unwrap()
+                    .theirs = theirs;
+            }
             Event::Ended { dialog, cause } => {
                 for leg in self.legs.iter_mut().filter(|leg| leg.dialog == dialog) {
                     leg.ended = Some(cause.clone());
@@ -604,6 +617,56 @@ impl Hall {
             }],
         };
         self.focus.handle_command(refuse, self.now);
+    }
+
+    /// The focus calls an XMPP user, as a conference of this URI.
+    pub(crate) fn dial_out(
+        &mut self,
+        conference: &str,
+        user: &str,
+        parameters: Vec<(&'static str, Option<String>)>,
+    ) {
+        let path: msrp::Path = format!("msrp://127.0.0.4:2855/switch{};tcp", self.legs.len())
+            .parse()
+            .unwrap();
+        let offer = format!(
+            "v=0\r\no=- 1 1 IN IP4 127.0.0.4\r\ns=-\r\nc=IN IP4 127.0.0.4\r\nt=0 0\r\nm=message 2855 TCP/MSRP *\r\n\
+             a=accept-types:message/cpim\r\na=accept-wrapped-types:*\r\na=path:{path}\r\na=setup:actpass\r\n\
+             a=chatroom:nickname private-messages\r\n"
+        );
+        let header = |name: &'static str, value: &str| sip::Header {
+            name: name.into(),
+            value: value.to_owned(),
+        };
+        let dialog = DialogId(1000 + 2 * self.legs.len() as u64);
+        let invite = sip::InviteParameters {
+            uri: user.parse().unwrap(),
+            from: sip::NameAddr::new(conference.parse().unwrap()),
+            to: sip::NameAddr::new(user.parse().unwrap()),
+            contact: Contact {
+                user: None,
+                parameters,
+            },
+            body: Body {
+                content_type: "application/sdp".to_owned(),
+                bytes: Bytes::from(offer),
+            },
+            headers: vec![
+                header("Referred-By", "<sip:romeo@example.org>"),
+                header("Subject", "Come!"),
+            ],
+        };
+        let theirs = path.clone();
+        self.legs.push(Leg {
+            dialog,
+            path,
+            theirs,
+            ended: None,
+        });
+        let parameters = Box::new(invite);
+        self.focus
+            .handle_command(sip::Command::Invite { dialog, parameters }, self.now);
+        self.run();
     }
 
     /// Takes a REFER, and says with a fragment what became of it.
@@ -850,6 +913,7 @@ fn addressee(stanza: &Outgoing) -> Option<&Jid> {
             | RoomStanza::Subject { to, .. }
             | RoomStanza::Private { to, .. }
             | RoomStanza::Declined { to, .. } => to,
+            RoomStanza::Invited { to, .. } => to,
             RoomStanza::Refused { to, .. } => to,
         }),
         Outgoing::IqResult { to, .. } => Some(to),
@@ -898,6 +962,15 @@ fn line(stanza: &Outgoing) -> String {
             assert!(id.is_some());
             let delay = delay.as_ref().map(|delay| format!(" [{}]", delay.stamp));
             format!("{}: {body}{}", name(from), delay.unwrap_or_default())
+        }
+        Outgoing::Room(RoomStanza::Invited {
+            from,
+            inviter,
+            reason,
+            ..
+        }) => {
+            let reason = reason.as_ref().map(|reason| format!(": {reason}"));
+            format!("{inviter} invites to {from}{}", reason.unwrap_or_default())
         }
         Outgoing::Room(RoomStanza::Declined { invitee, reason, .. }) => {
             format!("{invitee} declines: {reason}")

@@ -150,6 +150,7 @@ pub(crate) fn config() -> Config {
             sip: "rooms.example.com".to_owned(),
             muc: "rooms.example.com".to_owned(),
         }],
+        passwords: BTreeMap::new(),
         conferences: Vec::new(),
         msrp: ("127.0.0.2".to_owned(), 2855),
         answer: AnswerRule::WhenAdmitted,
