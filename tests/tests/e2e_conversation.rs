@@ -10,7 +10,7 @@ use gateway_tests::{
         sip_chat::{code, field, is_message, nicknames},
         xmpp_user::is_whispered,
     },
-    world::{ROOM, in_a_world_with},
+    world::{ROOM, World, in_a_world_with},
 };
 
 on_each_xmpp_server! {
@@ -21,6 +21,7 @@ on_each_xmpp_server! {
     the_subject_is_shown_on_entering_and_when_it_changes,
     private_messages_reach_their_addressee_only,
     texts_arrive_as_they_were_written,
+    texts_as_long_as_a_stanza_arrive_whole,
 }
 
 fn the_demo_conversation_neither_loses_nor_doubles_a_message(server: XmppServerKind) -> Result<()> {
@@ -152,6 +153,7 @@ fn texts_arrive_as_they_were_written(server: XmppServerKind) -> Result<()> {
         let texts = [
             "<b>not markup</b> & \"quotes\" ' ]]>",
             "Grüße, ελληνικά, 你好, 🌹",
+            "שלום! مرحبا, \u{202b}שלום\u{202c} (100%) 👩‍👩‍👧",
             "two\nlines",
             "-------abcd$",
             "  blanks around  ",
@@ -168,4 +170,23 @@ fn texts_arrive_as_they_were_written(server: XmppServerKind) -> Result<()> {
         }
         Ok(())
     })
+}
+
+/// With the wrapper of either side that is 64 KiB, what a stanza and an MSRP message of ours hold.
+fn texts_as_long_as_a_stanza_arrive_whole(server: XmppServerKind) -> Result<()> {
+    let larger = vec![("GATEWAY__LIMITS__MAPPING__TEXT", "64 KiB".to_owned())];
+    let world = World::start_with(server, larger)?;
+    let mut juliet = world.xmpp_user("juliet")?;
+    juliet.enter(ROOM, "JuliC")?;
+    let mut romeo = world.sip_user("romeo", "Romeo")?;
+    for text in ["x".repeat(65_000), "🌹".repeat(16_250), "ש".repeat(32_500)] {
+        juliet.say(ROOM, &text)?;
+        assert_eq!(romeo.hear(&text)?, "JuliC");
+        romeo.say_and_wait(&text)?;
+        juliet.wait("Romeo's copy", |stanza| {
+            stanza.from_resource() == Some("Romeo") && stanza.child_text("body") == Some(text.as_str())
+        })?;
+    }
+    world.gateway.check_msrp()?;
+    world.check_sip()
 }

@@ -46,28 +46,31 @@ impl Gateway {
 
     /// The focus has called, and the user comes. Without an offer of its own it answers ours in its ACK.
     pub(super) fn take_call_of_focus(&mut self, key: StayKey, due: AnswerDue, offer: Option<MsrpOffer>) {
-        let Some(stay) = self.stays.get(key) else {
+        let Some(stay) = self.stays.get_mut(key) else {
             return self.refuse(due, &Refusal::NotInRoom);
         };
+        if let Some(offer) = &offer {
+            stay.phase = Phase::Opening;
+            stay.media.peer = Some(offer.peer.clone());
+        }
+        let Some(stay) = self.stays.get(key) else { return };
         let (contact, media) = (contact(stay), self.local_media(&stay.media));
         let body = match &offer {
             Some(offer) => offer.answer(&media),
             None => media.offer(Opening::Preferred),
         };
         self.sip(sip::Command::Accept { due, contact, body });
-        if let Some(offer) = offer {
-            self.open_media(key, offer.peer);
-        }
     }
 
-    /// The focus has confirmed its call, with its answer if the offer was ours.
+    /// The focus has confirmed its call, with its answer if the offer was ours. What we open is opened only now: before our 200 is there a
+    /// switch may not know whom to expect.
     pub(crate) fn conference_confirmed(&mut self, key: StayKey, body: Option<&Body>) {
-        if self
-            .stays
-            .get(key)
-            .is_none_or(|stay| stay.phase != Phase::Calling)
-        {
-            return;
+        let Some(stay) = self.stays.get(key) else { return };
+        match (stay.phase, stay.media.peer.clone()) {
+            (Phase::Opening, Some(peer)) => return self.open_media(key, peer),
+            (Phase::Calling, None) => {}
+            // The switch was faster than the focus.
+            _ => return,
         }
         let peer = body.ok_or(Refusal::Offer("No Session Description"));
         match peer.and_then(|body| usable(PeerMedia::of_answer(&body.bytes, Opening::Preferred)?)) {

@@ -138,6 +138,19 @@ fn after_a_cancel_nobody_is_awaited_and_who_comes_late_calls_the_conference() {
 }
 
 #[test]
+fn rfc6135_a_switch_that_wants_to_connect_is_waited_for() {
+    let mut hall = Hall::scripted(Script {
+        setup: "active",
+        ..Script::default()
+    });
+    call(&mut hall);
+    hall.enter(JULIET, "JuliC");
+    assert_eq!(hall.heard(JULIET).len(), 0);
+    hall.connect_to_gateway(0);
+    assert_eq!(hall.heard(JULIET).len(), 4);
+}
+
+#[test]
 fn a_nickname_that_the_switch_does_not_grant_ends_the_call() {
     let mut hall = called();
     hall.script.nicknames.push_back(msrp::Status::NICKNAME_IN_USE);

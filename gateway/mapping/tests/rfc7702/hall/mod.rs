@@ -629,9 +629,13 @@ impl Hall {
         let path: msrp::Path = format!("msrp://127.0.0.4:2855/switch{};tcp", self.legs.len())
             .parse()
             .unwrap();
+        let setup = match self.script.setup {
+            "active" => "active",
+            _ => "actpass",
+        };
         let offer = format!(
             "v=0\r\no=- 1 1 IN IP4 127.0.0.4\r\ns=-\r\nc=IN IP4 127.0.0.4\r\nt=0 0\r\nm=message 2855 TCP/MSRP *\r\n\
-             a=accept-types:message/cpim\r\na=accept-wrapped-types:*\r\na=path:{path}\r\na=setup:actpass\r\n\
+             a=accept-types:message/cpim\r\na=accept-wrapped-types:*\r\na=path:{path}\r\na=setup:{setup}\r\n\
              a=chatroom:nickname private-messages\r\n"
         );
         let header = |name: &'static str, value: &str| sip::Header {
