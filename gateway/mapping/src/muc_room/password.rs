@@ -52,13 +52,13 @@ impl Gateway {
         };
         let known = sip::digest::Password::new(password.reveal());
         // Of several answers, each to the challenge of another realm, one is ours.
-        let verdicts = request.headers.list("Authorization").map(|answer| {
+        let mut verdicts = request.headers.list("Authorization").map(|answer| {
             let secret = |user: &str, algorithm: sip::digest::Algorithm| {
                 Some(algorithm.secret(user, room.as_str(), &known))
             };
             authority.check(answer, asked, secret, now)
         });
-        match verdicts.filter(|verdict| *verdict != Verdict::Refused).next() {
+        match verdicts.find(|verdict| *verdict != Verdict::Refused) {
             Some(Verdict::Authentic { .. }) => Ok(Some(password.clone())),
             verdict => {
                 let stale = verdict == Some(Verdict::Stale);
