@@ -15,7 +15,7 @@ pub enum Refusal {
     SecurityNotCarried,
     /// The caller has no usable identity.
     NoIdentity,
-    /// The caller's domain is not the component's, in the native address form.
+    /// The caller's domain is not the component's, in the native address form; or a conference's that is not served.
     ForeignUser,
     /// The invited address is no user.
     NoSuchUser,

@@ -67,13 +67,12 @@ struct Invitation {
 impl Gateway {
     /// The XMPP user that a request outside the rooms is for; `None` if it is for none.
     pub(crate) fn xmpp_user_of(&self, request: &Incoming) -> Option<BareJid> {
-        let uri = &request.uri;
-        let is_room = self
-            .config
-            .rooms
-            .iter()
-            .any(|room| same_domain(&room.sip, uri.host()));
-        match party(uri, &self.config).ok().filter(|_| !is_room)? {
+        // The Request-URI may be a Contact of ours; then To has the room.
+        let mut rooms = self.config.rooms.iter();
+        if rooms.any(|room| same_domain(&room.sip, request.to.uri.host())) {
+            return None;
+        }
+        match party(&request.uri, &self.config).ok()? {
             Party::Xmpp(user) => Some(user),
             // The SIP side has sent it here: whatever DNS would say of the domain, its users are XMPP's.
             Party::ByDns { user, host } => match Party::xmpp(&user, &host) {
@@ -121,7 +120,7 @@ impl Gateway {
         if !is_focus(request.contact.as_ref()) {
             return Err(Refusal::UnservedDomain);
         }
-        let (room, conference) = self.wanted(request.identity(), user)?;
+        let (room, conference) = self.wanted(request.identity(), user, Refusal::ForeignUser)?;
         let description = Bodies::read(request.body.as_ref())?.description;
         let offer = description
             .map(|sdp| MsrpOffer::read(&sdp, Opening::Preferred))
@@ -184,7 +183,7 @@ impl Gateway {
         }
         let referrer = self.named(request.identity())?;
         self.admit_caller(&referrer.uri.address_of_record(), request.anonymous)?;
-        let (room, conference) = self.wanted(refer_to, user)?;
+        let (room, conference) = self.wanted(refer_to, user, Refusal::UnservedDomain)?;
         let inviter = self.jid_of(&referrer.uri).filter(|_| !request.anonymous);
         let invitation = Invitation {
             inviter: inviter.unwrap_or_else(|| room.clone().into()),
@@ -195,12 +194,17 @@ impl Gateway {
         Ok((invitation, conference))
     }
 
-    /// The room that stands for a conference, if this user may be invited into it.
-    fn wanted(&self, conference: &NameAddr, user: &BareJid) -> Result<(BareJid, Callee), Refusal> {
+    /// The room that stands for a conference, if this user may be invited into it. `unknown`: it is of no domain of ours.
+    fn wanted(
+        &self,
+        conference: &NameAddr,
+        user: &BareJid,
+        unknown: Refusal,
+    ) -> Result<(BareJid, Callee), Refusal> {
         let uri = conference.uri.address_of_record();
         let mut domains = self.config.conferences.iter();
         let domain = domains.find(|domain| same_domain(&domain.sip, uri.host()));
-        let room = room_jid(&uri, domain.ok_or(Refusal::ForeignUser)?).ok_or(Refusal::NoSuchRoom)?;
+        let room = room_jid(&uri, domain.ok_or(unknown)?).ok_or(Refusal::NoSuchRoom)?;
         let Callee { address, .. } = self.callable(&room, user)?;
         if !self.is_up(room.domain()) {
             return Err(Refusal::LinkDown);

@@ -337,7 +337,7 @@ fn a_referral_elsewhere_or_by_whom_the_lists_do_not_admit_is_refused() {
     };
     let mut hall = Hall::new();
     refer(&mut hall, "sip:capulet@elsewhere.example");
-    assert_eq!(refused(&hall), Some(StatusCode(403)));
+    assert_eq!(refused(&hall), Some(StatusCode(404)));
     let mut hall = Hall::new();
     refer(&mut hall, "sip:capulet@rooms.example.net;method=BYE");
     assert_eq!(refused(&hall), Some(StatusCode(403)));
