@@ -27,7 +27,7 @@ use crate::{
     timers::{Timer, TimerId},
 };
 
-/// Characters of a reason that a focus is told.
+/// Characters of a user's words that a focus is told.
 const REASON: usize = 200;
 
 /// Invitations of XMPP users that are not answered, by room and user.
@@ -291,19 +291,15 @@ impl Gateway {
     pub(super) fn answers_invitation(&mut self, message: &Message) -> bool {
         let (room, user) = (message.to.to_bare(), message.from.to_bare());
         let decline = message.muc.as_ref().and_then(|muc| muc.decline.as_ref());
+        let words = |text: &Option<String>| text.as_ref().map(|text| text.chars().take(REASON).collect());
         let refusal = match (message.kind, &message.error, decline) {
-            // Who is there for nobody to find is not there.
+            // As servers say of who is not there.
             (MessageKind::Error, Some(error), _) if error.condition == Condition::ServiceUnavailable => {
                 Refusal::NoAnswer
             }
-            (MessageKind::Error, Some(error), _) => Refusal::Room(error.condition, error.text.clone()),
+            (MessageKind::Error, Some(error), _) => Refusal::Room(error.condition, words(&error.text)),
             (MessageKind::Error, None, _) | (_, _, None) => return false,
-            (_, _, Some(decline)) => Refusal::Declined(
-                decline
-                    .reason
-                    .as_ref()
-                    .map(|reason| reason.chars().take(REASON).collect()),
-            ),
+            (_, _, Some(decline)) => Refusal::Declined(words(&decline.reason)),
         };
         match self.take_invitee(&room, &user) {
             Some(invitee) => {
