@@ -96,6 +96,35 @@ fn c7701_10_who_asks_for_privacy_is_known_to_nobody_in_the_room() {
     }
 }
 
+// Rows: C7701-16
+#[test]
+fn c7701_16_who_is_anonymous_says_nothing_under_his_own_address() {
+    let mut stage = Stage::new(config());
+    let (romeo, mercutio) = (stage.user("romeo"), stage.user("mercutio"));
+    stage.enter(mercutio, ROOM_URI, "Mercutio");
+    stage.subscribe(mercutio, ROOM_URI);
+    privacy(&mut stage, romeo, "id");
+    stage.connect(romeo);
+    // Whichever address his client writes.
+    let to_mercutio = "sip:capulet@rooms.example.com;gr=Mercutio";
+    for from in ["sip:romeo@example.org", "sip:anonymous@anonymous.invalid"] {
+        stage.send(romeo, from, &[ROOM_URI], "who am I?");
+        stage.send(romeo, from, &[to_mercutio], "who?");
+    }
+    let heard = stage.heard(mercutio);
+    assert_eq!(heard.len(), 4);
+    for (from, ..) in &heard {
+        assert_eq!(from, "sip:capulet@rooms.example.com;gr=Anonymous");
+    }
+    let told = stage.users[mercutio].received.iter();
+    let told: String = told
+        .map(|(_, message)| String::from_utf8_lossy(&message.body).into_owned())
+        .collect();
+    let seen = format!("{told}{:?}{:?}", stage.roster(mercutio).1, stage.to_rooms);
+    let of_romeo = |text: &str| text.to_lowercase().contains("romeo");
+    assert!(!of_romeo(&seen), "{seen}");
+}
+
 #[test]
 fn rfc3323_privacy_none_hides_nothing() {
     let mut stage = Stage::new(config());
