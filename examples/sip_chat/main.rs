@@ -94,7 +94,7 @@ struct Arguments {
     /// Where requests go first; the transport is udp (without one) or tcp
     #[arg(long, value_name = "HOST[:PORT][;transport=tcp]", value_parser = proxy)]
     proxy: Proxy,
-    /// A file with the password that the proxy asks for; our address names the user
+    /// A file with the password that the proxy, or with --realm the room, asks for; our address names the user
     #[arg(long, value_name = "FILE")]
     password_file: Option<PathBuf>,
     /// The realm that the password is for [default: the domain of our address]

@@ -1,6 +1,10 @@
 //! Settings of the core.
 
-use std::{collections::BTreeSet, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fmt,
+    time::Duration,
+};
 
 use xmpp::BareJid;
 
@@ -13,6 +17,8 @@ pub struct Config {
     pub components: Vec<Component>,
     /// SIP conference domains and the MUC service each stands for, e.g. `rooms.example.com` → `rooms.example.com`.
     pub rooms: Vec<RoomDomain>,
+    /// Rooms with a password.
+    pub passwords: BTreeMap<BareJid, RoomPassword>,
     /// SIP conference domains and the attached component that each is for XMPP users.
     pub conferences: Vec<ConferenceDomain>,
     /// Which other domains are whose.
@@ -99,6 +105,37 @@ pub struct RoomDomain {
     pub sip: String,
     /// The MUC service.
     pub muc: String,
+}
+
+/// The password of a room, and whom the gateway enters it for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RoomPassword {
+    /// What the room wants to hear (XEP-0045 §7.2.6).
+    pub password: Password,
+    /// Whether each caller is asked for it first; else the gateway lets everybody in with it.
+    pub ask: bool,
+}
+
+/// A password. It is never shown.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Password(String);
+
+impl Password {
+    /// Wraps a text.
+    #[must_use]
+    pub fn new(text: impl Into<String>) -> Self {
+        Self(text.into())
+    }
+
+    pub(crate) fn reveal(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Debug for Password {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("<redacted>")
+    }
 }
 
 /// A SIP conference domain as XMPP users see it (RFC 7702 §5).
@@ -278,7 +315,7 @@ pub struct Limits {
     pub nickname: Duration,
     /// How long a client may take to ask for the nickname to enter with. Default 5 s.
     pub first_nickname: Duration,
-    /// How long an invited SIP user may take to answer. Default 60 s.
+    /// How long an invited user, of SIP or of XMPP, may take to answer. Default 60 s.
     pub ringing: Duration,
     /// Shortest time between two conference documents to one subscriber after a burst. Default 5 s (RFC 4575 §3.9).
     pub notify: Duration,
@@ -292,7 +329,7 @@ pub struct Limits {
     pub unnamed: Duration,
     /// Sessions in all, in both directions. Default 10 000.
     pub sessions: usize,
-    /// SIP users who are being called into rooms, in all. Default 500.
+    /// SIP users who are being called into rooms and XMPP users who are invited into conferences, in all. Default 500.
     pub calls: usize,
     /// Recipients of one INVITE or REFER. Default 50.
     pub recipients: usize,

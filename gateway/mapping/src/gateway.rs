@@ -21,8 +21,8 @@ use xmpp::{
 
 use crate::{
     Config,
-    msrp_room::Stays,
-    muc_room::{Call, Locating, LookupId, MucRoom, Removing},
+    msrp_room::{Invitees, Stays},
+    muc_room::{Askers, Call, Locating, LookupId, MucRoom, Removing, askers},
     refusal::RETRY_AFTER,
     session::{SessionKey, Sessions},
     timers::{Timer, Timers},
@@ -38,6 +38,8 @@ pub struct Gateway {
     pub(crate) sessions: Sessions,
     /// XMPP users in SIP conferences.
     pub(crate) stays: Stays,
+    /// XMPP users whom SIP conferences want, and who have not answered.
+    pub(crate) invitees: Invitees,
     pub(crate) rooms: BTreeMap<BareJid, MucRoom>,
     /// Whose conference subscription is whose.
     pub(crate) subscriptions: BTreeMap<sip::SubscriptionId, SessionKey>,
@@ -45,6 +47,8 @@ pub struct Gateway {
     pub(crate) calls: BTreeMap<sip::DialogId, Call>,
     /// Invited users of whom the name servers are asked.
     pub(crate) locating: BTreeMap<LookupId, Locating>,
+    /// Who asks callers for the passwords of rooms.
+    pub(crate) askers: Askers,
     /// REFERs that wait until a room has removed somebody, by the id of our request.
     pub(crate) removals: BTreeMap<String, Removing>,
     pub(crate) timers: Timers,
@@ -136,6 +140,13 @@ impl Gateway {
     #[must_use]
     pub fn new(config: Config, seed: [u8; 32], started: (Instant, Timestamp)) -> Self {
         let links = config.links().map(ComponentLink::of).collect();
+        let mut rng = ChaCha12Rng::from_seed(seed);
+        let key = || {
+            let mut key = [0; 32];
+            rng.fill_bytes(&mut key);
+            key
+        };
+        let askers = askers(&config, key, started.0);
         let mut gateway = Self {
             links,
             stopping: false,
@@ -143,10 +154,12 @@ impl Gateway {
             config,
             sessions: Sessions::default(),
             stays: Stays::default(),
+            invitees: BTreeMap::new(),
             rooms: BTreeMap::new(),
             subscriptions: BTreeMap::new(),
             calls: BTreeMap::new(),
             locating: BTreeMap::new(),
+            askers,
             removals: BTreeMap::new(),
             timers: Timers::default(),
             reentering: VecDeque::new(),
@@ -155,7 +168,7 @@ impl Gateway {
             farewells: Vec::new(),
             departed: VecDeque::new(),
             commands: VecDeque::new(),
-            rng: ChaCha12Rng::from_seed(seed),
+            rng,
             started,
             next_tag: 0,
             next_handle: 0,
@@ -168,12 +181,21 @@ impl Gateway {
     pub fn handle_sip(&mut self, event: sip::Event, now: Instant) {
         use sip::Event;
         match event {
-            Event::Invited { dialog, request, due } => self.enter(dialog, &request, due, now),
+            Event::Invited { dialog, request, due } => match self.xmpp_user_of(&request) {
+                Some(user) => self.called_by_conference(dialog, &user, &request, due, now),
+                None => self.enter(dialog, &request, due, now),
+            },
             Event::Reinvited { dialog, request, due } => match self.stays.of_dialog(dialog) {
                 Some(key) => self.conference_reinvites(key, &request, due, now),
                 None => self.reinvited(dialog, &request, due, now),
             },
-            Event::Cancelled { dialog } => self.dialog_over(dialog, "call given up", now),
+            Event::Cancelled { dialog } => {
+                if self.stays.of_dialog(dialog).is_some() {
+                    self.conference_ended(dialog, sip::EndCause::Gone);
+                } else if !self.focus_gave_up(dialog) {
+                    self.dialog_over(dialog, "call given up", now);
+                }
+            }
             Event::Ended { dialog, cause } => match self.stays.of_dialog(dialog) {
                 Some(_) => self.conference_ended(dialog, cause),
                 None => self.dialog_over(dialog, end_text(&cause), now),
@@ -187,17 +209,24 @@ impl Gateway {
                 self.subscribing(subscription, dialog, &request, due, now);
             }
             Event::SubscriptionRefreshed { subscription } => self.notify_full(subscription),
-            Event::SubscriptionEnded { subscription, cause } => self.subscription_ended(subscription, cause),
+            Event::SubscriptionEnded { subscription, cause } => {
+                self.subscription_ended(subscription, cause);
+                self.referral_ended(subscription, cause);
+            }
             Event::Referred {
                 dialog,
                 request,
                 refer_to,
                 due,
-            } => {
-                self.referred(dialog, &request, &refer_to, due, now);
-            }
+            } => match self.xmpp_user_of(&request).filter(|_| dialog.is_none()) {
+                Some(user) => self.referred_to_conference(&user, &request, &refer_to, due, now),
+                None => self.referred(dialog, &request, &refer_to, due, now),
+            },
             Event::Requested { due, .. } => self.refuse(due, &crate::refusal::Refusal::NotMapped),
-            Event::Confirmed { dialog, body } => self.confirmed(dialog, body.as_ref(), now),
+            Event::Confirmed { dialog, body } => match self.stays.of_dialog(dialog) {
+                Some(key) => self.conference_confirmed(key, body.as_ref()),
+                None => self.confirmed(dialog, body.as_ref(), now),
+            },
             Event::Answered {
                 dialog,
                 contact,
@@ -341,6 +370,7 @@ impl Gateway {
         self.stopping = true;
         self.sip(sip::Command::SetReadiness(UNAVAILABLE));
         self.give_up_calls(now);
+        self.give_up_invitees(None, &crate::refusal::Refusal::Stopping);
         self.give_up_removals();
         self.give_up_locating(now);
         for key in self.sessions.keys() {
@@ -359,6 +389,7 @@ impl Gateway {
                 Timer::Nickname(key) => self.nickname_not_answered(key),
                 Timer::Naming(key) => self.not_named_in_time(key, now),
                 Timer::Ringing(dialog) => self.call_not_answered(dialog, now),
+                Timer::Invited(room, user) => self.invitee_silent(&room, &user),
                 Timer::Locating(lookup) => self.not_located_in_time(lookup, now),
                 Timer::Removal(id) => self.removal_not_answered(&id),
                 Timer::Held(key) => self.say_held(key),
@@ -392,14 +423,14 @@ impl Gateway {
     /// Whether no session is left.
     #[must_use]
     pub fn is_idle(&self) -> bool {
-        self.sessions.len() + self.stays.len() + self.calls.len() == 0
+        self.census().0 == 0
     }
 
     /// Sessions and calls, rooms, subscriptions, and deadlines held; all zero when everybody has left.
     #[must_use]
     pub fn census(&self) -> (usize, usize, usize, usize) {
         (
-            self.sessions.len() + self.stays.len() + self.calls.len(),
+            self.sessions.len() + self.stays.len() + self.calls.len() + self.invitees.len(),
             self.rooms.len(),
             self.subscriptions.len(),
             self.timers.len(),

@@ -11,6 +11,7 @@ use xmpp::{BareJid, FullJid, Jid};
 
 use crate::{
     ConnectionId,
+    config::Password,
     identity::Identity,
     muc_room::{Invitation, Typing},
     timers::TimerId,
@@ -30,7 +31,7 @@ pub(crate) struct Session {
     /// The room.
     pub(crate) room: BareJid,
     /// What the room wants to hear before it lets him in.
-    pub(crate) password: Option<String>,
+    pub(crate) password: Option<Password>,
     /// Whom else he wants in the room, once he is in it.
     pub(crate) guests: Vec<Entry>,
     /// Who wanted him in the room, to be told if it does not take him.

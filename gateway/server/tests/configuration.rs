@@ -138,6 +138,7 @@ fn the_deployed_file_names_every_key_and_each_key_left_out_at_its_default() {
             sip: Some(String::new()),
             muc: Some(String::new()),
         }],
+        passwords: vec![config::settings::PasswordSettings::default()],
         users: vec![config::settings::UserSettings::default()],
         conferences: vec![config::settings::ConferenceSettings::default()],
         ..Settings::default()
@@ -164,6 +165,9 @@ fn the_deployed_file_names_every_key_and_each_key_left_out_at_its_default() {
         ".msrp.advertise",
         ".sip.challenge.realm",
         ".sip.challenge.users",
+        ".passwords.room",
+        ".passwords.password",
+        ".passwords.password_file",
         ".users.domain",
         ".users.server",
         ".users.secret",
@@ -776,6 +780,65 @@ fn users_who_are_asked_for_a_password_stand_in_a_file_of_their_own() {
         ),
     ] {
         let fault = load(lines).err().unwrap();
+        assert!(fault.contains(expected), "{fault}");
+    }
+}
+
+#[test]
+fn the_password_of_a_room_stands_beside_it_or_in_a_file_and_is_never_shown() {
+    let directory = Directory::new();
+    directory.write("capulet", "cauldron\n");
+    let load = |lines: &str| {
+        let path = directory.write("gateway.toml", &format!("{MINIMAL}\n{lines}\n"));
+        config::load(&path, Vec::new())
+            .map_err(|faults| faults.iter().map(ToString::to_string).collect::<String>())
+    };
+    let capulet = "[[passwords]]\nroom = \"capulet@muc.example.com\"\n";
+    let loaded = load(&format!(
+        "{capulet}password_file = \"capulet\"\n[[passwords]]\nroom = \"cell@muc.example.com\"\npassword = \"rosemary\"\nask = false\n"
+    ))
+    .unwrap();
+    let passwords = &loaded.config.core.passwords;
+    let of = |room: &str| passwords[&room.parse::<xmpp::BareJid>().unwrap()].clone();
+    assert_eq!(
+        of("capulet@muc.example.com").password,
+        mapping::Password::new("cauldron")
+    );
+    assert!(of("capulet@muc.example.com").ask);
+    assert_eq!(
+        of("cell@muc.example.com").password,
+        mapping::Password::new("rosemary")
+    );
+    assert!(!of("cell@muc.example.com").ask);
+    let printed = toml_edit::ser::to_string_pretty(&loaded.settings).unwrap();
+    assert!(!printed.contains("rosemary"), "{printed}");
+    for (lines, expected) in [
+        (
+            capulet.to_owned(),
+            "passwords[0].password: missing; add it, or `password_file`",
+        ),
+        (
+            format!("{capulet}password = 5\n"),
+            "passwords[0].password: expected a text",
+        ),
+        (
+            "[[passwords]]\npassword = \"p\"\n".to_owned(),
+            "passwords[0].room: missing; write it as \"capulet@rooms.example.com\"",
+        ),
+        (
+            "[[passwords]]\nroom = \"muc.example.com\"\npassword = \"p\"\n".to_owned(),
+            "passwords[0].room: `muc.example.com` is no address of a room",
+        ),
+        (
+            "[[passwords]]\nroom = \"a@elsewhere.example\"\npassword = \"p\"\n".to_owned(),
+            "passwords[0].room: `elsewhere.example` is the `muc` of no [[rooms]]",
+        ),
+        (
+            format!("{capulet}password = \"p\"\n{capulet}password = \"q\"\n"),
+            "passwords[1].room: has a password already",
+        ),
+    ] {
+        let fault = load(&lines).err().unwrap();
         assert!(fault.contains(expected), "{fault}");
     }
 }

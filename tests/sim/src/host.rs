@@ -100,6 +100,7 @@ impl Host {
                 sip: MUC.to_owned(),
                 muc: MUC.to_owned(),
             }],
+            passwords: BTreeMap::new(),
             conferences,
             msrp: (proxy::GATEWAY.to_string(), 2855),
             answer: if setting.at_once {

@@ -37,6 +37,14 @@ impl SipChat {
     /// # Errors
     /// It does not build or start.
     pub fn start(settings: &SipChatSettings) -> Result<Self> {
+        Self::start_with(settings, &[])
+    }
+
+    /// The same with further arguments.
+    ///
+    /// # Errors
+    /// It does not build or start.
+    pub fn start_with(settings: &SipChatSettings, further: &[&str]) -> Result<Self> {
         let proxy = format!("{};transport=tcp", settings.proxy);
         let mut arguments = vec![
             "--from",
@@ -47,6 +55,7 @@ impl SipChat {
             &proxy,
         ];
         arguments.extend(["--nickname", &settings.nickname, "--jsonl"]);
+        arguments.extend(further);
         let name = format!("sip-chat of {}", settings.nickname);
         let program = JsonProgram::start(&name, &Binaries::built()?.sip_chat, &arguments)?;
         Ok(Self { program })

@@ -18,6 +18,9 @@ use crate::{Gateway, LinkId, gateway::UNNOTICED, refusal::Refusal, roster::Depar
 impl Gateway {
     /// Nobody can be told anything now. The calls stay up for as long as rooms are waited for in the other direction.
     pub(crate) fn service_away(&mut self, link: LinkId, now: Instant) {
+        if let Some(domain) = self.links.get(link.0).map(|link| link.domain.clone()) {
+            self.give_up_invitees(Some(&domain), &Refusal::LinkDown);
+        }
         if self.stopping || self.stays_over(link).is_empty() || self.away.contains_key(&link) {
             return;
         }
@@ -113,6 +116,9 @@ impl Gateway {
             && self.farewells.len() < self.config.limits.sessions
         {
             return self.farewells.push(Outgoing::Room(stanza.clone()));
+        }
+        if let RoomStanza::Invited { from, to, .. } = stanza {
+            return self.invitation_unsent(from, to);
         }
         let (RoomStanza::Groupchat { to, .. } | RoomStanza::Private { to, .. }) = stanza else {
             return;

@@ -7,6 +7,7 @@ use sip::{AnswerDue, Body, Incoming, NameAddr};
 use xmpp::stanza::{Condition, StanzaError};
 
 use super::{
+    address::is_focus,
     enter::{contact, error_of},
     exit::Farewell,
     stay::{Media, Phase, StayKey},
@@ -40,6 +41,41 @@ impl Gateway {
                 let why = refusal.reason();
                 self.end_stay(key, &Farewell::failed(error_of(&refusal)), &why);
             }
+        }
+    }
+
+    /// The focus has called, and the user comes. Without an offer of its own it answers ours in its ACK.
+    pub(super) fn take_call_of_focus(&mut self, key: StayKey, due: AnswerDue, offer: Option<MsrpOffer>) {
+        let Some(stay) = self.stays.get_mut(key) else {
+            return self.refuse(due, &Refusal::NotInRoom);
+        };
+        if let Some(offer) = &offer {
+            stay.phase = Phase::Opening;
+            stay.media.peer = Some(offer.peer.clone());
+        }
+        let Some(stay) = self.stays.get(key) else { return };
+        let (contact, media) = (contact(stay), self.local_media(&stay.media));
+        let body = match &offer {
+            Some(offer) => offer.answer(&media),
+            None => media.offer(Opening::Preferred),
+        };
+        self.sip(sip::Command::Accept { due, contact, body });
+    }
+
+    /// The focus has confirmed its call, with its answer if the offer was ours. What we open is opened only now: before our 200 is there a
+    /// switch may not know whom to expect.
+    pub(crate) fn conference_confirmed(&mut self, key: StayKey, body: Option<&Body>) {
+        let Some(stay) = self.stays.get(key) else { return };
+        match (stay.phase, stay.media.peer.clone()) {
+            (Phase::Opening, Some(peer)) => return self.open_media(key, peer),
+            (Phase::Calling, None) => {}
+            // The switch was faster than the focus.
+            _ => return,
+        }
+        let peer = body.ok_or(Refusal::Offer("No Session Description"));
+        match peer.and_then(|body| usable(PeerMedia::of_answer(&body.bytes, Opening::Preferred)?)) {
+            Ok(peer) => self.open_media(key, peer),
+            Err(refusal) => self.end_stay(key, &Farewell::failed(error_of(&refusal)), &refusal.reason()),
         }
     }
 
@@ -222,11 +258,8 @@ impl Gateway {
 fn read_answer(contact: Option<&NameAddr>, body: Option<&Body>) -> Result<PeerMedia, Refusal> {
     let body = body.ok_or(Refusal::Offer("No Session Description"))?;
     let peer = usable(PeerMedia::of_answer(&body.bytes, Opening::Preferred)?)?;
-    let is_focus = contact.is_some_and(|contact| {
-        contact.parameter("isfocus").is_some() || contact.uri.parameter("isfocus").is_some()
-    });
     let has_room = peer.chatroom.nickname || peer.chatroom.private_messages;
-    if is_focus || has_room {
+    if is_focus(contact) || has_room {
         Ok(peer)
     } else {
         Err(Refusal::Offer("Not A Conference"))
@@ -234,7 +267,7 @@ fn read_answer(contact: Option<&NameAddr>, body: Option<&Body>) -> Result<PeerMe
 }
 
 /// A path over TLS was not negotiated.
-fn usable(peer: PeerMedia) -> Result<PeerMedia, Refusal> {
+pub(super) fn usable(peer: PeerMedia) -> Result<PeerMedia, Refusal> {
     if peer.path.first().is_secure() {
         return Err(Refusal::Offer("No Usable MSRP Path"));
     }

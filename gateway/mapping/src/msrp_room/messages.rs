@@ -47,7 +47,9 @@ impl Gateway {
         {
             return self.client_bounced(key, client, error.condition, now);
         }
-        if matches!(message.kind, MessageKind::Error | MessageKind::Headline) {
+        if self.answers_invitation(&message)
+            || matches!(message.kind, MessageKind::Error | MessageKind::Headline)
+        {
             return;
         }
         let outcome = match (key, client) {

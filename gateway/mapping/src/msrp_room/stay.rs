@@ -69,6 +69,8 @@ pub(crate) struct Stay {
     pub(super) renaming: Option<Renaming>,
     /// How often the call was sent elsewhere.
     pub(super) redirections: u32,
+    /// The REFER that has brought him here, until it is known whether he gets in.
+    pub(super) referral: Option<SubscriptionId>,
     /// How many messages could not be shown while the server was away.
     pub(super) missed: u32,
     /// Who left of late, or while the server was away: his clients may not have heard it.
@@ -345,6 +347,13 @@ impl Stays {
             stay.subscription = Some(subscription);
             self.by_subscription.insert(subscription, key);
         }
+    }
+
+    /// Nobody waits any more for what becomes of a REFER. Returns whether somebody did.
+    pub(super) fn forget_referral(&mut self, subscription: SubscriptionId) -> bool {
+        let referred = |stay: &&mut Stay| stay.referral == Some(subscription);
+        let stay = self.all.values_mut().find(referred);
+        stay.is_some_and(|stay| stay.referral.take().is_some())
     }
 
     /// The subscription is over.

@@ -34,7 +34,7 @@ fn message_from(from: &str, muc: Option<MucUser>, invitation: Option<DirectInvit
 }
 
 /// As the room sends it.
-fn mediated(password: Option<&str>) -> Stanza {
+pub(crate) fn mediated(password: Option<&str>) -> Stanza {
     let invite = Invite {
         from: Some(JULIET.parse().unwrap()),
         to: None,
@@ -48,7 +48,7 @@ fn mediated(password: Option<&str>) -> Stanza {
     message_from(ROOM, Some(muc), None)
 }
 
-fn direct(room: &str) -> Stanza {
+pub(crate) fn direct(room: &str) -> Stanza {
     message_from(
         JULIET,
         None,

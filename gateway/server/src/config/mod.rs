@@ -202,6 +202,8 @@ pub struct CoreConfig {
     pub components: Vec<mapping::Component>,
     /// Conference domains of multi-user chat services.
     pub rooms: Vec<mapping::RoomDomain>,
+    /// Rooms with a password.
+    pub passwords: BTreeMap<xmpp::BareJid, mapping::RoomPassword>,
     /// Attached components of SIP conferences.
     pub conferences: Vec<mapping::ConferenceDomain>,
     /// Which other domains are whose.
@@ -270,6 +272,7 @@ impl Config {
         mapping::Config {
             components: self.core.components.clone(),
             rooms: self.core.rooms.clone(),
+            passwords: self.core.passwords.clone(),
             conferences: self.core.conferences.clone(),
             msrp: advertised(self.msrp.advertise.as_ref(), msrp),
             answer: self.core.answer,

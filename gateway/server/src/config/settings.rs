@@ -49,6 +49,8 @@ pub struct Settings {
     pub log: LogSettings,
     /// Conference domains.
     pub rooms: Vec<RoomSettings>,
+    /// Rooms with a password.
+    pub passwords: Vec<PasswordSettings>,
     /// Further domains of SIP users.
     pub users: Vec<UserSettings>,
     /// SIP conferences for XMPP users.
@@ -253,6 +255,35 @@ pub struct RoomSettings {
     /// The MUC service. Required.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub muc: Option<String>,
+}
+
+/// One `[[passwords]]`.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct PasswordSettings {
+    /// Address of the room in XMPP. Required.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub room: Option<String>,
+    /// Its password; this or `password_file` is required.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub password: Option<Secret>,
+    /// A file with the password.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub password_file: Option<PathBuf>,
+    /// Whether callers are asked for it; else all are let in with it. Default true.
+    #[serde(with = "human::switch")]
+    pub ask: bool,
+}
+
+impl Default for PasswordSettings {
+    fn default() -> Self {
+        Self {
+            room: None,
+            password: None,
+            password_file: None,
+            ask: true,
+        }
+    }
 }
 
 /// One `[[users]]`.

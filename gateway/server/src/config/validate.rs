@@ -1,5 +1,6 @@
 //! From [`Settings`] to [`Config`]: what types cannot say.
 
+mod passwords;
 mod security;
 mod trunk;
 
@@ -39,6 +40,7 @@ pub(super) fn config(settings: &Settings, sources: &Sources, faults: &mut Vec<Fa
     );
     let secret = check.secret(settings);
     let rooms = check.rooms(settings);
+    let passwords = check.passwords(settings);
     let usual = (xmpp_servers.as_deref(), secret.as_ref());
     let mut attached = settings
         .xmpp
@@ -90,6 +92,7 @@ pub(super) fn config(settings: &Settings, sources: &Sources, faults: &mut Vec<Fa
         core: CoreConfig {
             components: users.iter().map(|user| user.of.clone()).collect(),
             rooms: rooms?,
+            passwords: passwords?,
             conferences: conferences.iter().map(|room| room.of.clone()).collect(),
             routes: routes?,
             numbers: numbers?,

@@ -17,6 +17,8 @@ pub(crate) struct Muc {
     pub(crate) mute: bool,
     /// What entering gets instead of being admitted.
     pub(crate) refuse: Option<Condition>,
+    /// What entering has to say.
+    pub(crate) password: Option<String>,
     /// The address that comes with `refuse`.
     pub(crate) new_address: Option<String>,
     /// Nobody of ours may remove anybody.
@@ -122,8 +124,18 @@ impl Muc {
                 to,
                 id,
                 history,
+                password,
                 ..
-            } => self.enter(from, &to, &id, history),
+            } => match &self.password {
+                Some(wanted) if password.as_ref() != Some(wanted) => vec![error(
+                    &to.to_bare(),
+                    to.resource().as_str(),
+                    &from,
+                    &id,
+                    Condition::NotAuthorized,
+                )],
+                _ => self.enter(from, &to, &id, history),
+            },
             Outgoing::ChangeNickname { from, to, id } => self.rename(&from, &to, &id),
             Outgoing::Leave { from, to, .. } => {
                 let room = to.to_bare();

@@ -9,8 +9,12 @@ use std::{
 use bytes::{Bytes, BytesMut};
 use mapping::{
     AnswerRule, Command, ConferenceDomain, Config, ConflictRule, ConnectionId, Gateway, LinkId, OutageRule,
+    RoomPassword,
 };
-use sip::{Endpoint, Flow, FlowId, LocalAddress, Transport};
+use sip::{
+    Endpoint, Flow, FlowId, LocalAddress, Transport,
+    digest::{Asked, Challenge, Password},
+};
 use xmpp::{Link, LinkConfig};
 
 use super::{
@@ -342,6 +346,13 @@ fn set(config: &mut Config, given: &str) {
             muc: domain.to_owned(),
             sip: domain.to_owned(),
         }),
+        ("password", password) => {
+            let password = RoomPassword {
+                password: mapping::Password::new(password),
+                ask: true,
+            };
+            config.passwords.insert(crate::ROOM.parse().unwrap(), password);
+        }
         ("conflict", "varied") => config.conflict = ConflictRule::Vary,
         ("answer", "at once") => config.answer = AnswerRule::AtOnce,
         ("history", count) => config.history = count.parse().unwrap(),
@@ -387,7 +398,8 @@ fn address(caller: usize) -> SocketAddr {
 
 /// With the line ends and the length that the wire needs.
 fn sip_octets(text: &str) -> Bytes {
-    let (head, body) = text.split_once("\n\n").unwrap_or((text, ""));
+    let text = with_response(text);
+    let (head, body) = text.split_once("\n\n").unwrap_or((&text, ""));
     let mut body = body.replace('\n', "\r\n");
     if body.starts_with("v=0") {
         body.push_str("\r\n");
@@ -395,6 +407,26 @@ fn sip_octets(text: &str) -> Bytes {
     let mut octets = head.replace('\n', "\r\n");
     octets.push_str(&format!("\r\nContent-Length: {}\r\n\r\n{body}", body.len()));
     octets.into()
+}
+
+/// With the answer that the password, which stands in the place of the response, gives to what is before it.
+fn with_response(text: &str) -> String {
+    let line = text.lines().find_map(|line| line.strip_prefix("Authorization: "));
+    let Some((line, (challenge, password))) = line.zip(line.and_then(|line| line.split_once(", response=")))
+    else {
+        return text.to_owned();
+    };
+    let mut request = text.split(' ');
+    let asked = Asked {
+        method: request.next().unwrap(),
+        uri: request.next().unwrap(),
+        body: b"",
+    };
+    let password = Password::new(password.trim_matches('"'));
+    let answer = Challenge::read(challenge)
+        .unwrap()
+        .answer("romeo", &password, asked, 1, "once");
+    text.replace(line, &answer)
 }
 
 /// The length of the frame that the octets begin with.

@@ -14,7 +14,7 @@
 //! Everything that the gateway sends stands in the transcript, in order for each peer. Of a message, what is listed must be there — headers and attributes
 //! with these values, elements, lines of a session description — and what is not listed does not matter; `!Name` says that a header is not there. `…`
 //! stands for any text, and `$name` for a word that is the same wherever the name stands. A session description, a Content-Length and line ends are
-//! put right on their way in.
+//! put right on their way in; so is the `response` of an Authorization, where the password stands in its place.
 
 pub(crate) mod compare;
 pub(crate) mod hall;
@@ -75,8 +75,15 @@ transcripts! {
     section_5_6_conflict,
     section_5_6_locked,
     section_5_6_nickname,
+    section_5_7_called,
+    section_5_7_called_and_comes,
+    section_5_7_called_and_declines,
+    section_5_7_called_and_silent,
+    section_5_7_called_no_more,
+    section_5_7_called_without_offer,
     section_5_7_declined,
     section_5_7_invite,
+    section_5_7_referred,
     section_5_7_refused,
     section_5_8_client_gone,
     section_5_8_conference_over,
@@ -87,6 +94,7 @@ transcripts! {
     section_5_service,
     section_6_1_banned,
     section_6_1_call,
+    section_6_1_challenged,
     section_6_1_cancelled,
     section_6_1_drawn_order,
     section_6_1_enter,

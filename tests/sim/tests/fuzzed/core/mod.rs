@@ -111,6 +111,7 @@ fn config(setting: u8) -> Config {
                 AddressForm::Native
             },
         }],
+        passwords: BTreeMap::new(),
         conferences: Vec::new(),
         rooms: vec![RoomDomain {
             sip: MUC.to_owned(),
