@@ -10,7 +10,7 @@ use std::{
 use bytes::{Bytes, BytesMut};
 use mapping::{
     Access, AddressForm, AnswerRule, Command, Component, Config, ConnectionId, CreationRule, Gateway, Limits,
-    LinkId, NamingRule, Occupants, Outage, RoomDomain, Routes, Texts,
+    LinkId, NamingRule, NotConnected, Occupants, Outage, Proof, RoomDomain, Routes, Texts,
 };
 use msrp::{
     MessageTag, OutgoingMessage, SessionId, SessionParameters, Status,
@@ -57,6 +57,8 @@ pub(crate) struct Stage {
     pub(crate) hold_unshared: bool,
     /// How often files were to be read again.
     pub(crate) reloads: usize,
+    /// What the switch was to see of whom it connected to.
+    pub(crate) proofs: Vec<Option<Proof>>,
     unshared: Vec<(LinkId, BareJid, FullJid)>,
     switch: BTreeMap<ConnectionId, Wire>,
     /// How many the users have sent.
@@ -151,7 +153,8 @@ pub(crate) fn config() -> Config {
             muc: "rooms.example.com".to_owned(),
         }],
         conferences: Vec::new(),
-        msrp: ("127.0.0.2".to_owned(), 2855),
+        msrp: mapping::MsrpPlaces::Tcp(("127.0.0.2".to_owned(), 2855)),
+        certificates: msrp::sdp::Fingerprints::default(),
         answer: AnswerRule::WhenAdmitted,
         conflict: mapping::ConflictRule::Refuse,
         history: 0,
@@ -203,6 +206,7 @@ impl Stage {
             sharing: BTreeSet::new(),
             hold_unshared: false,
             reloads: 0,
+            proofs: Vec::new(),
             unshared: Vec::new(),
             switch: BTreeMap::new(),
             messages: 0,
@@ -443,9 +447,8 @@ impl Stage {
             .iter()
             .position(|user| user.address.ip().to_string() == host && !user.silent);
         let Some(user) = user else {
-            return self
-                .gateway
-                .handle_msrp(connection, msrp::Event::Closed, self.now);
+            let why = NotConnected::Unreachable;
+            return self.gateway.handle_not_connected(connection, why, self.now);
         };
         self.users[user].connection = Some(connection);
         let machine = msrp::Connection::new(msrp::Limits::default(), [9; 32]);
@@ -705,7 +708,15 @@ impl Stage {
         while let Some(command) = self.gateway.poll_command() {
             moved = true;
             match command {
-                Command::Connect { connection, host, .. } => self.connect_from_switch(connection, &host),
+                Command::Connect {
+                    connection,
+                    host,
+                    tls,
+                    ..
+                } => {
+                    self.proofs.push(tls);
+                    self.connect_from_switch(connection, &host);
+                }
                 Command::Resolve { lookup, query } => {
                     let answer = self.name_server.answer(&query);
                     self.asked.push(query);
