@@ -79,3 +79,56 @@ pub(super) async fn write_some(
     })
     .await
 }
+
+#[cfg(test)]
+mod tests {
+    use std::task::Context;
+
+    use super::*;
+
+    /// Takes three octets at a time, and keeps them until the second flush.
+    #[derive(Default)]
+    struct Keeping {
+        sent: usize,
+        kept: usize,
+        flushes: usize,
+    }
+
+    impl AsyncWrite for Keeping {
+        fn poll_write(
+            mut self: Pin<&mut Self>,
+            _: &mut Context<'_>,
+            octets: &[u8],
+        ) -> Poll<io::Result<usize>> {
+            self.kept += octets.len().min(3);
+            Poll::Ready(Ok(octets.len().min(3)))
+        }
+        fn poll_flush(mut self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+            self.flushes += 1;
+            if self.flushes % 2 == 1 {
+                return Poll::Pending;
+            }
+            self.sent += std::mem::take(&mut self.kept);
+            Poll::Ready(Ok(()))
+        }
+        fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+            Poll::Ready(Ok(()))
+        }
+    }
+
+    #[tokio::test]
+    async fn what_a_stream_keeps_is_not_taken_for_sent() {
+        let mut stream = Keeping::default();
+        let mut octets = BytesMut::from(&b"four"[..]);
+        assert!(!write_some(&mut stream, &mut octets).await.unwrap());
+        assert_eq!((octets.len(), stream.sent), (1, 0));
+        // The last octet is taken, and all goes out.
+        assert!(write_some(&mut stream, &mut octets).await.unwrap());
+        assert_eq!((octets.len(), stream.sent), (0, 4));
+        octets.extend_from_slice(b"two");
+        assert!(!write_some(&mut stream, &mut octets).await.unwrap());
+        assert_eq!((octets.len(), stream.sent), (0, 4));
+        assert!(write_some(&mut stream, &mut octets).await.unwrap());
+        assert_eq!(stream.sent, 7);
+    }
+}
