@@ -292,12 +292,13 @@ fn waiting(host: &str, port: u16, attributes: &str) -> String {
     )
 }
 
-/// What the gateway says on the next connection to it; the handshake may fail.
-async fn heard(listener: &TcpListener, acceptor: &TlsAcceptor) -> String {
+/// Whom the gateway asks for and what it says on the next connection; the handshake may fail.
+async fn heard(listener: &TcpListener, acceptor: &TlsAcceptor) -> (Option<String>, String) {
     let (stream, _) = within("the gateway connects", listener.accept()).await.unwrap();
     let Ok(mut stream) = within("the handshake", acceptor.accept(stream)).await else {
-        return String::new();
+        return (None, String::new());
     };
+    let asked = stream.get_ref().1.server_name().map(str::to_owned);
     let mut octets = Vec::new();
     while !octets.ends_with(b"$\r\n") {
         match within("a frame or the end", stream.read_buf(&mut octets)).await {
@@ -305,7 +306,7 @@ async fn heard(listener: &TcpListener, acceptor: &TlsAcceptor) -> String {
             Ok(0) | Err(_) => break,
         }
     }
-    String::from_utf8(octets).unwrap()
+    (asked, String::from_utf8(octets).unwrap())
 }
 
 // Rows: C4975-37, G7702-07
@@ -342,7 +343,7 @@ async fn rfc4975_section_14_2_and_14_4_nothing_is_said_to_a_stranger_and_the_cli
         let attributes = of.map(|of| fingerprint(of.unwrap_or(&files))).unwrap_or_default();
         let media = waiting("127.0.0.1", port, &attributes);
         let user = format!("romeo{number}");
-        let (call, said) = tokio::join!(scene.call(&user, &media), heard(&listener, &acceptor));
+        let (call, (_, said)) = tokio::join!(scene.call(&user, &media), heard(&listener, &acceptor));
         match refused {
             None => assert!(said.contains("To-Path: msrps://127.0.0.1:"), "{user}: {said}"),
             Some(why) => {
@@ -397,8 +398,10 @@ async fn rfc4975_section_6_2_every_address_of_a_host_is_tried() {
         .unwrap();
     let acceptor = TlsAcceptor::from(Arc::new(listening(&authority, &files)));
     let media = waiting("romeo.example.com", address.port(), "");
-    let (_call, said) = tokio::join!(scene.call("romeo", &media), heard(&serving, &acceptor));
+    let (_call, (asked, said)) = tokio::join!(scene.call("romeo", &media), heard(&serving, &acceptor));
     assert!(said.contains("To-Path: msrps://romeo.example.com:"), "{said}");
+    // RFC 4975 §14.2: by its name in the handshake.
+    assert_eq!(asked.as_deref(), Some("romeo.example.com"));
 }
 
 // Rows: C7701-61

@@ -57,6 +57,7 @@ transcripts! {
     section_5_1_enter_again,
     section_5_1_enter_tls,
     section_5_1_moved,
+    section_5_1_moved_tls,
     section_5_1_no_conference,
     section_5_1_no_such_conference,
     section_5_1_refused,
