@@ -140,6 +140,7 @@ impl MsrpListener {
 /// The next connection to any of the addresses, which take turns in being asked first. May be cancelled.
 async fn accept(listeners: &[Listening], turn: u64) -> (io::Result<(TcpStream, SocketAddr)>, Option<&Tls>) {
     let first = usize::try_from(turn / 2 % listeners.len().max(1) as u64).unwrap_or_default();
+    // The rest of a division by their number is no more than it.
     let (later, sooner) = listeners.split_at(first);
     poll_fn(|context| {
         for Listening { listener, tls } in sooner.iter().chain(later) {
