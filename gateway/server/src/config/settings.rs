@@ -534,7 +534,7 @@ pub struct ConnectionLimits {
     /// How long a peer may take none of what is written to it. Default 30 s.
     #[serde(with = "human::duration")]
     pub write_stall: Duration,
-    /// How long opening a SIP stream may take. Default 5 s.
+    /// How long opening a SIP stream may take, or an MSRP connection, at all addresses of its host together. Default 5 s.
     #[serde(with = "human::duration")]
     pub connect: Duration,
     /// How long sessions may take to end when the gateway stops. Default 5 s.

@@ -344,6 +344,17 @@ impl Check<'_> {
                 "add an address to msrp.listen, such as \"tls:192.0.2.1:2856\", or take this away",
             );
         }
+        let shared = |(transport, address): &(MsrpTransport, SocketAddr)| {
+            let twin = |(other, at): &(MsrpTransport, SocketAddr)| other != transport && at == address;
+            address.port() != 0 && listen.iter().any(twin)
+        };
+        if listen.iter().any(shared) {
+            self.fault::<()>(
+                &["msrp", "listen"],
+                "one port for plain TCP and for TLS",
+                "write another behind the address of one of them, such as \"tls:192.0.2.1:2856\"",
+            );
+        }
         let mut written = Vec::new();
         for text in &settings.msrp.advertise {
             let (transport, place) = msrp_transport(text);
