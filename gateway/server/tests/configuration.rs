@@ -274,10 +274,6 @@ fn each_fault_names_its_place_and_remedy() {
             "gateway.toml:3:1: msrp.listen: `tcp:127.0.0.1:2` is a second address of its transport and address family; keep one of them",
         ),
         (
-            "[msrp]\nlisten = [\"127.0.0.1\", \"tls:127.0.0.1\"]\n[xmpp]",
-            "gateway.toml:3:1: msrp.listen: one port for plain TCP and for TLS; write another behind the address of one of them, such as \"tls:192.0.2.1:2856\"",
-        ),
-        (
             "[msrp]\nlisten = \"tls:[::]:2856\"\n[xmpp]",
             "gateway.toml:2:2: msrp.advertise: missing, while all addresses are listened on; add the host name or address that peers reach the gateway by",
         ),
@@ -639,6 +635,18 @@ fn msrp_peers_are_told_of_the_places_that_are_listened_on_and_that_policy_allows
     assert_eq!(
         places(&bound, &advertised, MsrpTls::Required),
         MsrpPlaces::Tls(place("gateway.example.com", 443))
+    );
+}
+
+#[test]
+fn plain_tcp_and_tls_need_ports_of_their_own() {
+    let found = faults(
+        &format!("[msrp]\nlisten = [\"127.0.0.1\", \"tls:127.0.0.1\"]\n{MINIMAL}"),
+        &[],
+    );
+    assert_eq!(
+        found[0],
+        "gateway.toml:2:1: msrp.listen: one port for plain TCP and for TLS; write another behind the address of one of them, such as \"tls:192.0.2.1:2856\""
     );
 }
 
