@@ -19,6 +19,7 @@ pub mod scratch;
 pub mod sipp;
 pub mod soak;
 pub mod stanza;
+pub mod tls;
 pub mod world;
 
 pub use anyhow::{Context, Result, bail, ensure};

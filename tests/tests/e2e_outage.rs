@@ -139,6 +139,7 @@ fn without_an_xmpp_server_the_gateway_lives_and_refuses_with_503_and_retry_after
         server: prosody.component_address(),
         secret: prosody.secret().to_owned(),
         overrides: Vec::new(),
+        msrp_tls: None,
         program: None,
     };
     let mut gateway = Gateway::start(&settings)?;
@@ -163,6 +164,7 @@ fn without_an_xmpp_server_the_gateway_lives_and_refuses_with_503_and_retry_after
         room: ROOM_URI.to_owned(),
         proxy: gateway.sip_address(),
         nickname: "Romeo".to_owned(),
+        msrp_tls: false,
     })?;
     romeo.wait("entered")?;
     let log = gateway.log();

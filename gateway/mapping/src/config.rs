@@ -6,6 +6,7 @@ use std::{
     time::Duration,
 };
 
+use msrp::sdp::Fingerprints;
 use xmpp::BareJid;
 
 use crate::access::{Access, Pattern};
@@ -25,8 +26,11 @@ pub struct Config {
     pub routes: Routes,
     /// The SIP domain under which telephone numbers (`tel:`) are users; without it they are none.
     pub numbers: Option<String>,
-    /// Host and port that MSRP peers reach us by, for `a=path`, `c=` and `m=`.
-    pub msrp: (String, u16),
+    /// Where MSRP peers reach us.
+    pub msrp: MsrpPlaces,
+    /// The certificates that MSRP peers are shown over TLS; later ones come with
+    /// [`Gateway::handle_certificates`](crate::Gateway::handle_certificates).
+    pub certificates: Fingerprints,
     /// Whether MSRP connections are opened to clients that want that: to wherever their descriptions say. Default true.
     pub connect: bool,
     /// When the INVITE is answered (DESIGN decision 7).
@@ -77,6 +81,63 @@ impl Config {
                     .find(|component| component.form == AddressForm::Hosted)
             })
             .or_else(|| self.components.first())
+    }
+}
+
+/// Host and port that MSRP peers reach us by, for `a=path`, `c=` and `m=`.
+pub type Place = (String, u16);
+
+/// What MSRP goes over (RFC 4975 §8.1).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum MsrpTransport {
+    /// `TCP/MSRP`, with `msrp` URIs.
+    Tcp,
+    /// `TCP/TLS/MSRP`, with `msrps` URIs.
+    Tls,
+}
+
+/// Where MSRP peers reach us, and so what they may offer.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum MsrpPlaces {
+    /// Plain TCP alone.
+    Tcp(Place),
+    /// TLS alone.
+    Tls(Place),
+    /// Whichever a peer offers.
+    Either {
+        /// For plain TCP.
+        tcp: Place,
+        /// For TLS.
+        tls: Place,
+        /// What we offer.
+        offered: MsrpTransport,
+    },
+}
+
+impl MsrpPlaces {
+    pub(crate) fn takes(&self, transport: MsrpTransport) -> bool {
+        match self {
+            Self::Tcp(_) => transport == MsrpTransport::Tcp,
+            Self::Tls(_) => transport == MsrpTransport::Tls,
+            Self::Either { .. } => true,
+        }
+    }
+
+    pub(crate) fn offered(&self) -> MsrpTransport {
+        match self {
+            Self::Tcp(_) => MsrpTransport::Tcp,
+            Self::Tls(_) => MsrpTransport::Tls,
+            Self::Either { offered, .. } => *offered,
+        }
+    }
+
+    /// For a transport that we take.
+    pub(crate) fn place(&self, transport: MsrpTransport) -> &Place {
+        match (self, transport) {
+            (Self::Tcp(place) | Self::Tls(place), _)
+            | (Self::Either { tcp: place, .. }, MsrpTransport::Tcp)
+            | (Self::Either { tls: place, .. }, MsrpTransport::Tls) => place,
+        }
     }
 }
 

@@ -7,7 +7,7 @@ use std::{
 
 use bytes::Bytes;
 use jiff::{SignedDuration, Timestamp};
-use msrp::{Lane, MessageId, MessageTag, OutgoingMessage};
+use msrp::{Lane, MessageId, MessageTag, OutgoingMessage, sdp::Fingerprints};
 use rand_chacha::{
     ChaCha12Rng,
     rand_core::{Rng, SeedableRng},
@@ -23,7 +23,7 @@ use crate::{
     Config,
     msrp_room::{Invitees, Stays},
     muc_room::{Askers, Call, Locating, LookupId, MucRoom, Removing, askers},
-    refusal::RETRY_AFTER,
+    refusal::{RETRY_AFTER, Refusal},
     session::{SessionKey, Sessions},
     timers::{Timer, Timers},
 };
@@ -104,11 +104,47 @@ impl ComponentLink {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ConnectionId(pub u64);
 
+/// How an MSRP peer that we connect to proves who it is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Proof {
+    /// By a certificate for the host that leads to a trust anchor (RFC 4975 §14.2).
+    Name,
+    /// By one of these certificates, whomever it names and whoever has signed it (RFC 4975 §14.4).
+    Certificate(Fingerprints),
+}
+
+/// Why an MSRP connection cannot be had.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum NotConnected {
+    /// Nobody answers at any address of the host, or it has none.
+    Unreachable,
+    /// Whoever answers does not end a TLS handshake.
+    NoTls,
+    /// The certificate is for another host.
+    WrongName,
+    /// The certificate leads to no trust anchor, or is not valid now.
+    Untrusted,
+    /// The certificate is none of those that the peer's description names.
+    WrongCertificate,
+}
+
+impl NotConnected {
+    pub(crate) const fn reason(self) -> &'static str {
+        match self {
+            Self::Unreachable => "MSRP Peer Cannot Be Reached",
+            Self::NoTls => "MSRP Peer Does Not Speak TLS",
+            Self::WrongName => "MSRP Certificate Is Not For The Host Of The Path",
+            Self::Untrusted => "MSRP Certificate Is Not Trusted",
+            Self::WrongCertificate => "MSRP Certificate Is Not That Of The Fingerprint",
+        }
+    }
+}
+
 /// What the shell must carry out.
 #[derive(Debug)]
 pub enum Command {
-    /// Open an MSRP connection; commands to it wait until it stands. One that cannot be opened ends as one that broke, with
-    /// [`msrp::Event::Closed`].
+    /// Open an MSRP connection; commands to it wait until it stands. Of one that cannot be opened [`Gateway::handle_not_connected`] wants
+    /// to hear.
     Connect {
         /// Chosen by the core: even. Those that the shell accepts are odd.
         connection: ConnectionId,
@@ -116,6 +152,8 @@ pub enum Command {
         host: String,
         /// Port.
         port: u16,
+        /// TLS, and how the peer proves in it who it is; `None`: plain TCP.
+        tls: Option<Proof>,
     },
     /// To the SIP endpoint.
     Sip(sip::Command),
@@ -222,7 +260,7 @@ impl Gateway {
                 Some(user) => self.referred_to_conference(&user, &request, &refer_to, due, now),
                 None => self.referred(dialog, &request, &refer_to, due, now),
             },
-            Event::Requested { due, .. } => self.refuse(due, &crate::refusal::Refusal::NotMapped),
+            Event::Requested { due, .. } => self.refuse(due, &Refusal::NotMapped),
             Event::Confirmed { dialog, body } => match self.stays.of_dialog(dialog) {
                 Some(key) => self.conference_confirmed(key, body.as_ref()),
                 None => self.confirmed(dialog, body.as_ref(), now),
@@ -330,6 +368,20 @@ impl Gateway {
         }
     }
 
+    /// An MSRP connection that the core asked for cannot be had.
+    pub fn handle_not_connected(&mut self, connection: ConnectionId, why: NotConnected, now: Instant) {
+        let why = Refusal::Media(why.reason());
+        match self.stays.of_connection(connection) {
+            Some(key) => self.stay_unconnected(key, &why),
+            None => self.connection_over(connection, &why, now),
+        }
+    }
+
+    /// MSRP peers are shown other certificates from now on.
+    pub fn handle_certificates(&mut self, certificates: Fingerprints) {
+        self.config.certificates = certificates;
+    }
+
     /// From a component link.
     pub fn handle_xmpp(&mut self, link: LinkId, event: xmpp::Event, now: Instant) {
         match event {
@@ -370,11 +422,11 @@ impl Gateway {
         self.stopping = true;
         self.sip(sip::Command::SetReadiness(UNAVAILABLE));
         self.give_up_calls(now);
-        self.give_up_invitees(None, &crate::refusal::Refusal::Stopping);
+        self.give_up_invitees(None, &Refusal::Stopping);
         self.give_up_removals();
         self.give_up_locating(now);
         for key in self.sessions.keys() {
-            self.end(key, &crate::refusal::Refusal::Stopping, now);
+            self.end(key, &Refusal::Stopping, now);
         }
         self.stop_stays();
     }
@@ -442,7 +494,7 @@ impl Gateway {
     fn connection_lost(&mut self, connection: ConnectionId, now: Instant) {
         match self.stays.of_connection(connection) {
             Some(key) => self.stay_media_lost(key, None),
-            None => self.connection_over(connection, now),
+            None => self.connection_over(connection, &Refusal::Media("MSRP Connection Lost"), now),
         }
     }
 }
@@ -513,7 +565,7 @@ impl Gateway {
             .any(|link| link.up && link.domain == domain.as_str())
     }
 
-    pub(crate) fn refuse(&mut self, due: sip::AnswerDue, refusal: &crate::refusal::Refusal) {
+    pub(crate) fn refuse(&mut self, due: sip::AnswerDue, refusal: &Refusal) {
         let crate::refusal::SipRefusal {
             status,
             phrase,

@@ -5,7 +5,10 @@ use std::{
     time::Instant,
 };
 
-use msrp::{MessageTag, OutgoingMessage, SessionId, sdp::Chatroom};
+use msrp::{
+    MessageTag, OutgoingMessage, SessionId,
+    sdp::{Chatroom, Fingerprints},
+};
 use sip::{DialogId, SubscriptionId, Uri, resource_lists::Entry};
 use xmpp::{BareJid, FullJid, Jid};
 
@@ -54,6 +57,8 @@ pub(crate) struct Session {
     pub(crate) remote: Option<msrp::Path>,
     /// Whether it is us who open the connection to it.
     pub(crate) we_open: bool,
+    /// The certificates that his client may show then, if it says so.
+    pub(crate) certificates: Fingerprints,
     /// His client has opened the MSRP session before its answer was here.
     pub(crate) early: Option<EarlyBind>,
     /// Messages of his that the room has not reflected yet, by stanza id.

@@ -102,7 +102,8 @@ impl Host {
             }],
             passwords: BTreeMap::new(),
             conferences,
-            msrp: (proxy::GATEWAY.to_string(), 2855),
+            msrp: mapping::MsrpPlaces::Tcp((proxy::GATEWAY.to_string(), 2855)),
+            certificates: msrp::sdp::Fingerprints::default(),
             answer: if setting.at_once {
                 AnswerRule::AtOnce
             } else {

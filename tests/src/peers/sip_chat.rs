@@ -23,6 +23,8 @@ pub struct SipChatSettings {
     pub proxy: SocketAddr,
     /// The nickname to ask for.
     pub nickname: String,
+    /// Whether messages go over TLS.
+    pub msrp_tls: bool,
 }
 
 /// A running `sip-chat`.
@@ -56,6 +58,7 @@ impl SipChat {
         ];
         arguments.extend(["--nickname", &settings.nickname, "--jsonl"]);
         arguments.extend(further);
+        arguments.extend(settings.msrp_tls.then_some("--msrp-tls"));
         let name = format!("sip-chat of {}", settings.nickname);
         let program = JsonProgram::start(&name, &Binaries::built()?.sip_chat, &arguments)?;
         Ok(Self { program })

@@ -15,7 +15,6 @@ use xmpp::{
 use super::{
     address::{is_focus, room_jid},
     enter::{Callee, Wish},
-    media::usable,
 };
 use crate::{
     Gateway,
@@ -123,11 +122,8 @@ impl Gateway {
         let (room, conference) = self.wanted(request.identity(), user, Refusal::ForeignUser)?;
         let description = Bodies::read(request.body.as_ref())?.description;
         let offer = description
-            .map(|sdp| MsrpOffer::read(&sdp, Opening::Preferred))
+            .map(|sdp| MsrpOffer::read(&sdp, Opening::Preferred, &self.config, None))
             .transpose()?;
-        if let Some(offer) = &offer {
-            usable(offer.peer.clone())?;
-        }
         let by = request.headers.get("Referred-By").and_then(|by| by.parse().ok());
         let inviter = by.and_then(|by: NameAddr| self.jid_of(&by.uri));
         let invitation = Invitation {

@@ -171,7 +171,7 @@ impl Gateway {
         let dialog = DialogId(self.next_handle());
         let msrp = self.fresh_session_id();
         let description = (self.fresh_number() >> 2, 1);
-        let offer = LocalMedia::new(&self.config, &msrp, description)
+        let offer = LocalMedia::new(&self.config, &msrp, description, self.config.msrp.offered())
             .with_typing(self.config.occupants.typing)
             .offer(self.opening());
         let timer = self
@@ -238,7 +238,7 @@ impl Gateway {
         let description = Bodies::read(body)?
             .description
             .ok_or(Refusal::Offer("An Answer With MSRP Is Needed"))?;
-        let peer = PeerMedia::of_answer(&description, self.opening())?;
+        let peer = PeerMedia::of_answer(&description, self.opening(), self.config.msrp.offered())?;
         let who = self.identity(&call.invitation.invited, contact, false)?;
         self.ready_for(who.jid.domain())?;
         let password = self.password_of_guest(&call.invitation.room.muc, call.invitation.password.clone());

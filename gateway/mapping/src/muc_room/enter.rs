@@ -75,7 +75,7 @@ impl Gateway {
             return Err(Refusal::Recipients("Too Many Recipients"));
         }
         let offer = description
-            .map(|sdp| MsrpOffer::read(&sdp, self.opening()))
+            .map(|sdp| MsrpOffer::read(&sdp, self.opening(), &self.config, None))
             .transpose()?;
         let who = self.caller_identity(request)?;
         self.ready_for(who.jid.domain())?;
@@ -126,8 +126,10 @@ impl Gateway {
         } = caller;
         let msrp = self.fresh_session_id();
         let description = (self.fresh_number() >> 2, 1);
-        let ours =
-            LocalMedia::new(&self.config, &msrp, description).with_typing(self.config.occupants.typing);
+        let offered = || self.config.msrp.offered();
+        let transport = offer.as_ref().map_or_else(offered, |offer| offer.transport);
+        let ours = LocalMedia::new(&self.config, &msrp, description, transport)
+            .with_typing(self.config.occupants.typing);
         let body = match &offer {
             Some(offer) => offer.answer(&ours),
             None => ours.offer(self.opening()),
@@ -186,9 +188,9 @@ impl Gateway {
         // Who has not offered yet is given the benefit of the doubt.
         let knows_rooms = arrival.peer.as_ref().is_none_or(|peer| peer.knows_rooms);
         let hears_typing = arrival.peer.as_ref().is_some_and(|peer| peer.typing);
-        let (remote, chatroom, we_open) = match arrival.peer {
-            Some(peer) => (Some(peer.path), peer.chatroom, peer.we_open),
-            None => (None, msrp::sdp::Chatroom::default(), false),
+        let (remote, certificates, chatroom, we_open) = match arrival.peer {
+            Some(peer) => (Some(peer.path), peer.certificates, peer.chatroom, peer.we_open),
+            None => Default::default(),
         };
         let session = Session {
             dialog: arrival.dialog,
@@ -214,6 +216,7 @@ impl Gateway {
             description: arrival.description,
             msrp: arrival.msrp,
             remote,
+            certificates,
             we_open,
             early: None,
             unreflected: std::collections::BTreeMap::new(),

@@ -13,6 +13,7 @@ mod chat_server;
 mod codes;
 mod entering;
 mod hall;
+mod msrps;
 mod outage;
 mod passwords;
 mod recordings;

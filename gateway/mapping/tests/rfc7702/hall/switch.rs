@@ -82,9 +82,8 @@ impl Hall {
     pub(super) fn connect(&mut self, connection: ConnectionId) {
         assert_eq!(connection.0 % 2, 0, "the core's connections are even");
         if !self.script.is_reachable {
-            return self
-                .gateway
-                .handle_msrp(connection, msrp::Event::Closed, self.now);
+            let why = mapping::NotConnected::Unreachable;
+            return self.gateway.handle_not_connected(connection, why, self.now);
         }
         self.open_wire(connection);
     }

@@ -193,9 +193,8 @@ impl Stage {
             .iter()
             .position(|user| user.address.ip().to_string() == host && !user.silent);
         let Some(user) = user else {
-            return self
-                .gateway
-                .handle_msrp(connection, msrp::Event::Closed, self.now);
+            let why = mapping::NotConnected::Unreachable;
+            return self.gateway.handle_not_connected(connection, why, self.now);
         };
         self.users[user].connection = Some(connection);
         let machine = msrp::Connection::new(msrp::Limits::default(), [9; 32]);

@@ -10,7 +10,7 @@ use std::{
 use bytes::BytesMut;
 use mapping::{
     Access, AddressForm, AnswerRule, Component, Config, ConnectionId, CreationRule, Gateway, Limits, LinkId,
-    NamingRule, Occupants, Outage, RoomDomain, Routes, Texts,
+    NamingRule, Occupants, Outage, Proof, RoomDomain, Routes, Texts,
 };
 use msrp::SessionId;
 use sip::{
@@ -56,6 +56,8 @@ pub(crate) struct Stage {
     pub(crate) hold_unshared: bool,
     /// How often files were to be read again.
     pub(crate) reloads: usize,
+    /// What the switch was to see of whom it connected to.
+    pub(crate) proofs: Vec<Option<Proof>>,
     unshared: Vec<(LinkId, BareJid, FullJid)>,
     switch: BTreeMap<ConnectionId, Wire>,
     /// How many the users have sent.
@@ -151,7 +153,8 @@ pub(crate) fn config() -> Config {
         }],
         passwords: BTreeMap::new(),
         conferences: Vec::new(),
-        msrp: ("127.0.0.2".to_owned(), 2855),
+        msrp: mapping::MsrpPlaces::Tcp(("127.0.0.2".to_owned(), 2855)),
+        certificates: msrp::sdp::Fingerprints::default(),
         answer: AnswerRule::WhenAdmitted,
         conflict: mapping::ConflictRule::Refuse,
         history: 0,
@@ -203,6 +206,7 @@ impl Stage {
             sharing: BTreeSet::new(),
             hold_unshared: false,
             reloads: 0,
+            proofs: Vec::new(),
             unshared: Vec::new(),
             switch: BTreeMap::new(),
             messages: 0,

@@ -62,7 +62,15 @@ impl Stage {
         while let Some(command) = self.gateway.poll_command() {
             moved = true;
             match command {
-                Command::Connect { connection, host, .. } => self.connect_from_switch(connection, &host),
+                Command::Connect {
+                    connection,
+                    host,
+                    tls,
+                    ..
+                } => {
+                    self.proofs.push(tls);
+                    self.connect_from_switch(connection, &host);
+                }
                 Command::Resolve { lookup, query } => {
                     let answer = self.name_server.answer(&query);
                     self.asked.push(query);

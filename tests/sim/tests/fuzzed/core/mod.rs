@@ -117,7 +117,8 @@ fn config(setting: u8) -> Config {
             sip: MUC.to_owned(),
             muc: MUC.to_owned(),
         }],
-        msrp: ("127.0.0.1".to_owned(), 2855),
+        msrp: mapping::MsrpPlaces::Tcp(("127.0.0.1".to_owned(), 2855)),
+        certificates: msrp::sdp::Fingerprints::default(),
         answer: if bit(1) {
             AnswerRule::AtOnce
         } else {
@@ -257,8 +258,8 @@ impl Stage {
                 }
                 // Nobody can be reached, and no name server answers.
                 Command::Connect { connection, .. } => {
-                    self.gateway
-                        .handle_msrp(connection, msrp::Event::Closed, self.now);
+                    let why = mapping::NotConnected::Unreachable;
+                    self.gateway.handle_not_connected(connection, why, self.now);
                 }
                 Command::Resolve { lookup, .. } => {
                     self.gateway
