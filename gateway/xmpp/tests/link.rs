@@ -17,7 +17,7 @@ use minidom::Element;
 use proptest::prelude::*;
 use support::{HEADER, actions, config, events, origin, parsed, receive, sent, shake, up, up_at};
 use xmpp::stanza::{Condition, IqKind, Outgoing, Stanza};
-use xmpp::{Action, Command, ConflictRule, DownCause, Event, Limits, Link, LinkConfig};
+use xmpp::{Action, Command, ConflictRule, DownCause, Event, Limits, Link, LinkConfig, Unsent};
 
 const STREAMS: &str = "urn:ietf:params:xml:ns:xmpp-streams";
 
@@ -34,7 +34,7 @@ fn message(body: &str) -> Outgoing {
     }
 }
 
-fn unsent(stanza: Outgoing, why: &'static str) -> Event {
+fn unsent(stanza: Outgoing, why: Unsent) -> Event {
     Event::Unsent {
         stanza: Box::new(stanza),
         why,
@@ -442,7 +442,7 @@ fn a_domain_that_was_taken_over_is_left_to_the_other_if_so_set() {
     let (mut link, now) = replaced(ConflictRule::Stop);
     assert_eq!(link.poll_timeout(), None);
     link.handle_command(Command::Send(message("x")), now);
-    assert_eq!(events(&mut link), [unsent(message("x"), "link down")]);
+    assert_eq!(events(&mut link), [unsent(message("x"), Unsent::LinkDown)]);
 }
 
 #[test]
@@ -528,7 +528,7 @@ fn a_stanza_goes_out_only_while_the_link_is_up() {
     let now = origin();
     let refused = |link: &mut Link| {
         link.handle_command(Command::Send(message("x")), now);
-        assert_eq!(events(link), [unsent(message("x"), "link down")]);
+        assert_eq!(events(link), [unsent(message("x"), Unsent::LinkDown)]);
     };
     let mut link = Link::new(config(), [1; 32]);
     refused(&mut link);
@@ -562,8 +562,8 @@ fn what_was_queued_when_the_connection_ended_comes_back() {
         events(&mut link),
         [
             Event::Down(DownCause::Closed),
-            unsent(message("1"), "link down"),
-            unsent(message("2"), "link down")
+            unsent(message("1"), Unsent::LinkDown),
+            unsent(message("2"), Unsent::LinkDown)
         ]
     );
     assert_eq!(sent(&mut link), "");
@@ -579,7 +579,7 @@ fn a_foreign_from_stays_here() {
             *sender = from.parse().unwrap();
         }
         link.handle_command(Command::Send(stanza.clone()), origin());
-        assert_eq!(events(&mut link), [unsent(stanza, "foreign from")]);
+        assert_eq!(events(&mut link), [unsent(stanza, Unsent::ForeignFrom)]);
         assert_eq!(sent(&mut link), "");
     }
 }
@@ -615,7 +615,7 @@ fn a_stanza_has_a_largest_size() {
         let expected = if fits {
             vec![]
         } else {
-            vec![unsent(stanza, "stanza too large")]
+            vec![unsent(stanza, Unsent::TooLarge)]
         };
         assert_eq!(events(&mut link), expected);
         assert_eq!(sent(&mut link).len(), if fits { length } else { 0 });
@@ -643,7 +643,9 @@ fn the_queue_has_a_bound() {
         for _ in 0..4 {
             link.handle_command(Command::Send(message("x")), origin());
         }
-        let refused: Vec<Event> = (fits..4).map(|_| unsent(message("x"), "queue full")).collect();
+        let refused: Vec<Event> = (fits..4)
+            .map(|_| unsent(message("x"), Unsent::QueueFull))
+            .collect();
         assert_eq!(events(&mut link), refused);
         assert_eq!(sent(&mut link).len(), fits * one);
         // Room again.
@@ -666,7 +668,7 @@ fn answers_of_the_link_stay_within_the_queue() {
         matches!(
             found.last(),
             Some(Event::Unsent {
-                why: "queue full",
+                why: Unsent::QueueFull,
                 ..
             })
         ),
@@ -701,7 +703,7 @@ fn shutdown_ends_the_stream_and_stays_down() {
     link.handle_timeout(now + seconds(1000));
     assert_eq!((actions(&mut link), events(&mut link)), (vec![], vec![]));
     link.handle_command(Command::Send(message("x")), now);
-    assert_eq!(events(&mut link), [unsent(message("x"), "link down")]);
+    assert_eq!(events(&mut link), [unsent(message("x"), Unsent::LinkDown)]);
     assert!(!link.is_up());
 }
 
@@ -733,7 +735,7 @@ fn a_connection_lost_during_shutdown_gives_back_what_was_not_taken() {
     link.handle_command(Command::Send(message("x")), now);
     link.handle_command(Command::Shutdown, now);
     link.handle_disconnected(now);
-    assert_eq!(events(&mut link), [unsent(message("x"), "link down")]);
+    assert_eq!(events(&mut link), [unsent(message("x"), Unsent::LinkDown)]);
 }
 
 /// Requests to the domain itself and the condition of the answer, if it is a refusal.
@@ -1020,7 +1022,7 @@ fn a_domain_that_is_none_only_refuses() {
         origin(),
     );
     link.handle_command(Command::Send(message("x")), origin());
-    assert_eq!(events(&mut link), [unsent(message("x"), "foreign from")]);
+    assert_eq!(events(&mut link), [unsent(message("x"), Unsent::ForeignFrom)]);
 }
 
 /// Anything that can happen to a link.

@@ -770,7 +770,7 @@ fn a_payload_with_an_impossible_name_stays_here() {
         events(&mut link),
         [Event::Unsent {
             stanza: Box::new(stanza),
-            why: "invalid payload"
+            why: xmpp::Unsent::InvalidPayload
         }]
     );
     assert_eq!(sent(&mut link), "");

@@ -1,7 +1,7 @@
 //! RFC 7702 §5.1: an XMPP user enters a conference.
 
 use std::{
-    collections::{BTreeMap, VecDeque},
+    collections::{BTreeMap, BTreeSet, VecDeque},
     time::Instant,
 };
 
@@ -235,7 +235,8 @@ impl Gateway {
             renaming: None,
             redirections: 0,
             missed: 0,
-            gone: VecDeque::new(),
+            gone: BTreeSet::new(),
+            heard_privately: VecDeque::new(),
         };
         tracing::info!(stay = key.0, room = %stay.room, conference = %stay.conference, "calling a conference");
         let parameters = invite(&stay, body);

@@ -18,12 +18,17 @@ const ASKED: u32 = 100;
 /// How long before the link was known to be broken it may have been. Earlier messages were told.
 const UNNOTICED: Duration = Duration::from_secs(60);
 
+/// What they are told when the history begins later than what they know ends.
+pub(super) const CUT_SHORT: &str = "(earlier messages are missing here: the room remembers no more)";
+
 /// Users of one domain in one room who missed something.
 #[derive(Debug)]
 pub(super) struct Behind {
     domain: String,
     /// What was said before is known.
     since: Timestamp,
+    /// Whether the history has begun.
+    begun: bool,
 }
 
 impl Gateway {
@@ -49,6 +54,7 @@ impl Gateway {
         room.behind.push(Behind {
             domain: domain.to_owned(),
             since: since.max(begun),
+            begun: false,
         });
     }
 
@@ -83,7 +89,7 @@ impl Gateway {
         let Some(session) = self.sessions.get(key) else {
             return false;
         };
-        let asked = session.catches_up && session.history && matches!(session.phase, Phase::Joined);
+        let asked = session.catches_up && session.is_replayed(message);
         let stamp = message
             .delay
             .as_ref()
@@ -92,16 +98,32 @@ impl Gateway {
             return false;
         };
         let room = session.room.clone();
-        let since = self.rooms.get(&room).and_then(|room| {
-            let mut behind = room.behind.iter();
-            behind
-                .find(|behind| behind.domain == to.domain().as_str())
-                .map(|behind| behind.since)
-        });
-        if since.is_some_and(|since| stamp >= since) {
-            self.said_meanwhile(&room, to, message, stamp, now);
+        let Some(state) = self.rooms.get_mut(&room) else {
+            return true;
+        };
+        let domain = to.domain().as_str();
+        let knows_what_was_before = state.sharing.has_told_anything(domain);
+        let mut behind = state.behind.iter_mut();
+        let Some(behind) = behind.find(|behind| behind.domain == domain) else {
+            return true;
+        };
+        let is_first = !std::mem::replace(&mut behind.begun, true);
+        if stamp < behind.since {
+            return true;
         }
+        if is_first && knows_what_was_before && !self.was_told(&room, message) {
+            self.tell_cut_short(&room, domain, now);
+        }
+        self.said_meanwhile(&room, to, message, stamp, now);
         true
+    }
+
+    /// The oldest message that the room can replay is new to them: what is between it and the last that they know is lost.
+    fn tell_cut_short(&mut self, room: &BareJid, domain: &str, now: Instant) {
+        tracing::warn!(%room, "the room's history does not reach back to when the link broke; let the room keep more of it");
+        for key in self.behind(room, domain) {
+            self.tell_of_room(key, CUT_SHORT, now);
+        }
     }
 
     /// The room still has him in it and tells him what is said now, while what was said before is yet to come: until his history has ended
@@ -112,7 +134,7 @@ impl Gateway {
             return false;
         };
         let is_coming = session.history || matches!(session.phase, Phase::Out { .. });
-        let is_live = message.delay.is_none() && message.from.resource().is_some();
+        let is_live = !session.is_replayed(message) && message.from.resource().is_some();
         let waits = session.behind && is_coming && is_live && session.ahead.len() < most;
         if waits {
             session.ahead.push(message.clone());

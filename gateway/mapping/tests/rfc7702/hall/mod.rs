@@ -103,6 +103,8 @@ pub(crate) struct Hall {
     /// What the switch has taken.
     pub(crate) taken: Vec<Cpim>,
     taken_ids: Vec<(msrp::MessageId, u64)>,
+    /// What the switch was told of messages that it had sent.
+    pub(crate) reported: Vec<u16>,
     wires: BTreeMap<ConnectionId, Wire>,
     /// Everything the core said to XMPP users, in order.
     pub(crate) told: Vec<Outgoing>,
@@ -194,6 +196,7 @@ impl Hall {
             focus_events: Vec::new(),
             taken: Vec::new(),
             taken_ids: Vec::new(),
+            reported: Vec::new(),
             wires: BTreeMap::new(),
             told: Vec::new(),
             is_up: false,
@@ -217,6 +220,16 @@ impl Hall {
         for link in [LinkId(0), LINK] {
             self.gateway.handle_xmpp(link, event(), self.now);
         }
+        self.run();
+    }
+
+    /// The link does not know whether the server has read this before it broke.
+    pub(crate) fn unconfirmed(&mut self, stanza: Outgoing) {
+        let event = xmpp::Event::Unsent {
+            stanza: Box::new(stanza),
+            why: xmpp::Unsent::Unconfirmed,
+        };
+        self.gateway.handle_xmpp(LINK, event, self.now);
         self.run();
     }
 
@@ -473,7 +486,7 @@ impl Hall {
                 Command::Xmpp(link, xmpp::Command::Send(stanza)) if !self.is_up => {
                     let unsent = xmpp::Event::Unsent {
                         stanza: Box::new(stanza),
-                        why: "link down",
+                        why: xmpp::Unsent::LinkDown,
                     };
                     self.gateway.handle_xmpp(link, unsent, self.now);
                 }
@@ -731,6 +744,9 @@ impl Hall {
             }
             while let Some(event) = wire.switch.poll_event() {
                 moved = true;
+                if let msrp::Event::Reported { status, .. } = &event {
+                    self.reported.push(status.code());
+                }
                 let answer = switch_answers(
                     event,
                     &mut self.script,

@@ -231,6 +231,16 @@ impl Stage {
         self.run();
     }
 
+    /// The link does not know whether the server has read this before it broke.
+    pub(crate) fn unconfirmed(&mut self, stanza: Outgoing) {
+        let event = xmpp::Event::Unsent {
+            stanza: Box::new(stanza),
+            why: xmpp::Unsent::Unconfirmed,
+        };
+        self.gateway.handle_xmpp(LinkId(0), event, self.now);
+        self.run();
+    }
+
     /// A user with a client; he does nothing by himself.
     pub(crate) fn user(&mut self, name: &str) -> usize {
         self.user_of(name, "example.org")
@@ -587,6 +597,17 @@ impl Stage {
             .collect()
     }
 
+    /// What the client was told later of messages that were answered 200.
+    pub(crate) fn reported(&self, user: usize) -> Vec<u16> {
+        let events = self.users[user].msrp_events.iter();
+        events
+            .filter_map(|event| match event {
+                msrp::Event::Reported { status, .. } => Some(status.code()),
+                _ => None,
+            })
+            .collect()
+    }
+
     /// The final response to the user's last INVITE, if it was a refusal.
     pub(crate) fn refusal(&self, user: usize) -> Option<(u16, String)> {
         self.users[user]
@@ -745,7 +766,7 @@ impl Stage {
         if !self.links_up.contains(&link) {
             let unsent = xmpp::Event::Unsent {
                 stanza: Box::new(stanza),
-                why: "link down",
+                why: xmpp::Unsent::LinkDown,
             };
             return self.gateway.handle_xmpp(link, unsent, self.now);
         }
