@@ -147,32 +147,36 @@ impl Gateway {
         let Some(session) = self.sessions.get_mut(key) else {
             return;
         };
-        session.follows = false;
         let asked = std::mem::take(&mut session.catches_up);
         let (room, domain) = (session.room.clone(), session.who.jid.domain().as_str().to_owned());
-        if !asked {
-            return self.tell_ahead(key, &room, now);
-        }
-        for key in self.behind(&room, &domain) {
-            if let Some(session) = self.sessions.get_mut(key) {
-                session.behind = false;
+        if asked {
+            for key in self.behind(&room, &domain) {
+                if let Some(session) = self.sessions.get_mut(key) {
+                    session.behind = false;
+                }
+                self.tell_ahead(key, &room, now);
             }
+            if let Some(room) = self.rooms.get_mut(&room) {
+                room.behind.retain(|behind| behind.domain != domain);
+            }
+        } else {
             self.tell_ahead(key, &room, now);
         }
-        if let Some(room) = self.rooms.get_mut(&room) {
-            room.behind.retain(|behind| behind.domain != domain);
+        if let Some(session) = self.sessions.get_mut(key) {
+            session.follows = false;
         }
     }
 
-    /// What waited for the history and was no part of it.
+    /// What waited for the history and was no part of it: from here on it is what any copy is, for all. A history that is still to come to
+    /// somebody else may hold it, too.
     fn tell_ahead(&mut self, key: SessionKey, room: &BareJid, now: Instant) {
-        let ahead = self
-            .sessions
-            .get_mut(key)
-            .map(|session| std::mem::take(&mut session.ahead));
-        for message in ahead.unwrap_or_default() {
+        let Some(session) = self.sessions.get_mut(key) else {
+            return;
+        };
+        let (ahead, occupant) = (std::mem::take(&mut session.ahead), session.who.jid.clone());
+        for message in ahead {
             if !self.was_told(room, &message) {
-                self.said_to(key, &message, now);
+                self.said_to_all(Some(key), room, &occupant, &message, now);
             }
         }
     }

@@ -299,6 +299,27 @@ fn who_comes_back_last_hears_what_is_said_to_the_first() {
     }
 }
 
+/// One of them asks for the history, and others may be back before it has come.
+#[test]
+fn what_was_told_before_the_history_came_is_not_told_again_as_a_part_of_it() {
+    let (mut stage, romeo, mercutio) = with_two(holding());
+    stage.link(false);
+    stage.muc.refuse = Some(xmpp::stanza::Condition::ResourceConstraint);
+    stage.link(true);
+    let said = stage.muc.native_says(ROOM, "Juliet", "hark");
+    stage.stanzas(said);
+    remember(&mut stage, &[("Juliet", "native-id", "hark", NOW)]);
+    stage.muc.refuse = None;
+    stage.muc.withheld = Some(Vec::new());
+    stage.pass(SOON);
+    let history = stage.muc.withheld.take().unwrap();
+    assert_eq!(history.len(), 2, "the message and the subject");
+    stage.stanzas(history);
+    for user in [romeo, mercutio] {
+        assert_eq!(texts(&stage, user), ["hark"]);
+    }
+}
+
 /// Some services keep an occupant whose component has gone, and speak to him as soon as it is back.
 #[test]
 fn who_comes_back_last_hears_once_what_the_room_says_to_the_occupant_he_was() {

@@ -23,6 +23,8 @@ pub(crate) struct Muc {
     pub(crate) moderated: bool,
     /// Who is told to try again later, by his nickname.
     pub(crate) turned_away: Option<String>,
+    /// If anything: the histories that were asked for, which come later.
+    pub(crate) withheld: Option<Vec<Stanza>>,
 }
 
 #[derive(Default)]
@@ -221,6 +223,7 @@ impl Muc {
                 Some("participant"),
             ));
         }
+        let presences = told.len();
         let replayed = state.history.len().saturating_sub(history as usize);
         for (nick, id, text, stamp) in &state.history[replayed..] {
             let Stanza::Message(mut message) = message(&room, nick, &from, id, text) else {
@@ -233,6 +236,9 @@ impl Muc {
             told.push(Stanza::Message(message));
         }
         told.push(subject(&room, &from, &state.subject));
+        if let Some(withheld) = self.withheld.as_mut().filter(|_| history > 0) {
+            withheld.extend(told.drain(presences..));
+        }
         told
     }
 
