@@ -1,17 +1,9 @@
 //! Which of the stanzas that were written the server is known to have read when the connection ends.
 
-#![allow(
-    clippy::indexing_slicing,
-    clippy::panic,
-    clippy::unwrap_used,
-    reason = "a test fails by panicking"
-)]
-
-mod support;
-
-use support::{config, events, origin, receive, sent, shake, up, up_at};
 use xmpp::stanza::Outgoing;
 use xmpp::{Command, DownCause, Event, Limits, Link, LinkConfig, Unsent};
+
+use crate::support::{config, events, origin, receive, sent, shake, up, up_at};
 
 fn private(body: &str) -> Outgoing {
     Outgoing::Private {
