@@ -66,7 +66,7 @@ pub(crate) fn run(choice: &Choice) -> Result<()> {
         choice.times
     ));
     println!(
-        "  {:<9} {:<9} {:>7} {:>7} {:>6} {:>6} {:>7} {:>6} {:>5} {:>6} {:>6} {:>7}",
+        "  {:<9} {:<9} {:>7} {:>7} {:>6} {:>6} {:>7} {:>6} {:>6} {:>5} {:>6} {:>6} {:>7}",
         "server",
         "fault",
         "taken",
@@ -75,6 +75,7 @@ pub(crate) fn run(choice: &Choice) -> Result<()> {
         "lost",
         "doubled",
         "x-lost",
+        "told",
         "maybe",
         "ghosts",
         "back",
@@ -132,7 +133,12 @@ fn line(report: &Report, good: bool) -> String {
         screen::bad("✗")
     };
     format!(
-        "{taken:>7} {refused:>7} {unanswered:>6} {:>6} {:>7} {:>6} {:>5} {:>6} {back:>6} {verdict:>7}",
-        report.lost, report.duplicates, report.lost_from_xmpp, report.refused_and_heard, report.ghosts
+        "{taken:>7} {refused:>7} {unanswered:>6} {:>6} {:>7} {:>6} {:>6} {:>5} {:>6} {back:>6} {verdict:>7}",
+        report.lost,
+        report.duplicates,
+        report.lost_from_xmpp,
+        report.told_missing,
+        report.refused_and_heard,
+        report.ghosts
     )
 }

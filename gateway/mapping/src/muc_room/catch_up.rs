@@ -15,6 +15,10 @@ use crate::{
 /// How many messages of the history are asked for. Fewer than [`super::sharing::REMEMBERED`]: whatever of them was told is remembered.
 const ASKED: u32 = 100;
 
+/// How many messages wait for it at most. More than are asked for, and few enough for each to be remembered when the others, for whom they wait,
+/// too, come to it.
+const AHEAD: usize = super::sharing::REMEMBERED / 2;
+
 /// How long before the link was known to be broken it may have been. Earlier messages were told.
 const UNNOTICED: Duration = Duration::from_secs(60);
 
@@ -128,16 +132,20 @@ impl Gateway {
 
     /// The room still has him in it and tells him what is said now, while what was said before is yet to come: until his history has ended
     /// that waits, for it may be a part of it. Returns whether it was kept.
-    pub(super) fn is_ahead(&mut self, key: SessionKey, message: &Message) -> bool {
-        let most = self.config.limits.session_queue.0;
+    pub(super) fn is_ahead(&mut self, key: SessionKey, message: &Message, now: Instant) -> bool {
         let Some(session) = self.sessions.get_mut(key) else {
             return false;
         };
         let is_coming = session.history || matches!(session.phase, Phase::Out { .. });
         let is_live = !session.is_replayed(message) && message.from.resource().is_some();
-        let waits = session.behind && is_coming && is_live && session.ahead.len() < most;
+        let waits = session.behind && is_coming && is_live;
         if waits {
             session.ahead.push(message.clone());
+            if session.ahead.len() >= AHEAD {
+                // The history that will come reaches back no further than this.
+                let room = session.room.clone();
+                self.tell_ahead(key, &room, now);
+            }
         }
         waits
     }

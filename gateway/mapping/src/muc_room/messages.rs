@@ -391,7 +391,9 @@ impl Gateway {
             Some(subject) if is_subject(message) => self.subject(room, subject.clone(), now),
             _ if for_all => self.said_to_all(key.filter(|_| shares), room, to, message, now),
             _ => match key {
-                Some(key) if !self.caught_up_on(key, to, message, now) && !self.is_ahead(key, message) => {
+                Some(key)
+                    if !self.caught_up_on(key, to, message, now) && !self.is_ahead(key, message, now) =>
+                {
                     self.said_to(key, message, now);
                 }
                 _ => {}

@@ -8,7 +8,10 @@ use xmpp::stanza::Outgoing;
 
 use crate::{
     ROOM, ROOM_URI,
-    stage::{Stage, config, muc::private},
+    stage::{
+        Stage, config,
+        muc::{message, private},
+    },
 };
 
 const SOON: Duration = Duration::from_secs(3);
@@ -317,6 +320,29 @@ fn what_was_told_before_the_history_came_is_not_told_again_as_a_part_of_it() {
     stage.stanzas(history);
     for user in [romeo, mercutio] {
         assert_eq!(texts(&stage, user), ["hark"]);
+    }
+}
+
+#[test]
+fn however_much_is_said_before_the_history_comes_it_is_told_once_and_in_order() {
+    let (mut stage, romeo, mercutio) = with_two(holding());
+    stage.link(false);
+    stage.muc.refuse = Some(xmpp::stanza::Condition::ResourceConstraint);
+    stage.link(true);
+    let said: Vec<String> = (0..400).map(|number| format!("speech {number}")).collect();
+    for (number, text) in said.iter().enumerate() {
+        let room: xmpp::BareJid = ROOM.parse().unwrap();
+        let copies =
+            stage.muc.rooms[&room].tell_ours(|to| message(&room, "Juliet", to, &number.to_string(), text));
+        stage.stanzas(copies);
+    }
+    for (number, text) in said.iter().enumerate().skip(300) {
+        remember(&mut stage, &[("Juliet", &number.to_string(), text, NOW)]);
+    }
+    stage.muc.refuse = None;
+    stage.pass(SOON);
+    for user in [romeo, mercutio] {
+        assert_eq!(texts(&stage, user), said);
     }
 }
 

@@ -339,7 +339,7 @@ impl Room {
             .map(|(nick, _)| nick.clone())
     }
 
-    fn tell_ours(&self, stanza: impl Fn(&FullJid) -> Stanza) -> Vec<Stanza> {
+    pub(crate) fn tell_ours(&self, stanza: impl Fn(&FullJid) -> Stanza) -> Vec<Stanza> {
         self.occupants
             .iter()
             .filter_map(|(_, jid)| jid.clone().try_into_full().ok())
