@@ -2,7 +2,9 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
-    fmt, thread,
+    fmt,
+    path::PathBuf,
+    thread,
     time::{Duration, Instant},
 };
 
@@ -64,6 +66,8 @@ pub struct Load {
     pub freeze: Duration,
     /// Settings of the gateway.
     pub settings: Vec<(&'static str, String)>,
+    /// The gateway, unless it is the one that cargo builds for tests.
+    pub program: Option<PathBuf>,
 }
 
 /// What became of it.
@@ -134,6 +138,7 @@ pub fn run(fault: Fault, kind: XmppServerKind, load: &Load) -> Result<Report> {
     let settings = GatewaySettings {
         server: relay.address(),
         overrides: load.settings.clone(),
+        program: load.program.clone(),
         ..GatewaySettings::for_server(&xmpp)
     };
     let mut gateway = Gateway::start(&settings)?;
@@ -263,7 +268,10 @@ impl Soak {
                 self.xmpp.process().context("no server to go on")?.resume();
             }
             Fault::Conflict => {
-                let settings = GatewaySettings::for_server(&self.xmpp);
+                let settings = GatewaySettings {
+                    program: load.program.clone(),
+                    ..GatewaySettings::for_server(&self.xmpp)
+                };
                 let mut other = Gateway::start(&settings)?;
                 other
                     .process()

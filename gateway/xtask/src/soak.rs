@@ -8,7 +8,7 @@ use gateway_tests::{
     soak::{self, Fault, Load, Report},
 };
 
-use crate::{packages, screen};
+use crate::{packages, screen, steps::released};
 
 /// What may be chosen.
 #[derive(Debug, clap::Args)]
@@ -57,6 +57,7 @@ pub(crate) fn run(choice: &Choice) -> Result<()> {
         rate: choice.rate,
         freeze: Duration::from_secs(choice.freeze),
         settings: vec![("GATEWAY__LIMITS__CONNECTIONS__PER_ADDRESS", "10000".to_owned())],
+        program: Some(released("sip-xmpp-gateway")?),
     };
     screen::heading(&format!(
         "{} SIP users in {} rooms, {} messages a second, {} times each",

@@ -125,8 +125,10 @@ impl Gateway {
     /// The oldest message that the room can replay is new to them: what is between it and the last that they know is lost.
     fn tell_cut_short(&mut self, room: &BareJid, domain: &str, now: Instant) {
         tracing::warn!(%room, "the room's history does not reach back to when the link broke; let the room keep more of it");
-        for key in self.behind(room, domain) {
-            self.tell_of_room(key, CUT_SHORT, now);
+        if self.config.outage.tell {
+            for key in self.behind(room, domain) {
+                self.tell_of_room(key, CUT_SHORT, now);
+            }
         }
     }
 

@@ -246,7 +246,7 @@ fn a_history_that_begins_later_than_what_is_known_ends_is_said_to_be_cut_short()
         (&[("Juliet", "old", "old", EARLIER), first], &["told", "first"]),
         (&[], &["told"]),
     ] {
-        let (mut stage, romeo, mercutio) = with_two(holding());
+        let (mut stage, romeo, mercutio) = with_two(with(Outage::default()));
         let said = stage.muc.native_says(ROOM, "Juliet", "told");
         stage.stanzas(said);
         remember(&mut stage, history);
@@ -254,7 +254,9 @@ fn a_history_that_begins_later_than_what_is_known_ends_is_said_to_be_cut_short()
         stage.link(true);
         stage.pass(SOON);
         for user in [romeo, mercutio] {
-            assert_eq!(texts(&stage, user), told);
+            let mut texts = texts(&stage, user);
+            texts.retain(|text| !text.starts_with("(the room is"));
+            assert_eq!(texts, told);
         }
     }
 }
