@@ -99,7 +99,8 @@ fn in_nicknames_that_sip_users_ask_for(server: XmppServerKind) -> Result<()> {
     let all: Vec<char> = ('\0'..=char::MAX)
         .filter(|character| !matches!(character, '\r' | '\n'))
         .collect();
-    let rest = all.chunks(BATCH).map(|batch| batch.iter().collect::<String>());
+    // A header line has at most 2200 octets.
+    let rest = all.chunks(500).map(|batch| batch.iter().collect::<String>());
     for nickname in takeable.into_iter().chain(rest) {
         let quoted = nickname.replace('\\', "\\\\").replace('"', "\\\"");
         match romeo.nickname(&quoted)?.status() {
@@ -158,7 +159,8 @@ fn in_nicknames_and_subjects_of_a_room(server: XmppServerKind) -> Result<()> {
 }
 
 fn in_the_reasons_of_a_room(server: XmppServerKind) -> Result<()> {
-    let mut world = World::start_with(server, vec![RoomService::setting()])?;
+    let calls = ("GATEWAY__LIMITS__RATES__INVITES", "[1000, 1000]".to_owned());
+    let mut world = World::start_with(server, vec![RoomService::setting(), calls])?;
     let mut hall = RoomService::attach(&world.xmpp)?;
     for text in texts() {
         let (mut romeo, occupant) = hall.bring_in(world.gateway.sip_address(), "<sip:romeo@example.org>")?;

@@ -185,12 +185,9 @@ impl Ejabberd {
         }
         if self.secured {
             let component = "module: ejabberd_service\n";
-            text = text.replace(component, &format!("{component}    tls: true\n"));
             let certificate = self.scratch.path().join(CERTIFICATE);
-            text += &format!(
-                "\ncertfiles: [\"{0}\"]\nca_file: \"{0}\"\n",
-                certificate.display()
-            );
+            let tls = format!("    tls: true\n    certfile: \"{}\"\n", certificate.display());
+            text = text.replace(component, &format!("{component}{tls}"));
         }
         Ok(text)
     }

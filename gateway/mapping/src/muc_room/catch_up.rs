@@ -23,7 +23,7 @@ const AHEAD: usize = super::sharing::REMEMBERED / 2;
 const UNNOTICED: Duration = Duration::from_secs(60);
 
 /// What they are told when the history begins later than what they know ends.
-pub(super) const CUT_SHORT: &str = "(earlier messages are missing here: the room remembers no more)";
+const CUT_SHORT: &str = "(earlier messages are missing here: the room remembers no more)";
 
 /// Users of one domain in one room who missed something.
 #[derive(Debug)]

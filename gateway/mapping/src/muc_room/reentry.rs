@@ -58,7 +58,7 @@ impl Gateway {
         }
     }
 
-    /// Keeps something that did not go out until the link is back.
+    /// Keeps something that did not go out until the link is back. If its queue was full, that is when it has broken, as one that takes nothing does.
     pub(crate) fn owe(&mut self, stanza: Outgoing, why: Unsent) {
         let may_go_out_later = matches!(why, Unsent::LinkDown | Unsent::Unconfirmed | Unsent::QueueFull);
         if may_go_out_later && self.owed.len() < self.config.limits.sessions {
