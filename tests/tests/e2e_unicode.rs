@@ -159,8 +159,12 @@ fn in_nicknames_and_subjects_of_a_room(server: XmppServerKind) -> Result<()> {
 }
 
 fn in_the_reasons_of_a_room(server: XmppServerKind) -> Result<()> {
-    let calls = ("GATEWAY__LIMITS__RATES__INVITES", "[1000, 1000]".to_owned());
-    let mut world = World::start_with(server, vec![RoomService::setting(), calls])?;
+    // He comes again for each text.
+    let often = [
+        ("GATEWAY__LIMITS__RATES__INVITES", "[1000, 1000]".to_owned()),
+        ("GATEWAY__LIMITS__CONNECTIONS__PER_ADDRESS", "1000".to_owned()),
+    ];
+    let mut world = World::start_with(server, [vec![RoomService::setting()], often.to_vec()].concat())?;
     let mut hall = RoomService::attach(&world.xmpp)?;
     for text in texts() {
         let (mut romeo, occupant) = hall.bring_in(world.gateway.sip_address(), "<sip:romeo@example.org>")?;

@@ -4,7 +4,7 @@ use std::{path::Path, time::Duration};
 
 use crate::{screen, steps::released};
 use gateway_tests::{
-    Context, Result,
+    Result,
     peers::{Gateway, GatewaySettings, XmppServer, XmppServerKind},
     ports::free_port,
     process::{Launch, Process, Usage},
