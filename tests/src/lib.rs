@@ -6,6 +6,7 @@ pub mod binaries;
 pub mod conference_world;
 pub mod conversation;
 pub mod crowd;
+pub mod hostile;
 pub mod inbox;
 pub mod json_program;
 pub mod msrp_tap;

@@ -63,10 +63,9 @@ pub struct Gateway {
     pub(crate) pacing: bool,
     /// Conference domains whose link is down, and when their users are given up.
     pub(crate) away: BTreeMap<LinkId, crate::timers::TimerId>,
-    /// Leaves that could not be sent: without them the room would keep an occupant whose user is gone.
-    pub(crate) farewells: Vec<Outgoing>,
-    /// Leaves sent of late: they may have been under way when the link broke.
-    pub(crate) departed: VecDeque<(Instant, Outgoing)>,
+    /// What is said as soon as the link is back, for it was not, or may have been lost: leaves, without which a room would keep an occupant
+    /// whose user is gone, and errors that somebody waits for.
+    pub(crate) owed: Vec<Outgoing>,
     commands: VecDeque<Command>,
     rng: ChaCha12Rng,
     started: (Instant, Timestamp),
@@ -77,9 +76,6 @@ pub struct Gateway {
 /// A component link, numbered as [`Config::links`] lists their domains.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct LinkId(pub usize);
-
-/// How long a link may be broken before that is noticed: silence, a ping and its deadline.
-pub(crate) const UNNOTICED: Duration = Duration::from_secs(60);
 
 /// What is known of a component link.
 #[derive(Debug)]
@@ -203,8 +199,7 @@ impl Gateway {
             reentering: VecDeque::new(),
             pacing: false,
             away: BTreeMap::new(),
-            farewells: Vec::new(),
-            departed: VecDeque::new(),
+            owed: Vec::new(),
             commands: VecDeque::new(),
             rng,
             started,
@@ -410,10 +405,7 @@ impl Gateway {
                 tracing::warn!(rule, from = %from.escape_debug(), "stanza skipped");
             }
             xmpp::Event::Unshared { room, occupant } => self.unshared(&room, &occupant),
-            xmpp::Event::Unsent { stanza, why } => match *stanza {
-                Outgoing::Room(stanza) => self.not_shown(&stanza, why),
-                stanza => self.unsent(stanza, why, now),
-            },
+            xmpp::Event::Unsent { stanza, why } => self.unsent(*stanza, why),
         }
     }
 

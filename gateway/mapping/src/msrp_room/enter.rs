@@ -1,7 +1,7 @@
 //! RFC 7702 §5.1: an XMPP user enters a conference.
 
 use std::{
-    collections::{BTreeMap, VecDeque},
+    collections::{BTreeMap, BTreeSet, VecDeque},
     time::Instant,
 };
 
@@ -268,7 +268,8 @@ impl Gateway {
             redirections: 0,
             referral: None,
             missed: 0,
-            gone: VecDeque::new(),
+            gone: BTreeSet::new(),
+            heard_privately: VecDeque::new(),
         };
         self.stays.insert(key, stay);
         key

@@ -158,11 +158,9 @@ impl Gateway {
                     self.tell_presence(key, &nickname);
                 }
                 Change::Absent(nickname, how) => {
-                    self.remember_gone(key, &nickname, now);
                     self.tell_all(key, |stay, client| absence_of(stay, &nickname, client, &how));
                 }
                 Change::Renamed { from, to } => {
-                    self.remember_gone(key, &from, now);
                     self.tell_renamed(key, &from, &to);
                 }
                 Change::OwnName(name) => self.shown_as(key, &name),

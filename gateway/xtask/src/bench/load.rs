@@ -1,23 +1,15 @@
 //! Calls under load, made by sipp over UDP: through the endpoint with the smallest shell around it, and through the gateway with Prosody behind it.
 
-use std::{
-    path::{Path, PathBuf},
-    time::Duration,
-};
+use std::{path::Path, time::Duration};
 
+use crate::{screen, steps::released};
 use gateway_tests::{
-    Context, Result,
+    Result,
     peers::{Gateway, GatewaySettings, XmppServer, XmppServerKind},
     ports::free_port,
     process::{Launch, Process, Usage},
     scratch::Scratch,
     sipp::{CallCount, Sipp, SippTransport},
-};
-use serde_json::Value;
-
-use crate::{
-    screen,
-    steps::{cargo_command, run_quietly},
 };
 
 /// How long a program may take to listen.
@@ -73,8 +65,8 @@ const ROOMS_AT_ONCE: Load = Load {
 /// # Errors
 /// Something does not build or start. Failed calls are printed, not an error.
 pub(super) fn run() -> Result<()> {
-    let endpoint = built("sip-answer")?;
-    let gateway = built("sip-xmpp-gateway")?;
+    let endpoint = released("sip-answer")?;
+    let gateway = released("sip-xmpp-gateway")?;
     screen::heading("calls through the endpoint alone: INVITE, 200, ACK, BYE, 200 over UDP");
     heading();
     for load in [COMPARED, STEADY, AT_ONCE] {
@@ -175,22 +167,4 @@ fn print(load: &Load, cost: &Cost) {
         seconds * 1e6 / f64::from(load.calls),
         cost.usage.peak as f64 / MEBIBYTE,
     );
-}
-
-/// Builds a program as it is released, and tells where it is.
-fn built(name: &str) -> Result<PathBuf> {
-    let printed = run_quietly(&mut cargo_command(&[
-        "build",
-        "--release",
-        "--bin",
-        name,
-        "--message-format",
-        "json",
-    ]))?;
-    let path = printed
-        .lines()
-        .filter_map(|line| serde_json::from_str::<Value>(line).ok())
-        .filter_map(|message| message.get("executable")?.as_str().map(PathBuf::from))
-        .next_back();
-    path.with_context(|| format!("cargo names no program {name}"))
 }

@@ -102,6 +102,8 @@ pub(crate) struct Hall {
     /// What the switch has taken.
     pub(crate) taken: Vec<Cpim>,
     taken_ids: Vec<(msrp::MessageId, u64)>,
+    /// What the switch was told of messages that it had sent.
+    pub(crate) reported: Vec<u16>,
     wires: BTreeMap<ConnectionId, Wire>,
     /// Everything the core said to XMPP users, in order.
     pub(crate) told: Vec<Outgoing>,
@@ -193,6 +195,7 @@ impl Hall {
             focus_events: Vec::new(),
             taken: Vec::new(),
             taken_ids: Vec::new(),
+            reported: Vec::new(),
             wires: BTreeMap::new(),
             told: Vec::new(),
             is_up: false,
@@ -219,11 +222,15 @@ impl Hall {
         self.run();
     }
 
-    // XMPP users.
-
-    // The conference.
-
-    // The clock and what it drives.
+    /// The link does not know whether the server has read this before it broke.
+    pub(crate) fn unconfirmed(&mut self, stanza: Outgoing) {
+        let event = xmpp::Event::Unsent {
+            stanza: Box::new(stanza),
+            why: xmpp::Unsent::Unconfirmed,
+        };
+        self.gateway.handle_xmpp(LINK, event, self.now);
+        self.run();
+    }
 
     pub(crate) fn pass(&mut self, time: Duration) {
         let end = self.now + time;
@@ -276,7 +283,7 @@ impl Hall {
                 Command::Xmpp(link, xmpp::Command::Send(stanza)) if !self.is_up => {
                     let unsent = xmpp::Event::Unsent {
                         stanza: Box::new(stanza),
-                        why: "link down",
+                        why: xmpp::Unsent::LinkDown,
                     };
                     self.gateway.handle_xmpp(link, unsent, self.now);
                 }

@@ -136,6 +136,9 @@ impl Hall {
             }
             while let Some(event) = wire.switch.poll_event() {
                 moved = true;
+                if let msrp::Event::Reported { status, .. } = &event {
+                    self.reported.push(status.code());
+                }
                 let answer = switch_answers(
                     event,
                     &mut self.script,

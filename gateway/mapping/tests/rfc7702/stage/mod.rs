@@ -235,6 +235,16 @@ impl Stage {
         self.run();
     }
 
+    /// The link does not know whether the server has read this before it broke.
+    pub(crate) fn unconfirmed(&mut self, stanza: Outgoing) {
+        let event = xmpp::Event::Unsent {
+            stanza: Box::new(stanza),
+            why: xmpp::Unsent::Unconfirmed,
+        };
+        self.gateway.handle_xmpp(LinkId(0), event, self.now);
+        self.run();
+    }
+
     /// A user with a client; he does nothing by himself.
     pub(crate) fn user(&mut self, name: &str) -> usize {
         self.user_of(name, "example.org")

@@ -25,6 +25,8 @@ pub(crate) struct Muc {
     pub(crate) moderated: bool,
     /// Who is told to try again later, by his nickname.
     pub(crate) turned_away: Option<String>,
+    /// If anything: the histories that were asked for, which come later.
+    pub(crate) withheld: Option<Vec<Stanza>>,
 }
 
 #[derive(Default)]
@@ -233,6 +235,7 @@ impl Muc {
                 Some("participant"),
             ));
         }
+        let presences = told.len();
         let replayed = state.history.len().saturating_sub(history as usize);
         for (nick, id, text, stamp) in &state.history[replayed..] {
             let Stanza::Message(mut message) = message(&room, nick, &from, id, text) else {
@@ -245,6 +248,9 @@ impl Muc {
             told.push(Stanza::Message(message));
         }
         told.push(subject(&room, &from, &state.subject));
+        if let Some(withheld) = self.withheld.as_mut().filter(|_| history > 0) {
+            withheld.extend(told.drain(presences..));
+        }
         told
     }
 
@@ -345,7 +351,7 @@ impl Room {
             .map(|(nick, _)| nick.clone())
     }
 
-    fn tell_ours(&self, stanza: impl Fn(&FullJid) -> Stanza) -> Vec<Stanza> {
+    pub(crate) fn tell_ours(&self, stanza: impl Fn(&FullJid) -> Stanza) -> Vec<Stanza> {
         self.occupants
             .iter()
             .filter_map(|(_, jid)| jid.clone().try_into_full().ok())

@@ -110,7 +110,7 @@ impl Stage {
         if !self.links_up.contains(&link) {
             let unsent = xmpp::Event::Unsent {
                 stanza: Box::new(stanza),
-                why: "link down",
+                why: xmpp::Unsent::LinkDown,
             };
             return self.gateway.handle_xmpp(link, unsent, self.now);
         }

@@ -102,6 +102,17 @@ impl Stage {
             .collect()
     }
 
+    /// What the client was told later of messages that were answered 200.
+    pub(crate) fn reported(&self, user: usize) -> Vec<u16> {
+        let events = self.users[user].msrp_events.iter();
+        events
+            .filter_map(|event| match event {
+                msrp::Event::Reported { status, .. } => Some(status.code()),
+                _ => None,
+            })
+            .collect()
+    }
+
     /// The final response to the user's last INVITE, if it was a refusal.
     pub(crate) fn refusal(&self, user: usize) -> Option<(u16, String)> {
         self.users[user]
