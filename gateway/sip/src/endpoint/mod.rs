@@ -105,7 +105,7 @@ pub struct Endpoint {
     clients: Clients,
     servers: Servers,
     dialogs: Dialogs,
-    invites: BTreeMap<DialogId, InviteUsage>,
+    invites: BTreeMap<DialogId, Box<InviteUsage>>,
     notifiers: BTreeMap<SubscriptionId, Notifier>,
     subscribers: Subscribers,
     identities: Vec<Identity>,

@@ -302,7 +302,11 @@ pub(crate) fn multipart(data: &[u8]) {
     if body.len() < 3 * 1024 {
         let boundary = (0..)
             .map(|number| format!("fresh{number}"))
-            .find(|boundary| !body.windows(boundary.len()).any(|window| window == boundary.as_bytes()))
+            .find(|boundary| {
+                !body
+                    .windows(boundary.len())
+                    .any(|window| window == boundary.as_bytes())
+            })
             .expect("a body does not hold every number");
         let kind = format!("multipart/mixed;boundary={boundary}");
         let again = multipart::read(&kind, &put_together(&parts, &boundary));
