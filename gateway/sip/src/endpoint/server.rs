@@ -38,10 +38,20 @@ pub(super) enum Due {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct ReferDue {
     pub(super) dialog: DialogKey,
-    /// `Refer-Sub: false`: no implicit subscription (RFC 4488).
-    pub(super) silent: bool,
+    pub(super) progress: Progress,
     /// The `id` that its NOTIFY must carry.
     pub(super) id: Option<u32>,
+}
+
+/// How the sender of a REFER wants to hear how it goes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Progress {
+    /// By the subscription that it implies (RFC 3515).
+    Implied,
+    /// By a SUBSCRIBE of its own, `Require: explicitsub` (RFC 7614 §4).
+    AskedFor,
+    /// Not at all: `Refer-Sub: false` (RFC 4488), `Require: nosub` (RFC 7614 §5).
+    Untold,
 }
 
 #[derive(Debug, Default)]
