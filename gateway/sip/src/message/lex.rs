@@ -474,3 +474,18 @@ fn split_address(inner: &str, trim: fn(&str) -> &str) -> Result<(Cow<'_, str>, O
         None => Err(Rejection::bad("Text behind an IPv6 reference (RFC 3261 §25.1)")),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        #[test]
+        fn parameters_are_the_pieces_between_semicolons(text in "[a1=;\"<>\\\\ \té%]{0,14}") {
+            let pieces: Vec<_> = split_outside(&text, b';').map(read_parameter).collect();
+            prop_assert_eq!(parameters(Some(&text)).collect::<Vec<_>>(), pieces);
+        }
+    }
+}
