@@ -121,7 +121,14 @@ impl<'a> Head<'a> {
             None => {}
         }
         for line in lines {
-            if self.read_header(&line, whole, limits).is_break() {
+            let text = match &line {
+                Cow::Borrowed(part) => {
+                    whole.and_then(|whole| whole.get(lex::place_in(whole.as_bytes(), part)))
+                }
+                Cow::Owned(_) => None,
+            };
+            let text = text.or_else(|| std::str::from_utf8(&line).ok());
+            if self.read_header(line.len(), text, limits).is_break() {
                 break;
             }
         }
@@ -138,31 +145,18 @@ impl<'a> Head<'a> {
         }
     }
 
-    fn read_header(
-        &mut self,
-        line: &Cow<'a, [u8]>,
-        whole: Option<&'a str>,
-        limits: &Limits,
-    ) -> ControlFlow<()> {
+    /// A header line of this length; `None`: it is no text.
+    fn read_header(&mut self, length: usize, text: Option<&str>, limits: &Limits) -> ControlFlow<()> {
         if self.headers.0.len() >= limits.headers {
             self.note(too_large("Too many header fields (RFC 3261 §21.5.7)"));
             return ControlFlow::Break(());
         }
-        if line.len() > limits.header_line {
+        if length > limits.header_line {
             self.note(too_large("Header field over the limit (RFC 3261 §21.5.7)"));
             return ControlFlow::Continue(());
         }
-        let text = match line {
-            Cow::Borrowed(line) => whole.and_then(|whole| whole.get(lex::place_in(whole.as_bytes(), line))),
-            Cow::Owned(_) => None,
-        };
-        let field = match text {
-            Some(text) => read_field(text),
-            None => std::str::from_utf8(line)
-                .map_err(|_| Rejection::bad("Header field is not UTF-8 (RFC 3261 §7)"))
-                .and_then(read_field),
-        };
-        match field {
+        let no_text = Rejection::bad("Header field is not UTF-8 (RFC 3261 §7)");
+        match text.ok_or(no_text).and_then(read_field) {
             Ok(header) => self.headers.0.push(header),
             Err(rejection) => self.note(rejection),
         }
