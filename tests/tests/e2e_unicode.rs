@@ -128,6 +128,7 @@ fn in_the_hall(server: XmppServerKind) -> Result<(World, RoomService, SipChat, S
         room: HALL_URI.to_owned(),
         proxy: world.gateway.sip_address(),
         nickname: "Romeo".to_owned(),
+        msrp_tls: false,
     };
     let mut romeo = SipChat::start(&settings)?;
     let occupant = hall.admit()?;

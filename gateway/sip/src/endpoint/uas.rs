@@ -47,7 +47,7 @@ impl Endpoint {
             self.handle_ack(&received, now);
             return;
         }
-        if let Some(id) = self.servers.find(&received.key(received.method().clone())) {
+        if let Some(id) = self.servers.find(&received.key(received.method())) {
             self.handle_request_retransmission(id);
             return;
         }
@@ -199,11 +199,11 @@ impl Endpoint {
     }
 
     fn handle_cancel(&mut self, received: &Received, id: ServerId, now: Instant) {
-        let invite = self.servers.find(&received.key(Method::INVITE));
+        let invite = self.servers.find(&received.key(&Method::INVITE));
         let other = || {
             NOT_CANCELLABLE
                 .into_iter()
-                .find_map(|method| self.servers.find(&received.key(method)))
+                .find_map(|method| self.servers.find(&received.key(&method)))
         };
         let Some(cancelled) = invite.or_else(other) else {
             self.reply(id, Reply::new(481), now);
