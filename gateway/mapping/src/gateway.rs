@@ -550,6 +550,11 @@ impl Gateway {
         link.0 >= self.config.components.len()
     }
 
+    /// Whether no session more can be had, in either direction.
+    pub(crate) fn is_full(&self) -> bool {
+        self.sessions.len() + self.stays.len() >= self.config.limits.sessions
+    }
+
     /// Whether stanzas from this domain can be sent.
     pub(crate) fn is_up(&self, domain: &DomainRef) -> bool {
         self.links

@@ -168,7 +168,7 @@ impl Gateway {
         if self.stopping {
             return Err(Refusal::Stopping);
         }
-        if self.sessions.len() + self.stays.len() >= self.config.limits.sessions {
+        if self.is_full() {
             return Err(Refusal::Limit("sessions"));
         }
         // A room of ours behind the conference, or a SIP user of ours in front of it.

@@ -93,7 +93,7 @@ impl Gateway {
     pub(super) fn ready_for(&self, domain: &DomainRef) -> Result<(), Refusal> {
         if self.stopping {
             Err(Refusal::Stopping)
-        } else if self.sessions.len() >= self.config.limits.sessions {
+        } else if self.is_full() {
             Err(Refusal::Limit("sessions"))
         } else if !self.is_up(domain) {
             Err(Refusal::LinkDown)

@@ -120,10 +120,12 @@ impl Book {
         assert_eq!(before, None, "the mint makes each obligation once");
     }
 
-    pub(crate) fn close(&mut self, due: &impl std::fmt::Debug) {
+    /// It is answered; says whose it was.
+    pub(crate) fn close(&mut self, due: &impl std::fmt::Debug) -> Owner {
         let name = name_of(due);
-        let known = self.open.remove(&name).is_some() || self.void.remove(&name).is_some();
-        assert!(known, "{name} is answered twice, or never was asked");
+        let open = self.open.remove(&name).map(|(owner, _)| owner);
+        open.or_else(|| self.void.remove(&name))
+            .unwrap_or_else(|| panic!("{name} is answered twice, or never was asked"))
     }
 
     pub(crate) fn is_open(&self, name: &str) -> bool {

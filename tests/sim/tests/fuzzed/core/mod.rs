@@ -1,5 +1,6 @@
 //! The core under any list of events, plausible or not, at any time.
 
+mod conference_side;
 mod msrp_side;
 mod sip_side;
 mod xmpp_side;
@@ -11,13 +12,14 @@ use std::{
 };
 
 use mapping::{
-    AddressForm, AnswerRule, Command, Component, Config, ConnectionId, Gateway, Limits, LinkId, Outage,
-    OutageRule, RoomDomain, Texts,
+    AddressForm, AnswerRule, Command, Component, ConferenceDomain, Config, ConnectionId, Gateway, Limits,
+    LinkId, Outage, OutageRule, RoomDomain, Texts,
 };
 use msrp::{MessageTag, SessionId};
 use sip::{DialogId, SubscriptionId};
 use xmpp::{FullJid, stanza::Outgoing};
 
+use self::conference_side::{CONFERENCE_MUC, CONFERENCE_SIP, Conferences};
 use super::{
     dues::{Book, Mint, Owner},
     script::Script,
@@ -58,6 +60,10 @@ struct Stage {
     /// The last stanzas that went out.
     stanzas: Vec<Outgoing>,
     link_up: bool,
+    /// Whether XMPP users can be in conferences too.
+    both_ways: bool,
+    conferences: Conferences,
+    conference_up: bool,
     stopping: bool,
     next: u64,
     /// Every command, if two runs are compared.
@@ -97,8 +103,9 @@ fn run(data: &[u8], start: Instant, keep: bool) -> Option<String> {
     stage.log
 }
 
-/// The one component link.
+/// The link of SIP users in rooms, and that of XMPP users in conferences.
 const LINK: LinkId = LinkId(0);
+const CONFERENCE_LINK: LinkId = LinkId(1);
 
 fn config(setting: u8) -> Config {
     let bit = |number: u8| setting & (1 << number) != 0;
@@ -112,7 +119,14 @@ fn config(setting: u8) -> Config {
             },
         }],
         passwords: BTreeMap::new(),
-        conferences: Vec::new(),
+        conferences: if both_ways(setting) {
+            vec![ConferenceDomain {
+                muc: CONFERENCE_MUC.to_owned(),
+                sip: CONFERENCE_SIP.to_owned(),
+            }]
+        } else {
+            Vec::new()
+        },
         rooms: vec![RoomDomain {
             sip: MUC.to_owned(),
             muc: MUC.to_owned(),
@@ -125,7 +139,11 @@ fn config(setting: u8) -> Config {
             AnswerRule::WhenAdmitted
         },
         history: 5,
-        conflict: mapping::ConflictRule::Refuse,
+        conflict: if bit(5) {
+            mapping::ConflictRule::Vary
+        } else {
+            mapping::ConflictRule::Refuse
+        },
         naming: mapping::NamingRule::Provisional,
         creation: mapping::CreationRule::AcceptDefault,
         access: mapping::Access::default(),
@@ -154,6 +172,10 @@ fn config(setting: u8) -> Config {
     }
 }
 
+fn both_ways(setting: u8) -> bool {
+    setting & (1 << 4) != 0
+}
+
 impl Stage {
     fn new(setting: u8, start: Instant, keep: bool) -> Self {
         let config = config(setting);
@@ -172,6 +194,9 @@ impl Stage {
             tags: BTreeMap::new(),
             stanzas: Vec::new(),
             link_up: false,
+            both_ways: both_ways(setting),
+            conferences: Conferences::default(),
+            conference_up: false,
             stopping: false,
             next: 1,
             log: keep.then(String::new),
@@ -179,12 +204,22 @@ impl Stage {
         };
         // The contract: nothing before the link has come up once.
         stage.link(true);
+        if stage.both_ways {
+            stage.conference_up = true;
+            stage
+                .gateway
+                .handle_xmpp(CONFERENCE_LINK, xmpp::Event::Up, stage.now);
+        }
         stage.settle();
         stage
     }
 
     fn act(&mut self, script: &mut Script<'_>) {
-        match script.octet() % 32 {
+        let what = script.octet();
+        if self.both_ways && what >= 128 {
+            return self.conference_act(script);
+        }
+        match what % 32 {
             0..=2 => self.call(script),
             3..=5 => self.whole_entrance(script),
             6 => self.dialog_event(script),
@@ -249,18 +284,16 @@ impl Stage {
             match command {
                 Command::Sip(command) => self.sip_command(command),
                 Command::Msrp(connection, command) => self.msrp_command(connection, command),
-                Command::Xmpp(_, xmpp::Command::Send(stanza)) => self.stanza_out(stanza),
+                Command::Xmpp(link, xmpp::Command::Send(stanza)) => self.stanza_out(link, stanza),
                 Command::Xmpp(_, xmpp::Command::Unshare { room, occupant }) => {
                     let event = xmpp::Event::Unshared { room, occupant };
                     self.gateway.handle_xmpp(LINK, event, self.now);
                 }
                 Command::Xmpp(_, xmpp::Command::Shutdown | xmpp::Command::Share { .. }) | Command::Reload => {
                 }
-                // Nobody can be reached, and no name server answers.
-                Command::Connect { connection, .. } => {
-                    let why = mapping::NotConnected::Unreachable;
-                    self.gateway.handle_not_connected(connection, why, self.now);
-                }
+                // A switch is reached, or not, when the input says so.
+                Command::Connect { .. } => {}
+                // No name server answers.
                 Command::Resolve { lookup, .. } => {
                     self.gateway
                         .handle_resolved(lookup, &sip::locate::Answer::Absent, self.now);
@@ -278,7 +311,7 @@ impl Stage {
         );
         assert!(subscriptions <= self.subscriptions.len());
         // A session has few deadlines besides those of its messages, of which there are as many as its queue may hold.
-        let most = sessions * (6 + self.limits.session_queue.0) + rooms + 1;
+        let most = sessions * (6 + self.limits.session_queue.0) + rooms + 2;
         assert!(timers <= most, "{timers} timers for {sessions} sessions");
     }
 
@@ -288,6 +321,7 @@ impl Stage {
         self.gateway.handle_shutdown(self.now);
         self.settle();
         self.book.check_empty();
+        self.check_said();
         self.pass_to(self.now + Duration::from_secs(3600));
         assert_eq!(self.gateway.census(), (0, 0, 0, 0), "something is left");
         assert!(self.gateway.is_idle());

@@ -17,7 +17,7 @@ impl Stage {
             return;
         };
         let kind = script.octet();
-        self.bind(number, ConnectionId(u64::from(kind % 4) + 1), kind);
+        self.bind(number, accepted(kind), kind);
     }
 
     fn bind(&mut self, call: usize, connection: ConnectionId, kind: u8) {
@@ -46,7 +46,7 @@ impl Stage {
         self.admit(known);
         self.settle();
         if known < self.calls.len() {
-            self.bind(known, ConnectionId(u64::from(script.octet() % 4) + 1), 0);
+            self.bind(known, accepted(script.octet()), 0);
         }
     }
 
@@ -76,6 +76,25 @@ impl Stage {
             2 => script.text(),
             _ => format!("sip:{}@{MUC}", ROOMS[room]),
         };
+        let message = self.cpim_message(&from, &to, kind, script);
+        let due = self.mint.msrp();
+        self.owe(&due, owner(connection, &session), self.limits.reflection);
+        let event = Event::Received {
+            session,
+            message,
+            due,
+        };
+        self.gateway.handle_msrp(connection, event, self.now);
+    }
+
+    /// A message as its sender may have put it, well or not.
+    pub(super) fn cpim_message(
+        &mut self,
+        from: &str,
+        to: &str,
+        kind: u8,
+        script: &mut Script<'_>,
+    ) -> IncomingMessage {
         let content = match kind / 64 {
             0 => Bytes::from(vec![b'x'; usize::from(script.octet()) * 2]),
             _ => Bytes::copy_from_slice(script.bytes()),
@@ -85,8 +104,8 @@ impl Stage {
             uri: uri.to_owned(),
         };
         let body = Cpim {
-            from: Some(address(&from)),
-            to: vec![address(&to)],
+            from: Some(address(from)),
+            to: vec![address(to)],
             content_type: script
                 .pick(&["text/plain", "text/plain;charset=utf-8", "text/html", ""])
                 .to_owned(),
@@ -94,7 +113,7 @@ impl Stage {
             ..Cpim::default()
         };
         let raw = script.chance(16);
-        let message = IncomingMessage {
+        IncomingMessage {
             id: format!("m{:05}", self.fresh()).parse().expect("an id"),
             content_type: if kind == 200 {
                 script.text()
@@ -108,15 +127,7 @@ impl Stage {
             },
             success_report: kind & 1 == 0,
             failure_report: script.pick(&[FailureReport::Yes, FailureReport::No, FailureReport::Partial]),
-        };
-        let due = self.mint.msrp();
-        self.owe(&due, owner(connection, &session), self.limits.reflection);
-        let event = Event::Received {
-            session,
-            message,
-            due,
-        };
-        self.gateway.handle_msrp(connection, event, self.now);
+        }
     }
 
     pub(super) fn ask_for_nickname(&mut self, script: &mut Script<'_>) {
@@ -202,21 +213,27 @@ impl Stage {
         match command {
             Command::Bind(parameters) => {
                 let session = parameters.local.last().session().cloned().expect("a session-id");
+                self.visit_bound(connection, &session);
                 self.bound.insert((connection, session));
             }
             Command::Send { session, message } | Command::Interject { session, message } => {
                 let known = self.bound.contains(&(connection, session.clone()));
-                assert!(known, "a message into a session that is not bound");
+                assert!(
+                    known,
+                    "a message into {session} on {connection:?}, which is not bound: {:?}",
+                    self.bound
+                );
                 let before = self.tags.insert(message.tag.0, (connection, session));
                 assert_eq!(before, None, "a tag twice");
             }
-            Command::Answer { due, .. } => self.book.close(&due),
+            Command::Answer { due, .. } => {
+                self.book.close(&due);
+            }
             Command::Unbind(session) => self.session_gone(connection, &session),
             Command::Close => self.connection_gone(connection),
             Command::RefuseBind { .. } | Command::Report { .. } | Command::Abort { .. } => {}
-            Command::Open(_) | Command::Authorize(_) | Command::Nickname { .. } => {
-                panic!("the gateway opens nothing")
-            }
+            Command::Open(_) | Command::Nickname { .. } => self.conference_msrp_command(connection, command),
+            Command::Authorize(_) => panic!("the gateway is behind no relay"),
         }
     }
 
@@ -225,19 +242,24 @@ impl Stage {
         self.bound.iter().nth(place).cloned()
     }
 
-    fn session_gone(&mut self, connection: ConnectionId, session: &SessionId) {
+    pub(super) fn session_gone(&mut self, connection: ConnectionId, session: &SessionId) {
         self.bound.remove(&(connection, session.clone()));
         let gone = owner(connection, session);
         self.book.forget(|owner| *owner == gone);
     }
 
-    fn connection_gone(&mut self, connection: ConnectionId) {
+    pub(super) fn connection_gone(&mut self, connection: ConnectionId) {
         self.bound.retain(|(of, _)| *of != connection);
         self.book
             .forget(|owner| matches!(owner, Owner::Session(of, _) if *of == connection));
     }
 }
 
-fn owner(connection: ConnectionId, session: &SessionId) -> Owner {
+/// One of four connections that users have opened: those have odd numbers.
+fn accepted(octet: u8) -> ConnectionId {
+    ConnectionId(u64::from(octet % 4) * 2 + 1)
+}
+
+pub(super) fn owner(connection: ConnectionId, session: &SessionId) -> Owner {
     Owner::Session(connection, session.to_string())
 }

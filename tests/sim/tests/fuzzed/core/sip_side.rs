@@ -191,21 +191,25 @@ impl Stage {
     pub(super) fn sip_command(&mut self, command: Command) {
         match command {
             Command::Accept { due, body, .. } => {
-                self.book.close(&due);
-                self.accepted(&body);
+                let owner = self.book.close(&due);
+                if !self.conference_accepted(&owner, &body) {
+                    self.accepted(&body);
+                }
             }
             Command::AcceptRequest { due }
             | Command::Refuse { due, .. }
             | Command::AcceptSubscription { due, .. }
-            | Command::AcceptRefer { due, .. } => self.book.close(&due),
-            Command::FollowRefer { due, .. } => self.book.close(&due),
+            | Command::AcceptRefer { due, .. }
+            | Command::FollowRefer { due, .. } => {
+                self.book.close(&due);
+            }
             Command::Bye { dialog, .. } => self.over(dialog),
             Command::Ring { .. }
             | Command::Notify { .. }
             | Command::SetReadiness(_)
-            | Command::Unsubscribe { .. }
             | Command::Reinvite { .. } => {}
-            // Whom the gateway calls is never there.
+            Command::Invite { dialog, parameters } if self.conference_called(dialog, &parameters) => {}
+            // Whom the gateway calls into a room is never there.
             Command::Invite { dialog, .. } => {
                 let refused = Event::Refused {
                     dialog,
@@ -216,8 +220,8 @@ impl Stage {
                 };
                 self.gateway.handle_sip(refused, self.now);
             }
-            Command::Subscribe { .. } | Command::Refer { .. } => {
-                panic!("the gateway takes part in no conference")
+            Command::Subscribe { .. } | Command::Refer { .. } | Command::Unsubscribe { .. } => {
+                self.conference_sip_command(command);
             }
         }
     }
@@ -250,10 +254,11 @@ impl Stage {
         for call in &mut self.calls {
             call.over |= call.dialog == dialog;
         }
+        self.visit_over(dialog);
     }
 }
 
-fn ended(dialog: DialogId, cause: EndCause) -> Event {
+pub(super) fn ended(dialog: DialogId, cause: EndCause) -> Event {
     Event::Ended { dialog, cause }
 }
 
@@ -265,7 +270,7 @@ fn room_uri(room: usize) -> Uri {
     Uri::new(Some(ROOMS[room]), MUC, None)
 }
 
-fn request(method: Method, user: usize, uri: Uri, body: Option<Body>) -> Incoming {
+pub(super) fn request(method: Method, user: usize, uri: Uri, body: Option<Body>) -> Incoming {
     let from = NameAddr::new(Uri::new(Some(USERS[user]), "example.org", None));
     Incoming {
         method,
@@ -286,14 +291,14 @@ fn request(method: Method, user: usize, uri: Uri, body: Option<Body>) -> Incomin
     }
 }
 
-fn sdp(text: &str) -> Body {
+pub(super) fn sdp(text: &str) -> Body {
     Body {
         content_type: "application/sdp".to_owned(),
         bytes: Bytes::from(text.to_owned()),
     }
 }
 
-fn offer(path: &str, further: &str) -> Body {
+pub(super) fn offer(path: &str, further: &str) -> Body {
     sdp(&format!(
         "v=0\r\no=- 1 1 IN IP4 127.0.0.9\r\ns=-\r\nc=IN IP4 127.0.0.9\r\nt=0 0\r\nm=message 9 TCP/MSRP *\r\n\
          a=accept-types:message/cpim\r\na=accept-wrapped-types:text/plain\r\na=path:{path}\r\n{further}"

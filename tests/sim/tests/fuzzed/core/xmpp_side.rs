@@ -8,7 +8,9 @@ use xmpp::{
     },
 };
 
-use super::{MUC, NICKNAMES, ROOMS, Script, Stage};
+use mapping::LinkId;
+
+use super::{LINK, MUC, NICKNAMES, ROOMS, Script, Stage};
 
 const CONDITIONS: [Condition; 8] = [
     Condition::Conflict,
@@ -182,13 +184,14 @@ impl Stage {
                     let stanza = Box::new(self.stanzas.remove(place));
                     let why = script.pick(&[Unsent::LinkDown, Unsent::Unconfirmed, Unsent::TooLarge]);
                     let event = xmpp::Event::Unsent { stanza, why };
-                    self.gateway.handle_xmpp(super::LINK, event, self.now);
+                    self.gateway.handle_xmpp(LINK, event, self.now);
                 }
             }
         }
     }
 
-    pub(super) fn stanza_out(&mut self, stanza: Outgoing) {
+    pub(super) fn stanza_out(&mut self, link: LinkId, stanza: Outgoing) {
+        self.conference_stanza_out(&stanza);
         if let Outgoing::Enter { from, to, .. } = &stanza {
             let known = self
                 .calls
@@ -204,12 +207,20 @@ impl Stage {
                 call.entered = Some((from.clone(), to.clone()));
             }
         }
-        if !self.link_up {
+        let is_up = if link == LINK {
+            self.link_up
+        } else {
+            self.conference_up
+        };
+        if !is_up {
             let stanza = Box::new(stanza);
             let why = Unsent::LinkDown;
             return self
                 .gateway
-                .handle_xmpp(super::LINK, xmpp::Event::Unsent { stanza, why }, self.now);
+                .handle_xmpp(link, xmpp::Event::Unsent { stanza, why }, self.now);
+        }
+        if link != LINK {
+            return;
         }
         self.stanzas.push(stanza);
         if self.stanzas.len() > 8 {
@@ -220,7 +231,7 @@ impl Stage {
     fn stanza(&mut self, stanza: Stanza) {
         if self.link_up {
             self.gateway
-                .handle_xmpp(super::LINK, xmpp::Event::Stanza(stanza), self.now);
+                .handle_xmpp(LINK, xmpp::Event::Stanza(stanza), self.now);
         }
     }
 
@@ -287,7 +298,7 @@ fn available(from: &FullJid, to: &FullJid, statuses: &[u16]) -> Presence {
     }
 }
 
-fn message(from: Jid, to: &FullJid, kind: MessageKind) -> Message {
+pub(super) fn message(from: Jid, to: &FullJid, kind: MessageKind) -> Message {
     Message {
         from,
         to: to.clone().into(),
