@@ -2,9 +2,9 @@
 //!
 //! From the wire inwards: [`received`] and [`compose`] read and write headers; [`transaction`] holds the machines of RFC 3261 §17,
 //! [`client`] and [`server`] their messages and addresses; [`dialog`] and [`route`] say where requests go; [`uas`] receives requests and
-//! hands them to the usages [`invite_usage`], [`calling`] and [`reinvite`], [`notifier`], [`subscriber`], [`refer`] and [`referral`]. [`trust`] says who is believed, [`rates`] how much others may
-//! ask for, and [`users`] asks them for a password. [`authentication`] answers challenges to requests of
-//! ours, [`registration`] keeps a trunk registered, [`session_timer`] refreshes sessions, [`reliable`]
+//! hands them to the usages [`invite_usage`], [`calling`] and [`reinvite`], [`notifier`], [`subscriber`], [`refer`] and [`referral`].
+//! [`trust`] says who is believed, [`rates`] how much others may ask for, and [`users`] asks them for a password. [`authentication`]
+//! answers challenges to requests of ours, [`registration`] keeps a trunk registered, [`session_timer`] refreshes sessions, [`reliable`]
 //! provisional responses are acknowledged.
 
 mod authentication;

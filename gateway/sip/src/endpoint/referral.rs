@@ -64,7 +64,9 @@ impl Endpoint {
             progress: trying(),
             is_over: false,
         };
-        self.referrals.table.insert(id, referral);
+        if let Some(former) = self.referrals.table.insert(id, referral) {
+            self.referrals.by_user.remove(&former.user);
+        }
         self.timers.set(Timer::Referral(id), Some(now + PROGRESS));
         local.map_or_else(String::new, |local| compose::contact(&contact, &local))
     }
