@@ -291,6 +291,12 @@ impl RawParticipant {
         Ok(report.header("Status").unwrap_or_default().to_owned())
     }
 
+    /// How many REPORTs have come.
+    pub fn reports(&mut self) -> usize {
+        let frames = self.frames.history().iter().flatten();
+        frames.filter(|frame| frame.kind == "REPORT").count()
+    }
+
     /// Says something to the room and waits for nothing. Returns what [`Self::answer_to`] finds the answer by.
     ///
     /// # Errors

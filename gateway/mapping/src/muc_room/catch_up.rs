@@ -67,6 +67,10 @@ impl Gateway {
         let Some(session) = self.sessions.get(key) else {
             return 0;
         };
+        if session.catches_up {
+            // The room is late with what he asked for, and would tell it twice.
+            return 0;
+        }
         let domain = session.who.jid.domain();
         let asks = session.follows
             && self
@@ -122,6 +126,18 @@ impl Gateway {
         true
     }
 
+    /// So much is said before the history comes that it cannot reach back to when the link broke.
+    fn history_is_too_short(&mut self, room: &BareJid, domain: &str, now: Instant) {
+        let behind = self.rooms.get_mut(room).map(|room| room.behind.iter_mut());
+        let behind = behind
+            .into_iter()
+            .flatten()
+            .find(|behind| behind.domain == domain);
+        if behind.is_some_and(|behind| !std::mem::replace(&mut behind.begun, true)) {
+            self.tell_cut_short(room, domain, now);
+        }
+    }
+
     /// The oldest message that the room can replay is new to them: what is between it and the last that they know is lost.
     fn tell_cut_short(&mut self, room: &BareJid, domain: &str, now: Instant) {
         tracing::warn!(%room, "the room's history does not reach back to when the link broke; let the room keep more of it");
@@ -145,8 +161,9 @@ impl Gateway {
             session.ahead.push(message.clone());
             if session.ahead.len() >= AHEAD {
                 // The history that will come reaches back no further than this.
-                let room = session.room.clone();
+                let (room, domain) = (session.room.clone(), session.who.jid.domain().as_str().to_owned());
                 self.tell_ahead(key, &room, now);
+                self.history_is_too_short(&room, &domain, now);
             }
         }
         waits

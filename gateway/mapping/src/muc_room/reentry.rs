@@ -135,6 +135,7 @@ impl Gateway {
         let Some(session) = self.sessions.get_mut(key) else {
             return;
         };
+        session.catches_up = false;
         let (was_in, told) = match &session.phase {
             Phase::Joined => (true, tell),
             Phase::Out { told, .. } => (false, *told),
@@ -267,6 +268,9 @@ impl Gateway {
 
     /// The room does not take him back: for good, or not yet.
     pub(super) fn reentry_refused(&mut self, key: SessionKey, error: StanzaError, now: Instant) {
+        if let Some(session) = self.sessions.get_mut(key) {
+            session.catches_up = false;
+        }
         match error.condition {
             Condition::Conflict => {
                 if let Some(Phase::Out { attempt, .. }) =

@@ -348,6 +348,25 @@ fn however_much_is_said_before_the_history_comes_it_is_told_once_and_in_order() 
     }
 }
 
+#[test]
+fn a_room_that_is_late_is_not_asked_for_its_history_again() {
+    let (mut stage, _, _) = with_two(holding());
+    stage.link(false);
+    stage.to_rooms.clear();
+    stage.muc.mute = true;
+    stage.link(true);
+    stage.pass(config().limits.admission + Duration::from_secs(1));
+    let histories: Vec<u32> = stage
+        .to_rooms
+        .iter()
+        .filter_map(|stanza| match stanza {
+            Outgoing::Enter { to, history, .. } if to.as_str().ends_with("/Romeo") => Some(*history),
+            _ => None,
+        })
+        .collect();
+    assert_eq!(histories, [100, 0]);
+}
+
 /// Some services keep an occupant whose component has gone, and speak to him as soon as it is back.
 #[test]
 fn who_comes_back_last_hears_once_what_the_room_says_to_the_occupant_he_was() {
