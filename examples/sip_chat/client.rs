@@ -13,7 +13,7 @@ use std::{
 
 use bytes::{Bytes, BytesMut};
 use jiff::Timestamp;
-use msrp::{MessageTag, SessionId};
+use msrp::{MessageTag, SessionId, sdp::Fingerprints};
 use rand_chacha::{
     ChaCha12Rng,
     rand_core::{Rng, SeedableRng},
@@ -49,6 +49,8 @@ pub(crate) struct Settings {
     pub(crate) room: Uri,
     /// The nickname to ask for.
     pub(crate) nickname: Option<String>,
+    /// Whether messages go over TLS.
+    pub(crate) secured: bool,
     /// Whether to subscribe to the roster.
     pub(crate) subscribe: bool,
     /// Where requests go first, as a Route with `lr`.
@@ -70,6 +72,8 @@ pub(crate) enum MediaRequest {
         host: String,
         /// The port.
         port: u16,
+        /// With TLS, and the certificates that the switch may show in it, if it has said so; `None`: plain TCP.
+        tls: Option<Fingerprints>,
     },
     /// Send what `poll_media_transmit` still has, then close.
     Close,

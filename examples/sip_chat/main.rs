@@ -6,7 +6,7 @@
 //! ```
 //!
 //! It calls the room through the proxy, opens the MSRP session that the room's answer names, asks for the nickname, subscribes to the
-//! roster, and then passes on what people write, both ways. With `--password-file` it answers the proxy's challenges. It does not register: requests within its dialogs reach it over its
+//! roster, and then passes on what people write, both ways. With `--password-file` it answers the proxy's challenges; with `--msrp-tls` messages go over TLS. It does not register: requests within its dialogs reach it over its
 //! connection to the proxy or at the port it listens on. On a terminal, type `/help`.
 //!
 //! # JSON lines
@@ -94,12 +94,18 @@ struct Arguments {
     /// Where requests go first; the transport is udp (without one) or tcp
     #[arg(long, value_name = "HOST[:PORT][;transport=tcp]", value_parser = proxy)]
     proxy: Proxy,
-    /// A file with the password that the proxy asks for; our address names the user
+    /// A file with the password that the proxy, or with --realm the room, asks for; our address names the user
     #[arg(long, value_name = "FILE")]
     password_file: Option<PathBuf>,
     /// The realm that the password is for [default: the domain of our address]
     #[arg(long, requires = "password_file")]
     realm: Option<String>,
+    /// Have the messages go over TLS (msrps)
+    #[arg(long)]
+    msrp_tls: bool,
+    /// A file with the certificates that the switch's must lead to, unless the room's answer has a fingerprint
+    #[arg(long, value_name = "FILE", requires = "msrp_tls")]
+    trust_anchors: Option<PathBuf>,
     /// The nickname to ask for
     #[arg(long)]
     nickname: Option<String>,
@@ -172,15 +178,20 @@ async fn stay(arguments: Arguments) -> io::Result<Outcome> {
         display_name: arguments.display_name.or_else(|| arguments.nickname.clone()),
         room: arguments.room,
         nickname: arguments.nickname,
+        secured: arguments.msrp_tls,
         subscribe: !arguments.no_subscribe,
         proxy,
         local: local.collect(),
         host: listen.to_string(),
     };
+    let anchors = match &arguments.trust_anchors {
+        Some(file) => net::anchors(file)?,
+        None => rustls::RootCertStore::empty(),
+    };
     let mut seed = [0; 32];
     getrandom::fill(&mut seed).map_err(io::Error::other)?;
     let client = Client::new(settings, seed, (Instant::now(), Timestamp::now()));
-    net::run(client, sockets, face(arguments.jsonl), arguments.verbose).await
+    net::run(client, sockets, anchors, face(arguments.jsonl), arguments.verbose).await
 }
 
 /// What challenges of the proxy are answered with, and of nobody else.

@@ -2,6 +2,7 @@
 
 mod flow;
 mod switch;
+mod tls;
 
 use std::{
     collections::BTreeMap,
@@ -12,6 +13,7 @@ use std::{
 };
 
 use bytes::{Bytes, BytesMut};
+use rustls::RootCertStore;
 use sip::{Flow, FlowId, ResolveId, Target, Transmit, TransmitId, Transport};
 use tokio::{
     net::{TcpListener, TcpStream, UdpSocket},
@@ -20,6 +22,7 @@ use tokio::{
     task::JoinSet,
 };
 
+pub(crate) use self::tls::anchors;
 use crate::{
     client::{Client, Command, Event, MediaRequest, Outcome},
     face::{self, Face, Line, Typed},
@@ -119,6 +122,7 @@ enum Input {
 pub(crate) async fn run(
     client: Client,
     sockets: Sockets,
+    anchors: RootCertStore,
     face: Box<dyn Face>,
     verbose: bool,
 ) -> io::Result<Outcome> {
@@ -133,6 +137,7 @@ pub(crate) async fn run(
         flows: BTreeMap::new(),
         flows_opened: 0,
         switch: None,
+        anchors: Arc::new(anchors),
         quitting: false,
         input_ended: false,
         muted: false,
@@ -176,6 +181,8 @@ struct Shell {
     flows: BTreeMap<FlowId, flow::Handle>,
     flows_opened: u64,
     switch: Option<switch::Handle>,
+    /// What the switch's certificate must lead to, if its description names none.
+    anchors: Arc<RootCertStore>,
     /// The user has said that he leaves.
     quitting: bool,
     /// The user will say nothing more.
@@ -287,8 +294,10 @@ impl Shell {
         }
         while let Some(request) = self.client.poll_media() {
             match request {
-                MediaRequest::Connect { host, port } => {
-                    self.switch = Some(switch::connect(host, port, self.sender.clone(), &mut self.tasks));
+                MediaRequest::Connect { host, port, tls } => {
+                    let tls = tls.map(|certificates| (certificates, Arc::clone(&self.anchors)));
+                    let connected = switch::connect((host, port), tls, self.sender.clone(), &mut self.tasks);
+                    self.switch = Some(connected);
                 }
                 MediaRequest::Close => {
                     self.write_to_switch();

@@ -70,7 +70,7 @@ impl Authority {
     /// The temporary directory is not writable.
     pub fn new() -> Result<Self> {
         let scratch = Scratch::new("authority")?;
-        let mut parameters = CertificateParams::default();
+        let mut parameters = parameters();
         parameters.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
         parameters
             .distinguished_name
@@ -91,7 +91,7 @@ impl Authority {
     /// # Errors
     /// The files cannot be written.
     pub fn issue(&self, name: &str, says: &Says) -> Result<Files> {
-        let mut parameters = CertificateParams::default();
+        let mut parameters = parameters();
         parameters.subject_alt_names.clone_from(&says.names);
         parameters
             .distinguished_name
@@ -118,6 +118,13 @@ impl Authority {
     pub fn certificate(&self) -> &[u8] {
         self.issuer.der()
     }
+}
+
+/// Valid for long, but not until rcgen's own 4096, which is more than ejabberd can count down to.
+fn parameters() -> CertificateParams {
+    let mut parameters = CertificateParams::default();
+    parameters.not_after = date_time_ymd(2100, 1, 1);
+    parameters
 }
 
 /// Nobody sees it half written.

@@ -4,6 +4,7 @@ use std::{net::SocketAddr, time::Duration};
 
 use crate::{
     Context, Result,
+    authority::Files,
     peers::{
         Conference, Gateway, GatewaySettings, Kamailio, SipChat, SipChatSettings, XmppServer, XmppServerKind,
         XmppUser, conference::CONFERENCES,
@@ -45,17 +46,31 @@ impl ConferenceWorld {
         options: &[&str],
         overrides: &[(&'static str, String)],
     ) -> Result<Self> {
+        Self::start_as(server, options, None, overrides)
+    }
+
+    /// The same where MSRP goes over TLS, with the certificates of the conference's switch and of the gateway.
+    ///
+    /// # Errors
+    /// One of them does not start; the message holds its log.
+    pub fn start_as(
+        server: XmppServerKind,
+        options: &[&str],
+        tls: Option<[&Files; 2]>,
+        overrides: &[(&'static str, String)],
+    ) -> Result<Self> {
+        let (of_switch, of_gateway) = (tls.map(|[files, _]| files), tls.map(|[_, files]| files));
         let xmpp = XmppServer::start(server)?;
         // Proxy and conference server call each other: one of them has to be told where the other will be.
         let proxied = local(free_port()?);
         let proxy_argument = proxied.to_string();
         let options = [&["--proxy", &proxy_argument], options].concat();
-        let conference = Conference::start(&options)?;
+        let conference = Conference::start_as(&options, of_switch)?;
         let mut failure = None;
         for _ in 0..ATTEMPTS {
             let (sip, msrp) = (local(free_port()?), local(free_port()?));
             let started = Kamailio::start_at(proxied, sip, conference.sip_address()).and_then(|kamailio| {
-                let gateway = start_gateway(&xmpp, &kamailio, (sip, msrp), overrides)?;
+                let gateway = start_gateway(&xmpp, &kamailio, (sip, msrp), of_gateway, overrides)?;
                 Ok((kamailio, gateway))
             });
             match started {
@@ -134,6 +149,7 @@ fn start_gateway(
     xmpp: &XmppServer,
     kamailio: &Kamailio,
     (sip, msrp): (SocketAddr, SocketAddr),
+    msrp_tls: Option<&Files>,
     overrides: &[(&'static str, String)],
 ) -> Result<Gateway> {
     let conferences = format!("[{{ muc = \"{CONFERENCES}\", sip = \"{CONFERENCES}\" }}]");
@@ -144,6 +160,7 @@ fn start_gateway(
     ];
     let settings = GatewaySettings {
         overrides: own.iter().chain(overrides).cloned().collect(),
+        msrp_tls: msrp_tls.cloned(),
         ..GatewaySettings::for_server(xmpp)
     };
     let mut gateway = Gateway::start_on(sip, msrp, &settings)?;

@@ -6,6 +6,7 @@ pub mod binaries;
 pub mod conference_world;
 pub mod conversation;
 pub mod crowd;
+pub mod hostile;
 pub mod inbox;
 pub mod json_program;
 pub mod msrp_tap;
@@ -19,6 +20,7 @@ pub mod scratch;
 pub mod sipp;
 pub mod soak;
 pub mod stanza;
+pub mod tls;
 pub mod world;
 
 pub use anyhow::{Context, Result, bail, ensure};

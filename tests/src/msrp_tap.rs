@@ -1,15 +1,18 @@
-//! A relay for TCP whose server, or whose clients, are judged by [`msrp_checker`] on the way.
+//! A relay for TCP and TLS whose server, or whose clients, are judged by [`msrp_checker`] on the way.
 
 use std::{
-    io::{Read, Write},
-    net::{Shutdown, SocketAddr, TcpListener, TcpStream},
+    net::SocketAddr,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     thread,
 };
 
 use msrp_checker::Judge;
+use tokio::{
+    io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt},
+    net::{TcpListener, TcpStream},
+};
 
-use crate::{Context, Result, ensure};
+use crate::{Context, Result, authority::Files, ensure, tls::Between};
 
 /// The last octets that are shown of a server that wrote something unsound.
 const SHOWN: usize = 64 * 1024;
@@ -60,16 +63,27 @@ impl MsrpTap {
     /// # Errors
     /// No port can be had.
     pub fn start(server: SocketAddr) -> Result<Self> {
-        let listener = TcpListener::bind("127.0.0.1:0").context("no port for the MSRP tap")?;
+        Self::start_between(server, None)
+    }
+
+    /// The same for a server that speaks TLS: clients are shown its very certificate, and it is asked for none.
+    ///
+    /// # Errors
+    /// No port can be had, or the files are no certificate.
+    pub fn start_tls(server: SocketAddr, files: &Files) -> Result<Self> {
+        Self::start_between(server, Some(Between::open(files)?))
+    }
+
+    fn start_between(server: SocketAddr, tls: Option<Between>) -> Result<Self> {
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").context("no port for the MSRP tap")?;
+        listener.set_nonblocking(true)?;
         let address = listener.local_addr()?;
         let connections = Arc::default();
         let kept = Arc::clone(&connections);
-        thread::spawn(move || {
-            for client in listener.incoming().flatten() {
-                // A server that is gone is a closed connection to the client.
-                let _ = carry(client, server, &kept);
-            }
-        });
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_io()
+            .build()?;
+        thread::spawn(move || runtime.block_on(serve(listener, server, tls, kept)));
         Ok(Self { address, connections })
     }
 
@@ -120,38 +134,77 @@ impl MsrpTap {
     }
 }
 
-fn carry(client: TcpStream, server: SocketAddr, kept: &Mutex<Vec<Arc<Mutex<Recording>>>>) -> Result<()> {
-    let server = TcpStream::connect(server)?;
+async fn serve(
+    listener: std::net::TcpListener,
+    server: SocketAddr,
+    tls: Option<Between>,
+    kept: Arc<Mutex<Vec<Arc<Mutex<Recording>>>>>,
+) -> Result<()> {
+    let listener = TcpListener::from_std(listener)?;
+    loop {
+        let (client, _) = listener.accept().await?;
+        let (tls, kept) = (tls.clone(), Arc::clone(&kept));
+        // A server that is gone is a closed connection to the client.
+        tokio::spawn(async move { carry(client, server, tls, &kept).await });
+    }
+}
+
+async fn carry(
+    client: TcpStream,
+    server: SocketAddr,
+    tls: Option<Between>,
+    kept: &Mutex<Vec<Arc<Mutex<Recording>>>>,
+) -> Result<()> {
+    let server = TcpStream::connect(server).await?;
     client.set_nodelay(true)?;
     server.set_nodelay(true)?;
     let recording = Arc::new(Mutex::new(Recording::default()));
     lock(kept).push(Arc::clone(&recording));
-    let (from_client, to_client) = (client.try_clone()?, client);
-    let (from_server, to_server) = (server.try_clone()?, server);
-    let heard = Arc::clone(&recording);
-    thread::spawn(move || pump(from_client, to_server, &heard, Recording::heard));
-    thread::spawn(move || pump(from_server, to_client, &recording, Recording::written));
+    match tls {
+        None => {
+            let (from_client, to_client) = client.into_split();
+            let (from_server, to_server) = server.into_split();
+            both(from_client, to_server, from_server, to_client, &recording).await;
+        }
+        Some(tls) => {
+            let (from_client, to_client) = tokio::io::split(tls.accept(client).await?);
+            let (from_server, to_server) = tokio::io::split(tls.connect(server).await?);
+            both(from_client, to_server, from_server, to_client, &recording).await;
+        }
+    }
     Ok(())
 }
 
+async fn both(
+    from_client: impl AsyncRead + Unpin,
+    to_server: impl AsyncWrite + Unpin,
+    from_server: impl AsyncRead + Unpin,
+    to_client: impl AsyncWrite + Unpin,
+    recording: &Mutex<Recording>,
+) {
+    tokio::join!(
+        pump(from_client, to_server, recording, Recording::heard),
+        pump(from_server, to_client, recording, Recording::written),
+    );
+}
+
 /// Carries octets on until there are no more, and passes the end on.
-fn pump(
-    mut from: TcpStream,
-    mut to: TcpStream,
+async fn pump(
+    mut from: impl AsyncRead + Unpin,
+    mut to: impl AsyncWrite + Unpin,
     recording: &Mutex<Recording>,
     note: fn(&mut Recording, &[u8]),
 ) {
     let mut piece = vec![0; 64 * 1024];
-    while let Ok(length @ 1..) = from.read(&mut piece) {
+    while let Ok(length @ 1..) = from.read(&mut piece).await {
         let octets = piece.get(..length).unwrap_or_default();
         // Noted before it is passed on, so that a request is known before its response.
         note(&mut lock(recording), octets);
-        if to.write_all(octets).is_err() {
+        if to.write_all(octets).await.is_err() || to.flush().await.is_err() {
             break;
         }
     }
-    let _ = to.shutdown(Shutdown::Write);
-    let _ = from.shutdown(Shutdown::Read);
+    let _ = to.shutdown().await;
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {

@@ -279,6 +279,24 @@ impl RawParticipant {
         frame.map_err(anyhow::Error::msg)
     }
 
+    /// Waits for a REPORT and returns its status line.
+    ///
+    /// # Errors
+    /// None comes within [`PATIENCE`].
+    pub fn reported(&mut self) -> Result<String> {
+        let frame = self.frames.wait("a report", PATIENCE, |frame| {
+            frame.as_ref().is_ok_and(|frame| frame.kind == "REPORT")
+        })?;
+        let report = frame.map_err(anyhow::Error::msg)?;
+        Ok(report.header("Status").unwrap_or_default().to_owned())
+    }
+
+    /// How many REPORTs have come.
+    pub fn reports(&mut self) -> usize {
+        let frames = self.frames.history().iter().flatten();
+        frames.filter(|frame| frame.kind == "REPORT").count()
+    }
+
     /// Says something to the room and waits for nothing. Returns what [`Self::answer_to`] finds the answer by.
     ///
     /// # Errors

@@ -2,7 +2,9 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
-    fmt, thread,
+    fmt,
+    path::PathBuf,
+    thread,
     time::{Duration, Instant},
 };
 
@@ -64,6 +66,8 @@ pub struct Load {
     pub freeze: Duration,
     /// Settings of the gateway.
     pub settings: Vec<(&'static str, String)>,
+    /// The gateway, unless it is the one that cargo builds for tests.
+    pub program: Option<PathBuf>,
 }
 
 /// What became of it.
@@ -77,6 +81,8 @@ pub struct Report {
     pub lost: usize,
     /// Copies of reflected messages of XMPP users that a SIP user has not got.
     pub lost_from_xmpp: usize,
+    /// The same of users who were told that messages are missing, for the room remembered too few.
+    pub told_missing: usize,
     /// Copies that a SIP user has got again.
     pub duplicates: usize,
     /// Messages that were refused, and heard all the same.
@@ -95,6 +101,9 @@ impl Report {
         unanswered + self.lost + self.lost_from_xmpp + self.duplicates + self.ghosts == 0
     }
 }
+
+/// What SIP users are told when a room's history is too short.
+const CUT_SHORT: &str = "(earlier messages are missing here: the room remembers no more)";
 
 /// How long traffic runs before the fault and after all are back.
 const BEFORE: Duration = Duration::from_secs(2);
@@ -129,6 +138,7 @@ pub fn run(fault: Fault, kind: XmppServerKind, load: &Load) -> Result<Report> {
     let settings = GatewaySettings {
         server: relay.address(),
         overrides: load.settings.clone(),
+        program: load.program.clone(),
         ..GatewaySettings::for_server(&xmpp)
     };
     let mut gateway = Gateway::start(&settings)?;
@@ -258,7 +268,10 @@ impl Soak {
                 self.xmpp.process().context("no server to go on")?.resume();
             }
             Fault::Conflict => {
-                let settings = GatewaySettings::for_server(&self.xmpp);
+                let settings = GatewaySettings {
+                    program: load.program.clone(),
+                    ..GatewaySettings::for_server(&self.xmpp)
+                };
                 let mut other = Gateway::start(&settings)?;
                 other
                     .process()
@@ -310,13 +323,18 @@ impl Soak {
                 .flatten()
                 .enumerate()
                 .filter(|(user, _)| said.by.as_ref().is_none_or(|(by, _)| by != user));
-            let copies: Vec<usize> = others
-                .map(|(_, texts)| texts.get(&said.text).copied().unwrap_or(0))
+            let copies: Vec<(usize, bool)> = others
+                .map(|(_, texts)| {
+                    let copies = texts.get(&said.text).copied().unwrap_or(0);
+                    (copies, texts.contains_key(CUT_SHORT))
+                })
                 .collect();
-            let missing = copies.iter().filter(|copies| **copies == 0).count();
+            let missing = |told| copies.iter().filter(|found| **found == (0, told)).count();
+            let (told_missing, missing) = (missing(true), missing(false));
+            let is_heard = told_missing + missing < copies.len();
             report.duplicates += copies
                 .iter()
-                .map(|copies| copies.saturating_sub(1))
+                .map(|(copies, _)| copies.saturating_sub(1))
                 .sum::<usize>();
             match &said.by {
                 Some((user, transaction)) => {
@@ -329,10 +347,11 @@ impl Soak {
                         Some(200) => {
                             *taken += 1;
                             report.lost += missing;
+                            report.told_missing += told_missing;
                         }
                         Some(_) => {
                             *refused += 1;
-                            report.refused_and_heard += usize::from(missing < copies.len());
+                            report.refused_and_heard += usize::from(is_heard);
                         }
                         None => *unanswered += 1,
                     }
@@ -340,6 +359,7 @@ impl Soak {
                 None if self.reflected.contains(&said.text) => {
                     report.from_xmpp.0 += 1;
                     report.lost_from_xmpp += missing;
+                    report.told_missing += told_missing;
                 }
                 None => report.from_xmpp.1 += 1,
             }

@@ -3,7 +3,9 @@
 use std::time::Duration;
 
 use crate::{
-    Context, Result, ensure,
+    Context, Result,
+    authority::Files,
+    ensure,
     peers::{
         Gateway, GatewaySettings, Kamailio, SipChat, SipChatSettings, XmppServer, XmppServerKind, XmppUser,
     },
@@ -42,9 +44,22 @@ impl World {
     /// # Errors
     /// One of them does not start; the message holds its log.
     pub fn start_with(server: XmppServerKind, overrides: Vec<(&'static str, String)>) -> Result<Self> {
+        Self::start_as(server, None, overrides)
+    }
+
+    /// The same where MSRP goes over TLS, too, with this certificate.
+    ///
+    /// # Errors
+    /// One of them does not start; the message holds its log.
+    pub fn start_as(
+        server: XmppServerKind,
+        msrp_tls: Option<Files>,
+        overrides: Vec<(&'static str, String)>,
+    ) -> Result<Self> {
         let xmpp = XmppServer::start(server)?;
         let mut gateway = Gateway::start(&GatewaySettings {
             overrides,
+            msrp_tls,
             ..GatewaySettings::for_server(&xmpp)
         })?;
         gateway
@@ -75,6 +90,7 @@ impl World {
             room: ROOM_URI.to_owned(),
             proxy: self.kamailio.address(),
             nickname: nickname.to_owned(),
+            msrp_tls: false,
         }
     }
 

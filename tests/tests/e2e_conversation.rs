@@ -6,11 +6,11 @@ use gateway_tests::{
     conversation::{Keeper, Place, SUBJECT, converse},
     ensure, on_each_xmpp_server,
     peers::{
-        XmppServerKind,
+        SipChat, XmppServerKind,
         sip_chat::{code, field, is_message, nicknames},
         xmpp_user::is_whispered,
     },
-    world::{ROOM, in_a_world_with},
+    world::{ROOM, World, in_a_world_with},
 };
 
 on_each_xmpp_server! {
@@ -21,6 +21,8 @@ on_each_xmpp_server! {
     the_subject_is_shown_on_entering_and_when_it_changes,
     private_messages_reach_their_addressee_only,
     texts_arrive_as_they_were_written,
+    texts_as_long_as_a_stanza_arrive_whole,
+    emoji_are_no_nicknames_and_whoever_asks_for_them_is_told,
 }
 
 fn the_demo_conversation_neither_loses_nor_doubles_a_message(server: XmppServerKind) -> Result<()> {
@@ -152,6 +154,7 @@ fn texts_arrive_as_they_were_written(server: XmppServerKind) -> Result<()> {
         let texts = [
             "<b>not markup</b> & \"quotes\" ' ]]>",
             "Grüße, ελληνικά, 你好, 🌹",
+            "שלום! مرحبا, \u{202b}שלום\u{202c} (100%) 👩‍👩‍👧",
             "two\nlines",
             "-------abcd$",
             "  blanks around  ",
@@ -166,6 +169,47 @@ fn texts_arrive_as_they_were_written(server: XmppServerKind) -> Result<()> {
             })?;
             assert_eq!(heard.attribute("type"), Some("groupchat"));
         }
+        Ok(())
+    })
+}
+
+/// With the wrapper of either side that is 64 KiB, what a stanza and an MSRP message of ours hold.
+fn texts_as_long_as_a_stanza_arrive_whole(server: XmppServerKind) -> Result<()> {
+    let larger = vec![("GATEWAY__LIMITS__MAPPING__TEXT", "64 KiB".to_owned())];
+    let mut world = World::start_with(server, larger)?;
+    let mut juliet = world.xmpp_user("juliet")?;
+    juliet.enter(ROOM, "JuliC")?;
+    let mut romeo = world.sip_user("romeo", "Romeo")?;
+    for text in ["x".repeat(65_000), "🌹".repeat(16_250), "ש".repeat(32_500)] {
+        juliet.say(ROOM, &text)?;
+        assert_eq!(romeo.hear(&text)?, "JuliC");
+        romeo.say_and_wait(&text)?;
+        juliet.wait("Romeo's copy", |stanza| {
+            stanza.from_resource() == Some("Romeo") && stanza.child_text("body") == Some(text.as_str())
+        })?;
+    }
+    world.gateway.check_msrp()?;
+    world.check_sip()
+}
+
+/// Unicode 3.2, by which resourceparts are prepared, knows no emoji, and both servers hold to that.
+fn emoji_are_no_nicknames_and_whoever_asks_for_them_is_told(server: XmppServerKind) -> Result<()> {
+    in_a_world_with(server, |world| {
+        let mut juliet = world.xmpp_user("juliet")?;
+        juliet.enter(ROOM, "JuliC")?;
+        let mut nurse = world.xmpp_user("nurse")?;
+        let (condition, _) = nurse.enter_in_vain(ROOM, "Nurse 🌹")?;
+        ensure!(
+            ["jid-malformed", "bad-request"].contains(&condition.as_str()),
+            "{condition}"
+        );
+        let mut romeo = SipChat::start(&world.sip_settings("romeo", "Romeo 🎸"))?;
+        let refused = romeo.wait("nick_refused")?;
+        assert_eq!(code(&refused), Some(424));
+        // What can be carried of his display name.
+        juliet.see(ROOM, "Romeo", None)?;
+        romeo.say_and_wait("what's in a name? 🌹")?;
+        assert_eq!(juliet.hear(ROOM, "what's in a name? 🌹")?, "Romeo");
         Ok(())
     })
 }

@@ -44,6 +44,7 @@ fn must_be_clean(fault: Fault, server: XmppServerKind) -> Result<()> {
         users: 3,
         rate: 20,
         freeze: Duration::from_secs(6),
+        program: None,
         settings: vec![
             ("GATEWAY__XMPP__IDLE", "2s".to_owned()),
             ("GATEWAY__XMPP__PING", "1s".to_owned()),

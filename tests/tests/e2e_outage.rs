@@ -3,14 +3,15 @@
 use std::{net::SocketAddr, thread, time::Duration};
 
 use gateway_tests::{
-    Result, ensure, on_each_xmpp_server,
+    Context, Result, ensure, on_each_xmpp_server,
     peers::{
         Gateway, GatewaySettings, Prosody, ProsodySettings, SipChat, SipChatSettings, XmppServer,
         XmppServerKind,
         sip_chat::{field, is_message},
+        xmpp_user::is_whispered,
     },
     ports::free_port,
-    raw_msrp::offer,
+    raw_msrp::{RawParticipant, cpim, offer},
     raw_sip::{RawSip, Request},
     world::{ROOM, ROOM_URI, World, in_a_world_with},
 };
@@ -25,6 +26,7 @@ on_each_xmpp_server! {
     sip_users_survive_a_crash_of_the_xmpp_server_and_are_back_in_the_room,
     what_is_said_during_an_outage_is_held_and_sent_once_where_the_operator_wants_it,
     after_a_crash_of_the_gateway_nobody_is_left_behind_in_the_room,
+    who_whispers_while_the_server_stands_still_hears_that_it_may_be_lost,
     a_wrong_secret_is_named_in_the_log_and_the_gateway_lives,
 }
 
@@ -111,6 +113,46 @@ fn what_is_said_during_an_outage_is_held_and_sent_once_where_the_operator_wants_
     Ok(())
 }
 
+fn who_whispers_while_the_server_stands_still_hears_that_it_may_be_lost(
+    server: XmppServerKind,
+) -> Result<()> {
+    let soon = vec![
+        ("GATEWAY__XMPP__IDLE", "2s".to_owned()),
+        ("GATEWAY__XMPP__PING", "1s".to_owned()),
+    ];
+    let mut world = World::start_with(server, soon)?;
+    let mut juliet = world.xmpp_user("juliet")?;
+    juliet.enter(ROOM, "JuliC")?;
+    let mut romeo = RawParticipant::enter(world.gateway.sip_address(), ROOM_URI, "<sip:romeo@example.org>")?;
+    juliet.see(ROOM, "romeo", None)?;
+    let mut send = |to: &str, text: &str| {
+        let body = cpim(&[to], "sip:romeo@example.org", text);
+        romeo.send(body.as_bytes(), Some("message/cpim"))
+    };
+    let to_juliet = format!("{ROOM_URI};gr=JuliC");
+    assert_eq!(send(&to_juliet, "heard")?.status(), Some(200));
+    juliet.hear_privately(ROOM, "heard")?;
+    // Its reflection comes behind whatever the server has to say of the whisper.
+    assert_eq!(send(ROOM_URI, "aloud")?.status(), Some(200));
+    world.xmpp.process().context("no server")?.pause();
+    assert_eq!(send(&to_juliet, "lost?")?.status(), Some(200));
+    assert_eq!(romeo.reported()?, "000 408 Chat Service Not Connected");
+    world.xmpp.process().context("no server")?.resume();
+    // The server may have read it all the same, once; what had arrived before is not reported.
+    juliet.hear_privately(ROOM, "lost?")?;
+    world
+        .gateway
+        .process()
+        .wait_for_log("back in the room", 0, SOON)?;
+    juliet.say(ROOM, "are you there?")?;
+    romeo.hear("are you there?")?;
+    let again = juliet.inbox().history().iter();
+    let again = again.filter(|stanza| is_whispered(stanza, ROOM, "lost?"));
+    assert_eq!(again.count(), 1);
+    assert_eq!(romeo.reports(), 1);
+    Ok(())
+}
+
 fn after_a_crash_of_the_gateway_nobody_is_left_behind_in_the_room(server: XmppServerKind) -> Result<()> {
     in_a_world_with(server, |world| {
         let mut juliet = world.xmpp_user("juliet")?;
@@ -139,6 +181,7 @@ fn without_an_xmpp_server_the_gateway_lives_and_refuses_with_503_and_retry_after
         server: prosody.component_address(),
         secret: prosody.secret().to_owned(),
         overrides: Vec::new(),
+        msrp_tls: None,
         program: None,
     };
     let mut gateway = Gateway::start(&settings)?;
@@ -163,6 +206,7 @@ fn without_an_xmpp_server_the_gateway_lives_and_refuses_with_503_and_retry_after
         room: ROOM_URI.to_owned(),
         proxy: gateway.sip_address(),
         nickname: "Romeo".to_owned(),
+        msrp_tls: false,
     })?;
     romeo.wait("entered")?;
     let log = gateway.log();

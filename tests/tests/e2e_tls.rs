@@ -86,6 +86,7 @@ fn in_a_secured_world(test: impl FnOnce(&mut World, &Authority) -> Result<()>) -
     outcome.with_context(|| world.logs())
 }
 
+// Rows: G7702-07, C757X-20
 #[test]
 fn a_conversation_over_tls_goes_on_while_the_certificate_changes() -> Result<()> {
     in_a_secured_world(|world, authority| {

@@ -6,7 +6,7 @@ use msrp::{
     Command, Event as MsrpEvent, FailureReport, IncomingMessage, LostCause, MessageId, MessageTag,
     OutgoingMessage, Path, SessionParameters, Status,
     cpim::{self, Cpim},
-    sdp::{AcceptTypes, Chatroom, Setup},
+    sdp::{AcceptTypes, Chatroom, Fingerprints, Setup},
 };
 use rand_chacha::rand_core::Rng;
 use sip::{
@@ -49,7 +49,7 @@ impl Client {
 
     /// Reads the answer, and asks for the connection it names.
     pub(super) fn negotiate(&mut self, body: Option<&Body>) -> Result<(), &'static str> {
-        let (_, _, media) = message_media(body)?;
+        let (session, _, media) = message_media(body, self.protocol())?;
         let negotiated = Negotiated {
             parameters: SessionParameters {
                 local: self.local_path(),
@@ -73,12 +73,17 @@ impl Client {
             return Err("the switch does not take message/cpim");
         }
         let hop = negotiated.parameters.remote.first();
-        if hop.is_secure() {
-            return Err("the switch wants TLS, which this client does not speak");
+        if hop.is_secure() != self.settings.secured {
+            return Err("the room's answer and the path in it disagree about TLS");
         }
+        let certificates = || match media.attribute("fingerprint") {
+            Some(_) => Fingerprints::parse(media.values("fingerprint")),
+            None => Fingerprints::parse(session.values("fingerprint")),
+        };
         self.media_requests.push_back(MediaRequest::Connect {
             host: hop.host().to_owned(),
             port: hop.port().unwrap_or(DEFAULT_PORT),
+            tls: self.settings.secured.then(certificates),
         });
         self.negotiated = Some(negotiated);
         Ok(())
@@ -89,7 +94,7 @@ impl Client {
         let Some(body) = body else {
             return Some(self.offer()); // RFC 3264 §8: asked to offer, we offer what stands
         };
-        let (session, index, media) = message_media(Some(body)).ok()?;
+        let (session, index, media) = message_media(Some(body), self.protocol()).ok()?;
         let standing = &self.negotiated.as_ref()?.parameters.remote;
         (path(&media).ok()? == *standing).then(|| Body {
             content_type: SDP.to_owned(),
@@ -110,6 +115,9 @@ impl Client {
         let mut seed = [0; 32];
         self.rng.fill_bytes(&mut seed);
         let mut connection = msrp::Connection::new(msrp::Limits::default(), seed);
+        if self.settings.secured {
+            connection = connection.secured();
+        }
         connection.handle_command(Command::Open(negotiated.parameters.clone()), now);
         self.media = Some(connection);
         self.phase = Phase::Opening;
@@ -401,7 +409,7 @@ impl Client {
         Line {
             host: self.settings.host.clone(),
             port: ACTIVE_PORT,
-            protocol: "TCP/MSRP",
+            protocol: self.protocol(),
             attributes: vec![
                 ("accept-types", Some(cpim::CONTENT_TYPE.to_owned())),
                 ("accept-wrapped-types", Some(TEXT.to_owned())),
@@ -421,9 +429,17 @@ impl Client {
         }
     }
 
+    fn protocol(&self) -> &'static str {
+        if self.settings.secured {
+            "TCP/TLS/MSRP"
+        } else {
+            "TCP/MSRP"
+        }
+    }
+
     fn local_path(&self) -> Path {
         Path::single(msrp::Uri::new(
-            false,
+            self.settings.secured,
             &self.settings.host,
             ACTIVE_PORT,
             &self.session,
@@ -437,7 +453,7 @@ impl Client {
 }
 
 /// The description, and the place and lines of its MSRP media.
-fn message_media(body: Option<&Body>) -> Result<(Session, usize, Media), &'static str> {
+fn message_media(body: Option<&Body>, protocol: &str) -> Result<(Session, usize, Media), &'static str> {
     let body = body
         .filter(|body| is_type(&body.content_type, SDP))
         .ok_or("the room's answer has no session description")?;
@@ -448,8 +464,8 @@ fn message_media(body: Option<&Body>) -> Result<(Session, usize, Media), &'stati
         .enumerate()
         .find(|(_, media)| media.kind == "message" && media.port != 0)
         .ok_or("the room's answer has no messages in it")?;
-    if !media.protocol.eq_ignore_ascii_case("TCP/MSRP") {
-        return Err("the room's answer is not for MSRP over plain TCP");
+    if !media.protocol.eq_ignore_ascii_case(protocol) {
+        return Err("the room's answer is for another protocol than we offered");
     }
     Ok((session, index, media))
 }

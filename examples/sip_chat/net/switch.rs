@@ -1,18 +1,22 @@
 //! The MSRP connection to the room's switch.
 
+use std::sync::Arc;
+
 use bytes::Bytes;
+use msrp::sdp::Fingerprints;
+use rustls::RootCertStore;
 use tokio::{
-    io::{AsyncReadExt, AsyncWriteExt},
-    net::{
-        TcpStream,
-        tcp::{OwnedReadHalf, OwnedWriteHalf},
-    },
+    io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt},
+    net::TcpStream,
     sync::mpsc,
     task::JoinSet,
     time::timeout,
 };
 
-use super::{CONNECT, Input, WRITE};
+use super::{CONNECT, Input, WRITE, tls};
+
+/// The certificates that the switch may show, if it has said so, and what others must lead to.
+pub(super) type Tls = (Fingerprints, Arc<RootCertStore>);
 
 /// One write on its way, and one with the last words.
 const QUEUE: usize = 2;
@@ -33,21 +37,18 @@ impl Handle {
     }
 }
 
-/// Connects to the first address of `host` that answers (RFC 4975 §6.2).
+/// Connects to the first address of a host that answers (RFC 4975 §6.2).
 pub(super) fn connect(
-    host: String,
-    port: u16,
+    (host, port): (String, u16),
+    tls: Option<Tls>,
     inputs: mpsc::Sender<Input>,
     tasks: &mut JoinSet<()>,
 ) -> Handle {
     let (queue, mut waiting) = mpsc::channel(QUEUE);
     tasks.spawn(async move {
-        let reason = match first_answering(&host, port).await {
+        let reason = match opened(&host, port, tls).await {
             Err(reason) => reason,
-            Ok(stream) => {
-                // Without it the connection still works, only slower.
-                let _ = stream.set_nodelay(true);
-                let (reader, writer) = stream.into_split();
+            Ok((reader, writer)) => {
                 if inputs.send(Input::SwitchConnected).await.is_err() {
                     return;
                 }
@@ -66,6 +67,29 @@ pub(super) fn connect(
     }
 }
 
+type Halves = (
+    Box<dyn AsyncRead + Send + Unpin>,
+    Box<dyn AsyncWrite + Send + Unpin>,
+);
+
+async fn opened(host: &str, port: u16, tls: Option<Tls>) -> Result<Halves, String> {
+    let stream = first_answering(host, port).await?;
+    // Without it the connection still works, only slower.
+    let _ = stream.set_nodelay(true);
+    let Some((certificates, anchors)) = tls else {
+        let (reader, writer) = stream.into_split();
+        return Ok((Box::new(reader), Box::new(writer)));
+    };
+    match timeout(CONNECT, tls::secure(stream, host, certificates, anchors)).await {
+        Ok(Ok(stream)) => {
+            let (reader, writer) = tokio::io::split(stream);
+            Ok((Box::new(reader), Box::new(writer)))
+        }
+        Ok(Err(fault)) => Err(format!("the switch {host} is not trusted: {fault}")),
+        Err(_) => Err(format!("the switch {host} does not speak TLS")),
+    }
+}
+
 async fn first_answering(host: &str, port: u16) -> Result<TcpStream, String> {
     let addresses = tokio::net::lookup_host((host, port))
         .await
@@ -81,7 +105,7 @@ async fn first_answering(host: &str, port: u16) -> Result<TcpStream, String> {
     Err(format!("the switch {host}:{port} cannot be reached: {last}"))
 }
 
-async fn receive(mut reader: OwnedReadHalf, inputs: &mpsc::Sender<Input>) -> String {
+async fn receive(mut reader: impl AsyncRead + Unpin, inputs: &mpsc::Sender<Input>) -> String {
     let mut buffer = vec![0; 16 * 1024];
     loop {
         match reader.read(&mut buffer).await {
@@ -98,17 +122,23 @@ async fn receive(mut reader: OwnedReadHalf, inputs: &mpsc::Sender<Input>) -> Str
 }
 
 async fn transmit(
-    mut writer: OwnedWriteHalf,
+    mut writer: impl AsyncWrite + Unpin,
     waiting: &mut mpsc::Receiver<Bytes>,
     inputs: &mpsc::Sender<Input>,
 ) -> String {
     while let Some(bytes) = waiting.recv().await {
-        match timeout(WRITE, writer.write_all(&bytes)).await {
+        let written = async {
+            writer.write_all(&bytes).await?;
+            writer.flush().await
+        };
+        match timeout(WRITE, written).await {
             Ok(Ok(())) => {}
             Ok(Err(fault)) => return format!("the connection to the switch was lost: {fault}"),
             Err(_) => return "the switch no longer takes anything".to_owned(),
         }
         let _ = inputs.send(Input::SwitchWritten).await;
     }
+    // TLS says goodbye.
+    let _ = timeout(WRITE, writer.shutdown()).await;
     "we closed the connection to the switch".to_owned()
 }

@@ -122,7 +122,7 @@ fn the_switch_is_connected_written_to_and_read_from() {
         let (listener, address) = listener().await;
         let (sender, mut inputs) = mpsc::channel(8);
         let mut tasks = JoinSet::new();
-        let mut switch = switch::connect("127.0.0.1".to_owned(), address.port(), sender, &mut tasks);
+        let mut switch = switch::connect(("127.0.0.1".to_owned(), address.port()), None, sender, &mut tasks);
         let (mut stream, _) = listener.accept().await.unwrap();
         assert!(matches!(inputs.recv().await, Some(Input::SwitchConnected)));
         switch.write(Bytes::from_static(b"hello"));
@@ -141,7 +141,7 @@ fn a_switch_that_cannot_be_reached_is_told() {
         let (sender, mut inputs) = mpsc::channel(8);
         let mut tasks = JoinSet::new();
         let port = nobody().await.port();
-        let _switch = switch::connect("127.0.0.1".to_owned(), port, sender, &mut tasks);
+        let _switch = switch::connect(("127.0.0.1".to_owned(), port), None, sender, &mut tasks);
         assert!(
             matches!(inputs.recv().await, Some(Input::SwitchLost(why)) if why.contains("cannot be reached"))
         );

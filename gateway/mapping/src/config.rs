@@ -1,7 +1,12 @@
 //! Settings of the core.
 
-use std::{collections::BTreeSet, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fmt,
+    time::Duration,
+};
 
+use msrp::sdp::Fingerprints;
 use xmpp::BareJid;
 
 use crate::access::{Access, Pattern};
@@ -13,14 +18,19 @@ pub struct Config {
     pub components: Vec<Component>,
     /// SIP conference domains and the MUC service each stands for, e.g. `rooms.example.com` → `rooms.example.com`.
     pub rooms: Vec<RoomDomain>,
+    /// Rooms with a password.
+    pub passwords: BTreeMap<BareJid, RoomPassword>,
     /// SIP conference domains and the attached component that each is for XMPP users.
     pub conferences: Vec<ConferenceDomain>,
     /// Which other domains are whose.
     pub routes: Routes,
     /// The SIP domain under which telephone numbers (`tel:`) are users; without it they are none.
     pub numbers: Option<String>,
-    /// Host and port that MSRP peers reach us by, for `a=path`, `c=` and `m=`.
-    pub msrp: (String, u16),
+    /// Where MSRP peers reach us.
+    pub msrp: MsrpPlaces,
+    /// The certificates that MSRP peers are shown over TLS; later ones come with
+    /// [`Gateway::handle_certificates`](crate::Gateway::handle_certificates).
+    pub certificates: Fingerprints,
     /// Whether MSRP connections are opened to clients that want that: to wherever their descriptions say. Default true.
     pub connect: bool,
     /// When the INVITE is answered (DESIGN decision 7).
@@ -74,6 +84,63 @@ impl Config {
     }
 }
 
+/// Host and port that MSRP peers reach us by, for `a=path`, `c=` and `m=`.
+pub type Place = (String, u16);
+
+/// What MSRP goes over (RFC 4975 §8.1).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum MsrpTransport {
+    /// `TCP/MSRP`, with `msrp` URIs.
+    Tcp,
+    /// `TCP/TLS/MSRP`, with `msrps` URIs.
+    Tls,
+}
+
+/// Where MSRP peers reach us, and so what they may offer.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum MsrpPlaces {
+    /// Plain TCP alone.
+    Tcp(Place),
+    /// TLS alone.
+    Tls(Place),
+    /// Whichever a peer offers.
+    Either {
+        /// For plain TCP.
+        tcp: Place,
+        /// For TLS.
+        tls: Place,
+        /// What we offer.
+        offered: MsrpTransport,
+    },
+}
+
+impl MsrpPlaces {
+    pub(crate) fn takes(&self, transport: MsrpTransport) -> bool {
+        match self {
+            Self::Tcp(_) => transport == MsrpTransport::Tcp,
+            Self::Tls(_) => transport == MsrpTransport::Tls,
+            Self::Either { .. } => true,
+        }
+    }
+
+    pub(crate) fn offered(&self) -> MsrpTransport {
+        match self {
+            Self::Tcp(_) => MsrpTransport::Tcp,
+            Self::Tls(_) => MsrpTransport::Tls,
+            Self::Either { offered, .. } => *offered,
+        }
+    }
+
+    /// For a transport that we take.
+    pub(crate) fn place(&self, transport: MsrpTransport) -> &Place {
+        match (self, transport) {
+            (Self::Tcp(place) | Self::Tls(place), _)
+            | (Self::Either { tcp: place, .. }, MsrpTransport::Tcp)
+            | (Self::Either { tls: place, .. }, MsrpTransport::Tls) => place,
+        }
+    }
+}
+
 /// A component domain of SIP users and its form.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Component {
@@ -99,6 +166,37 @@ pub struct RoomDomain {
     pub sip: String,
     /// The MUC service.
     pub muc: String,
+}
+
+/// The password of a room, and whom the gateway enters it for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RoomPassword {
+    /// What the room wants to hear (XEP-0045 §7.2.6).
+    pub password: Password,
+    /// Whether each caller is asked for it first; else the gateway lets everybody in with it.
+    pub ask: bool,
+}
+
+/// A password. It is never shown.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Password(String);
+
+impl Password {
+    /// Wraps a text.
+    #[must_use]
+    pub fn new(text: impl Into<String>) -> Self {
+        Self(text.into())
+    }
+
+    pub(crate) fn reveal(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Debug for Password {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("<redacted>")
+    }
 }
 
 /// A SIP conference domain as XMPP users see it (RFC 7702 §5).
@@ -278,7 +376,7 @@ pub struct Limits {
     pub nickname: Duration,
     /// How long a client may take to ask for the nickname to enter with. Default 5 s.
     pub first_nickname: Duration,
-    /// How long an invited SIP user may take to answer. Default 60 s.
+    /// How long an invited user, of SIP or of XMPP, may take to answer. Default 60 s.
     pub ringing: Duration,
     /// Shortest time between two conference documents to one subscriber after a burst. Default 5 s (RFC 4575 §3.9).
     pub notify: Duration,
@@ -292,7 +390,7 @@ pub struct Limits {
     pub unnamed: Duration,
     /// Sessions in all, in both directions. Default 10 000.
     pub sessions: usize,
-    /// SIP users who are being called into rooms, in all. Default 500.
+    /// SIP users who are being called into rooms and XMPP users who are invited into conferences, in all. Default 500.
     pub calls: usize,
     /// Recipients of one INVITE or REFER. Default 50.
     pub recipients: usize,

@@ -7,7 +7,7 @@ use std::{
 
 use bytes::Bytes;
 use jiff::{SignedDuration, Timestamp};
-use msrp::{Lane, MessageId, MessageTag, OutgoingMessage};
+use msrp::{Lane, MessageId, MessageTag, OutgoingMessage, sdp::Fingerprints};
 use rand_chacha::{
     ChaCha12Rng,
     rand_core::{Rng, SeedableRng},
@@ -21,9 +21,9 @@ use xmpp::{
 
 use crate::{
     Config,
-    msrp_room::Stays,
-    muc_room::{Call, Locating, LookupId, MucRoom, Removing},
-    refusal::RETRY_AFTER,
+    msrp_room::{Invitees, Stays},
+    muc_room::{Askers, Call, Locating, LookupId, MucRoom, Removing, askers},
+    refusal::{RETRY_AFTER, Refusal},
     session::{SessionKey, Sessions},
     timers::{Timer, Timers},
 };
@@ -38,6 +38,8 @@ pub struct Gateway {
     pub(crate) sessions: Sessions,
     /// XMPP users in SIP conferences.
     pub(crate) stays: Stays,
+    /// XMPP users whom SIP conferences want, and who have not answered.
+    pub(crate) invitees: Invitees,
     pub(crate) rooms: BTreeMap<BareJid, MucRoom>,
     /// Whose conference subscription is whose.
     pub(crate) subscriptions: BTreeMap<sip::SubscriptionId, SessionKey>,
@@ -45,6 +47,8 @@ pub struct Gateway {
     pub(crate) calls: BTreeMap<sip::DialogId, Call>,
     /// Invited users of whom the name servers are asked.
     pub(crate) locating: BTreeMap<LookupId, Locating>,
+    /// Who asks callers for the passwords of rooms.
+    pub(crate) askers: Askers,
     /// REFERs that wait until a room has removed somebody, by the id of our request.
     pub(crate) removals: BTreeMap<String, Removing>,
     pub(crate) timers: Timers,
@@ -59,10 +63,9 @@ pub struct Gateway {
     pub(crate) pacing: bool,
     /// Conference domains whose link is down, and when their users are given up.
     pub(crate) away: BTreeMap<LinkId, crate::timers::TimerId>,
-    /// Leaves that could not be sent: without them the room would keep an occupant whose user is gone.
-    pub(crate) farewells: Vec<Outgoing>,
-    /// Leaves sent of late: they may have been under way when the link broke.
-    pub(crate) departed: VecDeque<(Instant, Outgoing)>,
+    /// What is said as soon as the link is back, for it was not, or may have been lost: leaves, without which a room would keep an occupant
+    /// whose user is gone, and errors that somebody waits for.
+    pub(crate) owed: Vec<Outgoing>,
     commands: VecDeque<Command>,
     rng: ChaCha12Rng,
     started: (Instant, Timestamp),
@@ -73,9 +76,6 @@ pub struct Gateway {
 /// A component link, numbered as [`Config::links`] lists their domains.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct LinkId(pub usize);
-
-/// How long a link may be broken before that is noticed: silence, a ping and its deadline.
-pub(crate) const UNNOTICED: Duration = Duration::from_secs(60);
 
 /// What is known of a component link.
 #[derive(Debug)]
@@ -100,11 +100,47 @@ impl ComponentLink {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ConnectionId(pub u64);
 
+/// How an MSRP peer that we connect to proves who it is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Proof {
+    /// By a certificate for the host that leads to a trust anchor (RFC 4975 §14.2).
+    Name,
+    /// By one of these certificates, whomever it names and whoever has signed it (RFC 4975 §14.4).
+    Certificate(Fingerprints),
+}
+
+/// Why an MSRP connection cannot be had.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum NotConnected {
+    /// Nobody answers at any address of the host, or it has none.
+    Unreachable,
+    /// Whoever answers does not end a TLS handshake.
+    NoTls,
+    /// The certificate is for another host.
+    WrongName,
+    /// The certificate leads to no trust anchor, or is not valid now.
+    Untrusted,
+    /// The certificate is none of those that the peer's description names.
+    WrongCertificate,
+}
+
+impl NotConnected {
+    pub(crate) const fn reason(self) -> &'static str {
+        match self {
+            Self::Unreachable => "MSRP Peer Cannot Be Reached",
+            Self::NoTls => "MSRP Peer Does Not Speak TLS",
+            Self::WrongName => "MSRP Certificate Is Not For The Host Of The Path",
+            Self::Untrusted => "MSRP Certificate Is Not Trusted",
+            Self::WrongCertificate => "MSRP Certificate Is Not That Of The Fingerprint",
+        }
+    }
+}
+
 /// What the shell must carry out.
 #[derive(Debug)]
 pub enum Command {
-    /// Open an MSRP connection; commands to it wait until it stands. One that cannot be opened ends as one that broke, with
-    /// [`msrp::Event::Closed`].
+    /// Open an MSRP connection; commands to it wait until it stands. Of one that cannot be opened [`Gateway::handle_not_connected`] wants
+    /// to hear.
     Connect {
         /// Chosen by the core: even. Those that the shell accepts are odd.
         connection: ConnectionId,
@@ -112,6 +148,8 @@ pub enum Command {
         host: String,
         /// Port.
         port: u16,
+        /// TLS, and how the peer proves in it who it is; `None`: plain TCP.
+        tls: Option<Proof>,
     },
     /// To the SIP endpoint.
     Sip(sip::Command),
@@ -136,6 +174,13 @@ impl Gateway {
     #[must_use]
     pub fn new(config: Config, seed: [u8; 32], started: (Instant, Timestamp)) -> Self {
         let links = config.links().map(ComponentLink::of).collect();
+        let mut rng = ChaCha12Rng::from_seed(seed);
+        let key = || {
+            let mut key = [0; 32];
+            rng.fill_bytes(&mut key);
+            key
+        };
+        let askers = askers(&config, key, started.0);
         let mut gateway = Self {
             links,
             stopping: false,
@@ -143,19 +188,20 @@ impl Gateway {
             config,
             sessions: Sessions::default(),
             stays: Stays::default(),
+            invitees: BTreeMap::new(),
             rooms: BTreeMap::new(),
             subscriptions: BTreeMap::new(),
             calls: BTreeMap::new(),
             locating: BTreeMap::new(),
+            askers,
             removals: BTreeMap::new(),
             timers: Timers::default(),
             reentering: VecDeque::new(),
             pacing: false,
             away: BTreeMap::new(),
-            farewells: Vec::new(),
-            departed: VecDeque::new(),
+            owed: Vec::new(),
             commands: VecDeque::new(),
-            rng: ChaCha12Rng::from_seed(seed),
+            rng,
             started,
             next_tag: 0,
             next_handle: 0,
@@ -168,12 +214,21 @@ impl Gateway {
     pub fn handle_sip(&mut self, event: sip::Event, now: Instant) {
         use sip::Event;
         match event {
-            Event::Invited { dialog, request, due } => self.enter(dialog, &request, due, now),
+            Event::Invited { dialog, request, due } => match self.xmpp_user_of(&request) {
+                Some(user) => self.called_by_conference(dialog, &user, &request, due, now),
+                None => self.enter(dialog, &request, due, now),
+            },
             Event::Reinvited { dialog, request, due } => match self.stays.of_dialog(dialog) {
                 Some(key) => self.conference_reinvites(key, &request, due, now),
                 None => self.reinvited(dialog, &request, due, now),
             },
-            Event::Cancelled { dialog } => self.dialog_over(dialog, "call given up", now),
+            Event::Cancelled { dialog } => {
+                if self.stays.of_dialog(dialog).is_some() {
+                    self.conference_ended(dialog, sip::EndCause::Gone);
+                } else if !self.focus_gave_up(dialog) {
+                    self.dialog_over(dialog, "call given up", now);
+                }
+            }
             Event::Ended { dialog, cause } => match self.stays.of_dialog(dialog) {
                 Some(_) => self.conference_ended(dialog, cause),
                 None => self.dialog_over(dialog, end_text(&cause), now),
@@ -187,17 +242,24 @@ impl Gateway {
                 self.subscribing(subscription, dialog, &request, due, now);
             }
             Event::SubscriptionRefreshed { subscription } => self.notify_full(subscription),
-            Event::SubscriptionEnded { subscription, cause } => self.subscription_ended(subscription, cause),
+            Event::SubscriptionEnded { subscription, cause } => {
+                self.subscription_ended(subscription, cause);
+                self.referral_ended(subscription, cause);
+            }
             Event::Referred {
                 dialog,
                 request,
                 refer_to,
                 due,
-            } => {
-                self.referred(dialog, &request, &refer_to, due, now);
-            }
-            Event::Requested { due, .. } => self.refuse(due, &crate::refusal::Refusal::NotMapped),
-            Event::Confirmed { dialog, body } => self.confirmed(dialog, body.as_ref(), now),
+            } => match self.xmpp_user_of(&request).filter(|_| dialog.is_none()) {
+                Some(user) => self.referred_to_conference(&user, &request, &refer_to, due, now),
+                None => self.referred(dialog, &request, &refer_to, due, now),
+            },
+            Event::Requested { due, .. } => self.refuse(due, &Refusal::NotMapped),
+            Event::Confirmed { dialog, body } => match self.stays.of_dialog(dialog) {
+                Some(key) => self.conference_confirmed(key, body.as_ref()),
+                None => self.confirmed(dialog, body.as_ref(), now),
+            },
             Event::Answered {
                 dialog,
                 contact,
@@ -301,6 +363,20 @@ impl Gateway {
         }
     }
 
+    /// An MSRP connection that the core asked for cannot be had.
+    pub fn handle_not_connected(&mut self, connection: ConnectionId, why: NotConnected, now: Instant) {
+        let why = Refusal::Media(why.reason());
+        match self.stays.of_connection(connection) {
+            Some(key) => self.stay_unconnected(key, &why),
+            None => self.connection_over(connection, &why, now),
+        }
+    }
+
+    /// MSRP peers are shown other certificates from now on.
+    pub fn handle_certificates(&mut self, certificates: Fingerprints) {
+        self.config.certificates = certificates;
+    }
+
     /// From a component link.
     pub fn handle_xmpp(&mut self, link: LinkId, event: xmpp::Event, now: Instant) {
         match event {
@@ -329,10 +405,7 @@ impl Gateway {
                 tracing::warn!(rule, from = %from.escape_debug(), "stanza skipped");
             }
             xmpp::Event::Unshared { room, occupant } => self.unshared(&room, &occupant),
-            xmpp::Event::Unsent { stanza, why } => match *stanza {
-                Outgoing::Room(stanza) => self.not_shown(&stanza, why),
-                stanza => self.unsent(stanza, why, now),
-            },
+            xmpp::Event::Unsent { stanza, why } => self.unsent(*stanza, why),
         }
     }
 
@@ -341,10 +414,11 @@ impl Gateway {
         self.stopping = true;
         self.sip(sip::Command::SetReadiness(UNAVAILABLE));
         self.give_up_calls(now);
+        self.give_up_invitees(None, &Refusal::Stopping);
         self.give_up_removals();
         self.give_up_locating(now);
         for key in self.sessions.keys() {
-            self.end(key, &crate::refusal::Refusal::Stopping, now);
+            self.end(key, &Refusal::Stopping, now);
         }
         self.stop_stays();
     }
@@ -359,6 +433,7 @@ impl Gateway {
                 Timer::Nickname(key) => self.nickname_not_answered(key),
                 Timer::Naming(key) => self.not_named_in_time(key, now),
                 Timer::Ringing(dialog) => self.call_not_answered(dialog, now),
+                Timer::Invited(room, user) => self.invitee_silent(&room, &user),
                 Timer::Locating(lookup) => self.not_located_in_time(lookup, now),
                 Timer::Removal(id) => self.removal_not_answered(&id),
                 Timer::Held(key) => self.say_held(key),
@@ -392,14 +467,14 @@ impl Gateway {
     /// Whether no session is left.
     #[must_use]
     pub fn is_idle(&self) -> bool {
-        self.sessions.len() + self.stays.len() + self.calls.len() == 0
+        self.census().0 == 0
     }
 
     /// Sessions and calls, rooms, subscriptions, and deadlines held; all zero when everybody has left.
     #[must_use]
     pub fn census(&self) -> (usize, usize, usize, usize) {
         (
-            self.sessions.len() + self.stays.len() + self.calls.len(),
+            self.sessions.len() + self.stays.len() + self.calls.len() + self.invitees.len(),
             self.rooms.len(),
             self.subscriptions.len(),
             self.timers.len(),
@@ -411,7 +486,7 @@ impl Gateway {
     fn connection_lost(&mut self, connection: ConnectionId, now: Instant) {
         match self.stays.of_connection(connection) {
             Some(key) => self.stay_media_lost(key, None),
-            None => self.connection_over(connection, now),
+            None => self.connection_over(connection, &Refusal::Media("MSRP Connection Lost"), now),
         }
     }
 }
@@ -487,7 +562,7 @@ impl Gateway {
             .any(|link| link.up && link.domain == domain.as_str())
     }
 
-    pub(crate) fn refuse(&mut self, due: sip::AnswerDue, refusal: &crate::refusal::Refusal) {
+    pub(crate) fn refuse(&mut self, due: sip::AnswerDue, refusal: &Refusal) {
         let crate::refusal::SipRefusal {
             status,
             phrase,

@@ -26,7 +26,8 @@ mod timers;
 pub use access::{Access, AccessList, NoPattern, Pattern};
 pub use config::{
     AddressForm, AnswerRule, Component, ConferenceDomain, Config, ConflictRule, CreationRule, Limits,
-    NamingRule, Occupants, Outage, OutageRule, RoomDomain, RouteRule, Routes, Texts,
+    MsrpPlaces, MsrpTransport, NamingRule, Occupants, Outage, OutageRule, Password, Place, RoomDomain,
+    RoomPassword, RouteRule, Routes, Texts,
 };
-pub use gateway::{Command, ConnectionId, Gateway, LinkId};
+pub use gateway::{Command, ConnectionId, Gateway, LinkId, NotConnected, Proof};
 pub use muc_room::LookupId;

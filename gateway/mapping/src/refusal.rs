@@ -15,7 +15,7 @@ pub enum Refusal {
     SecurityNotCarried,
     /// The caller has no usable identity.
     NoIdentity,
-    /// The caller's domain is not the component's, in the native address form.
+    /// The caller's domain is not the component's, in the native address form; or a conference's that is not served.
     ForeignUser,
     /// The invited address is no user.
     NoSuchUser,
@@ -35,10 +35,16 @@ pub enum Refusal {
     NotAllowed,
     /// The caller hides who he is, which is not allowed here.
     Anonymous,
+    /// The caller has to show that he knows the room's password: the challenges (RFC 3261 §22.2).
+    Password(Vec<String>),
     /// Rooms are not made by calling them.
     RoomCreation,
     /// The invited user is in the room already, or on his way.
     AlreadyThere,
+    /// The invited user says no, with these words.
+    Declined(Option<String>),
+    /// The invited user says nothing.
+    NoAnswer,
     /// The link to the XMPP server is down.
     LinkDown,
     /// The gateway is stopping.
@@ -119,8 +125,11 @@ impl Refusal {
             Self::NotAllowed => (403, Some("Not Allowed Here")),
             // RFC 5079.
             Self::Anonymous => (433, Some("Anonymity Disallowed")),
+            Self::Password(_) => (401, Some("Password Of The Room Needed")),
             Self::RoomCreation => (403, Some("There Is No Such Room, And Calls Create None")),
             Self::AlreadyThere => (486, Some("In The Room Already, Or Called")),
+            Self::Declined(words) => (603, words.as_deref()),
+            Self::NoAnswer => (480, Some("No Answer")),
             Self::LinkDown => (503, Some("Chat Service Not Connected")),
             Self::Stopping => (503, Some("Shutting Down")),
             Self::Limit(_) => (503, Some("Too Many Sessions")),
@@ -197,8 +206,11 @@ impl Refusal {
             | Self::Recipients(_)
             | Self::NotAllowed
             | Self::Anonymous
+            | Self::Password(_)
             | Self::RoomCreation
             | Self::AlreadyThere
+            | Self::Declined(_)
+            | Self::NoAnswer
             | Self::NotParticipant
             | Self::EventPackage => Status::FORBIDDEN,
         }
@@ -215,6 +227,10 @@ impl Refusal {
             Self::LinkDown | Self::Stopping | Self::Limit(_) => {
                 header("Retry-After", RETRY_AFTER.to_string())
             }
+            Self::Password(challenges) => challenges
+                .iter()
+                .flat_map(|challenge| header("WWW-Authenticate", challenge.clone()))
+                .collect(),
             Self::Moved { to, .. } => header("Contact", format!("<{to}>")),
             Self::Offer(part) => header("Warning", format!("399 gateway \"{part}\"")),
             Self::OfferType => header("Accept", BODIES.to_owned()),
@@ -226,8 +242,8 @@ impl Refusal {
     }
 }
 
-/// RFC 7247 §7.1 table 2 for a room that refuses entry. Three rows differ: 401 and 407 would need a challenge that we cannot make,
-/// and a 503 would make proxies avoid the gateway, where a full room is busy.
+/// RFC 7247 §7.1 table 2 for a room that refuses entry. Three rows differ: 401 and 407 would need a challenge, which only rooms
+/// have whose password is known here ([`Refusal::Password`]), and a 503 would make proxies avoid the gateway, where a full room is busy.
 fn room_status(condition: Condition) -> u16 {
     match condition {
         Condition::BadRequest

@@ -5,12 +5,17 @@ use std::{
     time::Instant,
 };
 
-use msrp::{MessageTag, OutgoingMessage, SessionId, sdp::Chatroom};
+use msrp::{
+    FailureReport, IncomingMessage, MessageTag, OutgoingMessage, ReportBody, SessionId, Status,
+    cpim::Cpim,
+    sdp::{Chatroom, Fingerprints},
+};
 use sip::{DialogId, SubscriptionId, Uri, resource_lists::Entry};
-use xmpp::{BareJid, FullJid, Jid};
+use xmpp::{BareJid, FullJid, Jid, stanza::Message};
 
 use crate::{
     ConnectionId,
+    config::Password,
     identity::Identity,
     muc_room::{Invitation, Typing},
     timers::TimerId,
@@ -30,7 +35,7 @@ pub(crate) struct Session {
     /// The room.
     pub(crate) room: BareJid,
     /// What the room wants to hear before it lets him in.
-    pub(crate) password: Option<String>,
+    pub(crate) password: Option<Password>,
     /// Whom else he wants in the room, once he is in it.
     pub(crate) guests: Vec<Entry>,
     /// Who wanted him in the room, to be told if it does not take him.
@@ -53,6 +58,8 @@ pub(crate) struct Session {
     pub(crate) remote: Option<msrp::Path>,
     /// Whether it is us who open the connection to it.
     pub(crate) we_open: bool,
+    /// The certificates that his client may show then, if it says so.
+    pub(crate) certificates: Fingerprints,
     /// His client has opened the MSRP session before its answer was here.
     pub(crate) early: Option<EarlyBind>,
     /// Messages of his that the room has not reflected yet, by stanza id.
@@ -80,7 +87,7 @@ pub(crate) struct Session {
     /// Set while he listens to the history for all who were out.
     pub(crate) catches_up: bool,
     /// What the room told him meanwhile, before the history that was said earlier.
-    pub(crate) ahead: Vec<xmpp::stanza::Message>,
+    pub(crate) ahead: Vec<Message>,
     /// Whether the room still knows him.
     pub(crate) self_ping: SelfPing,
     /// Whether his client shows who is writing.
@@ -190,7 +197,74 @@ pub(crate) struct SentPrivately {
     /// Octets of the MSRP body.
     pub(crate) octets: u64,
     /// What a report on it carries.
-    pub(crate) report: msrp::ReportBody,
+    pub(crate) report: ReportBody,
+}
+
+impl Session {
+    /// Whether what his room says in his copy is for all who share: he shares; or he is on his way back and hears with them, and the room
+    /// still has him in it.
+    pub(crate) fn hears_for_all(&self, message: &Message) -> bool {
+        self.shares_since.is_some() || self.follows && !self.behind && !self.is_replayed(message)
+    }
+
+    /// Whether a message is of the history that he is told. Only the room replays, and only between his presence and its subject; a delay on
+    /// anything else is the sender's invention.
+    pub(crate) fn is_replayed(&self, message: &Message) -> bool {
+        message.delay.is_some() && self.history && matches!(self.phase, Phase::Joined)
+    }
+}
+
+/// How many private messages of one sender are remembered, for failures that show later.
+const PRIVATE_REMEMBERED: usize = 64;
+
+impl SentPrivately {
+    /// What to remember of a message that goes on in a stanza of that id; `None`: its sender does not want to hear of a failure.
+    pub(crate) fn of(stanza: &str, message: &IncomingMessage) -> Option<Self> {
+        (message.failure_report != FailureReport::No).then(|| Self {
+            stanza: stanza.to_owned(),
+            message: message.id,
+            octets: message.body.len() as u64,
+            report: Self::report_on(message),
+        })
+    }
+
+    /// RFC 7701 §6.2: a report on a private message says from whom to whom it was.
+    pub(crate) fn report_on(message: &IncomingMessage) -> ReportBody {
+        let addresses = Cpim::parse(&message.body).map(|cpim| Cpim {
+            from: cpim.from,
+            to: cpim.to,
+            ..Cpim::default()
+        });
+        ReportBody {
+            content_type: msrp::cpim::CONTENT_TYPE,
+            content: addresses.unwrap_or_default().to_bytes(),
+        }
+    }
+
+    /// Puts it behind those of its sender.
+    pub(crate) fn remember(self, among: &mut VecDeque<Self>) {
+        if among.len() >= PRIVATE_REMEMBERED {
+            among.pop_front();
+        }
+        among.push_back(self);
+    }
+
+    /// The message that went on in a stanza of that id.
+    pub(crate) fn take(among: &mut VecDeque<Self>, stanza: &str) -> Option<Self> {
+        let place = among.iter().position(|sent| sent.stanza == stanza)?;
+        among.remove(place)
+    }
+
+    /// The report that it did not arrive.
+    pub(crate) fn failed(self, session: SessionId, status: Status) -> msrp::Command {
+        msrp::Command::Report {
+            session,
+            message: self.message,
+            octets: self.octets,
+            status,
+            body: Some(self.report),
+        }
+    }
 }
 
 /// A nickname change that waits for the room.

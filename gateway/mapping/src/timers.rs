@@ -20,6 +20,8 @@ pub(crate) enum Timer {
     Naming(SessionKey),
     /// An invited SIP user has not answered in time.
     Ringing(DialogId),
+    /// An XMPP user who was invited into a conference has not answered in time; room and user.
+    Invited(BareJid, BareJid),
     /// The room has not said in time whether an occupant is removed; id of the request.
     Removal(String),
     /// The name servers have not said in time whose a domain is.

@@ -2,7 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use mapping::{
     Access, AddressForm, AnswerRule, Component, ConferenceDomain, Config, ConflictRule, CreationRule, Limits,
@@ -42,6 +42,7 @@ fn config() -> Config {
                 muc: "räume.example".to_owned(),
             },
         ],
+        passwords: BTreeMap::new(),
         conferences: vec![ConferenceDomain {
             muc: "conference.example.org".to_owned(),
             sip: "focus.example.net".to_owned(),
@@ -55,7 +56,8 @@ fn config() -> Config {
             otherwise: RouteRule::Xmpp,
         },
         numbers: Some("example.org".to_owned()),
-        msrp: ("127.0.0.1".to_owned(), 2855),
+        msrp: mapping::MsrpPlaces::Tcp(("127.0.0.1".to_owned(), 2855)),
+        certificates: msrp::sdp::Fingerprints::default(),
         connect: true,
         tell_nickname: true,
         answer: AnswerRule::WhenAdmitted,

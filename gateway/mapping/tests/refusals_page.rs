@@ -28,8 +28,11 @@ fn meaning(refusal: &Refusal) -> &'static str {
         Refusal::Recipients(_) => "the list of recipients cannot be followed (the phrase says why)",
         Refusal::NotAllowed => "the access lists do not allow it",
         Refusal::Anonymous => "the caller hides who he is, which is not allowed",
+        Refusal::Password(_) => "the room has a password, which the caller has to know",
         Refusal::RoomCreation => "there is no such room, and calls create none",
         Refusal::AlreadyThere => "the invited user is in the room already, or called",
+        Refusal::Declined(_) => "the invited XMPP user declines (the phrase has his words)",
+        Refusal::NoAnswer => "the invited XMPP user does not answer",
         Refusal::Moved { for_good: true, .. } => "the room has moved for good",
         Refusal::Moved { for_good: false, .. } => "the room is elsewhere for now",
         Refusal::LinkDown => "the XMPP server is away",
@@ -65,8 +68,11 @@ fn all() -> Vec<Refusal> {
         Refusal::Recipients("…"),
         Refusal::NotAllowed,
         Refusal::Anonymous,
+        Refusal::Password(vec!["…".to_owned()]),
         Refusal::RoomCreation,
         Refusal::AlreadyThere,
+        Refusal::Declined(None),
+        Refusal::NoAnswer,
         Refusal::Moved {
             for_good: true,
             to: Box::new(Uri::new(Some("room"), "rooms.example.com", None)),
@@ -151,8 +157,8 @@ fn page() -> String {
         );
     }
     page.push_str(
-        "\n## Conditions of a room\n\nRFC 7247 §7.1 table 2, except that 401 and 407 become 403, since the gateway has no challenge to \
-         make, and that a full room is 486, since a 503 would make proxies avoid the gateway. Of two codes in a row the one that does not \
+        "\n## Conditions of a room\n\nRFC 7247 §7.1 table 2, except that 401 and 407 become 403, since a room asks for a password of its own and not for \
+         one of SIP (a caller of a room in [[passwords]] is asked for it before, with 401), and that a full room is 486, since a 503 would make proxies avoid the gateway. Of two codes in a row the one that does not \
          speak for all of a user's devices is taken (4xx, not 6xx). gone and redirect with the address of a room that callers can reach are \
          301 and 302 to it. MSRP names are ours: only the conflict is \
          given (RFC 7702 §6.4).\n\n| condition | INVITE | SEND | NICKNAME |\n|---|---|---|---|\n",

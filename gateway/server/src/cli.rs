@@ -84,8 +84,7 @@ pub fn run() -> ExitCode {
 
 fn map(loaded: &Loaded, address: &str) -> ExitCode {
     // Where MSRP peers reach the gateway is no part of any address of a user or room.
-    let unbound = std::net::SocketAddr::from(([0, 0, 0, 0], 0));
-    let explanations = match mapping::explain::explain(address, &loaded.config.core(unbound)) {
+    let explanations = match mapping::explain::explain(address, &loaded.config.core(&[])) {
         Ok(explanations) => explanations,
         Err(problem) => {
             eprintln!("`{address}`: {problem}");

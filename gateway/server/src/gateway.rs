@@ -9,7 +9,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use ::mapping::{Gateway, LinkId};
+use ::mapping::{Gateway, LinkId, MsrpTransport};
 use ::sip::{Endpoint, Transport};
 use ::xmpp::Link;
 use tokio::{
@@ -27,7 +27,7 @@ use crate::{
         COMMANDS, EVENTS,
         link::LinkTask,
         mapping::{LinkHandle, MappingTask},
-        msrp::MsrpListener,
+        msrp::{Listening, MsrpListener},
         sip::SipTask,
     },
     tls::Tls,
@@ -45,9 +45,9 @@ pub struct Bound {
     tls: Vec<TcpListener>,
     /// Told when an administrator wants the configuration read again.
     reload: Arc<Notify>,
-    msrp: TcpListener,
+    msrp: Vec<Listening>,
     sip_addresses: Vec<(Transport, SocketAddr)>,
-    msrp_address: SocketAddr,
+    msrp_addresses: Vec<(MsrpTransport, SocketAddr)>,
     policy: watch::Sender<Policy>,
 }
 
@@ -113,15 +113,19 @@ impl Bound {
             tracing::info!(?transport, address = %bound, "listening for SIP");
             sip_addresses.push((transport, bound));
         }
-        let address = config.msrp.listen;
-        let fault = |cause| GatewayError::Bind {
-            what: "MSRP over TCP",
-            address,
-            cause,
-        };
-        let msrp = TcpListener::bind(address).await.map_err(fault)?;
-        let msrp_address = msrp.local_addr().map_err(fault)?;
-        tracing::info!(address = %msrp_address, "listening for MSRP");
+        let (mut msrp, mut msrp_addresses) = (Vec::new(), Vec::new());
+        for &(transport, address) in &config.msrp.listen {
+            let (what, tls) = match transport {
+                MsrpTransport::Tcp => ("MSRP over TCP", None),
+                MsrpTransport::Tls => ("MSRP over TLS", config.tls.clone()),
+            };
+            let fault = |cause| GatewayError::Bind { what, address, cause };
+            let listener = TcpListener::bind(address).await.map_err(fault)?;
+            let bound = listener.local_addr().map_err(fault)?;
+            msrp.push(Listening { listener, tls });
+            tracing::info!(?transport, address = %bound, "listening for MSRP");
+            msrp_addresses.push((transport, bound));
+        }
         Ok(Self {
             policy: watch::Sender::new(config.sip.policy.clone()),
             config,
@@ -132,7 +136,7 @@ impl Bound {
             reload: Arc::default(),
             msrp,
             sip_addresses,
-            msrp_address,
+            msrp_addresses,
         })
     }
 
@@ -142,10 +146,10 @@ impl Bound {
         &self.sip_addresses
     }
 
-    /// The MSRP address bound.
+    /// The MSRP addresses bound, in the order configured.
     #[must_use]
-    pub fn msrp_address(&self) -> SocketAddr {
-        self.msrp_address
+    pub fn msrp_addresses(&self) -> &[(MsrpTransport, SocketAddr)] {
+        &self.msrp_addresses
     }
 
     /// Resolves each time that an administrator asks for the configuration to be read again (XEP-0050).
@@ -230,7 +234,7 @@ impl Bound {
         }
         let mapping = MappingTask {
             gateway: Gateway::new(
-                self.config.core(self.msrp_address),
+                self.config.core(&self.msrp_addresses),
                 self.seeds.seed(Purpose::Mapping),
                 started,
             ),
@@ -245,6 +249,7 @@ impl Bound {
             lookup: lookup.clone(),
             lookups: JoinSet::new(),
             reload: self.reload,
+            certificates: self.config.tls.as_ref().map(Tls::watch),
         };
         let mut endpoint = Endpoint::new(
             self.config.endpoint(&self.sip_addresses),
@@ -259,7 +264,7 @@ impl Bound {
             udp: self.udp,
             tcp: self.tcp,
             tls_listeners: self.tls,
-            tls: self.config.tls,
+            tls: self.config.tls.clone(),
             keep_alive: self.config.sip.keep_alive,
             policy: self.policy.subscribe(),
             lookup: lookup.clone(),
@@ -267,7 +272,8 @@ impl Bound {
             events: sip_events_in,
         };
         let msrp = MsrpListener {
-            listener: self.msrp,
+            listeners: self.msrp,
+            tls: self.config.tls,
             limits: self.config.msrp.limits,
             connections: self.config.connections,
             seeds: self.seeds,

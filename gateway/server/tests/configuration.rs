@@ -15,7 +15,7 @@ use std::{
 
 use mapping::AddressForm;
 use server::config::{
-    self, Loaded,
+    self, Loaded, MsrpTls,
     settings::{REDACTED, Settings},
 };
 use sip::Transport;
@@ -138,6 +138,7 @@ fn the_deployed_file_names_every_key_and_each_key_left_out_at_its_default() {
             sip: Some(String::new()),
             muc: Some(String::new()),
         }],
+        passwords: vec![config::settings::PasswordSettings::default()],
         users: vec![config::settings::UserSettings::default()],
         conferences: vec![config::settings::ConferenceSettings::default()],
         ..Settings::default()
@@ -164,6 +165,9 @@ fn the_deployed_file_names_every_key_and_each_key_left_out_at_its_default() {
         ".msrp.advertise",
         ".sip.challenge.realm",
         ".sip.challenge.users",
+        ".passwords.room",
+        ".passwords.password",
+        ".passwords.password_file",
         ".users.domain",
         ".users.server",
         ".users.secret",
@@ -251,7 +255,7 @@ fn each_fault_names_its_place_and_remedy() {
         ),
         (
             "[sip]\nlisten = []\n[xmpp]",
-            "gateway.toml:3:1: sip.listen: empty; add an address, such as \"tcp:127.0.0.1:5060\"",
+            "gateway.toml:3:1: sip.listen: empty; add an address, such as \"udp:192.0.2.1:5060\", \"tcp:[2001:db8::1]:5060\" or \"tls:192.0.2.1:5061\"",
         ),
         (
             "[sip]\nadvertise = \"0.0.0.0\"\n[xmpp]",
@@ -263,7 +267,31 @@ fn each_fault_names_its_place_and_remedy() {
         ),
         (
             "[msrp]\nlisten = \"here\"\n[xmpp]",
-            "gateway.toml:3:1: msrp.listen: `here` is no address and port; write it as \"192.0.2.1:2855\" or \"[2001:db8::1]:2855\"",
+            "gateway.toml:3:1: msrp.listen: `here` is no address and port; write it as \"192.0.2.1:2855\", \"[2001:db8::1]:2855\" or \"tls:192.0.2.1:2856\"",
+        ),
+        (
+            "[msrp]\nlisten = [\"127.0.0.1:2855\", \"tls:127.0.0.1:2856\"]\n[xmpp]",
+            "gateway.toml: tls.certificate: missing; add it with `key`: the files of the gateway's certificate chain and private key",
+        ),
+        (
+            "[msrp]\nlisten = [\"127.0.0.1:1\", \"tcp:127.0.0.1:2\"]\n[xmpp]",
+            "gateway.toml:3:1: msrp.listen: `tcp:127.0.0.1:2` is a second address of its transport and address family; keep one of them",
+        ),
+        (
+            "[msrp]\nlisten = \"tls:[::]:2856\"\n[xmpp]",
+            "gateway.toml:2:2: msrp.advertise: missing, while all addresses are listened on; add the host name or address that peers reach the gateway by",
+        ),
+        (
+            "[msrp]\nadvertise = [\"a.example\", \"tls:b.example\"]\n[xmpp]",
+            "gateway.toml:3:1: msrp.advertise: `tls:b.example` is for a transport that msrp.listen does not have; add an address to msrp.listen, or take this away",
+        ),
+        (
+            "[msrp]\ntls = \"required\"\n[xmpp]",
+            "gateway.toml:3:1: msrp.tls: TLS is not listened on; add an address to msrp.listen, such as \"tls:192.0.2.1:2856\", or take this away",
+        ),
+        (
+            "[msrp]\nlisten = \"udp:127.0.0.1:2855\"\n[xmpp]",
+            "gateway.toml:3:1: msrp.listen: `udp:127.0.0.1:2855` is no address and port; write it as \"192.0.2.1:2855\", \"[2001:db8::1]:2855\" or \"tls:192.0.2.1:2856\"",
         ),
         (
             "[log]\nlevel = \"loud\"\n[xmpp]",
@@ -553,7 +581,7 @@ fn each_conference_domain_is_a_component_with_its_own_link() {
             ("talks.example.org", "Paris", 5348)
         ]
     );
-    let core = config.core("127.0.0.1:2855".parse().unwrap());
+    let core = config.core(&[]);
     assert!(core.links().eq(links.iter().map(|(domain, ..)| *domain)));
 
     let twice = text.replace("talks.example.org", "example.org");
@@ -561,6 +589,110 @@ fn each_conference_domain_is_a_component_with_its_own_link() {
     assert!(
         faults[0].contains("conferences[1].muc: `example.org` is a component already"),
         "{faults:?}"
+    );
+}
+
+// Rows: C7701-61
+#[test]
+fn msrp_peers_are_told_of_the_places_that_are_listened_on_and_that_policy_allows() {
+    use mapping::{MsrpPlaces, MsrpTransport};
+    let place = |host: &str, port| (host.to_owned(), port);
+    let bound = [
+        (MsrpTransport::Tcp, "192.0.2.1:2855".parse().unwrap()),
+        (MsrpTransport::Tls, "192.0.2.1:2856".parse().unwrap()),
+    ];
+    let places = |bound: &[_], advertise: &[(MsrpTransport, (String, Option<u16>))], tls| {
+        let loaded = load(MINIMAL, &[]).map_err(|faults| faults.join("\n")).unwrap();
+        let mut config = loaded.config;
+        config.msrp.advertise = advertise.to_vec();
+        config.msrp.tls = tls;
+        config.core(bound).msrp
+    };
+    let either = |offered| MsrpPlaces::Either {
+        tcp: place("192.0.2.1", 2855),
+        tls: place("192.0.2.1", 2856),
+        offered,
+    };
+    for (bound, rule, expected) in [
+        (
+            &bound[..1],
+            MsrpTls::Accepted,
+            MsrpPlaces::Tcp(place("192.0.2.1", 2855)),
+        ),
+        (
+            &bound[1..],
+            MsrpTls::Accepted,
+            MsrpPlaces::Tls(place("192.0.2.1", 2856)),
+        ),
+        (&bound[..], MsrpTls::Accepted, either(MsrpTransport::Tcp)),
+        (&bound[..], MsrpTls::Offered, either(MsrpTransport::Tls)),
+        (
+            &bound[..],
+            MsrpTls::Required,
+            MsrpPlaces::Tls(place("192.0.2.1", 2856)),
+        ),
+    ] {
+        assert_eq!(places(bound, &[], rule), expected);
+    }
+    let advertised = [(MsrpTransport::Tls, place("gateway.example.com", 443))]
+        .map(|(transport, (host, port))| (transport, (host, Some(port))));
+    assert_eq!(
+        places(&bound, &advertised, MsrpTls::Required),
+        MsrpPlaces::Tls(place("gateway.example.com", 443))
+    );
+}
+
+#[test]
+fn plain_tcp_and_tls_need_ports_of_their_own() {
+    let found = faults(
+        &format!("[msrp]\nlisten = [\"127.0.0.1\", \"tls:127.0.0.1\"]\n{MINIMAL}"),
+        &[],
+    );
+    assert_eq!(
+        found[0],
+        "gateway.toml:2:1: msrp.listen: one port for plain TCP and for TLS; write another behind the address of one of them, such as \"tls:192.0.2.1:2856\""
+    );
+}
+
+#[test]
+fn a_host_that_is_advertised_for_one_transport_is_that_of_the_other_at_the_port_listened_on() {
+    use mapping::MsrpTransport::{Tcp, Tls};
+    let advertised = |entries: &str| {
+        let authority = gateway_tests::authority::Authority::new().unwrap();
+        let files = authority
+            .issue("gateway", &gateway_tests::authority::Says::default())
+            .unwrap();
+        let text = format!(
+            "[msrp]\nlisten = [\"0.0.0.0:2855\", \"tls:0.0.0.0:2856\"]\nadvertise = {entries}\n\
+             [tls]\ncertificate = {:?}\nkey = {:?}\ntrust_anchors = {:?}\n{MINIMAL}",
+            files.certificate,
+            files.key,
+            authority.file()
+        );
+        let loaded = load(&text, &[]).map_err(|faults| faults.join("\n")).unwrap();
+        loaded.config.msrp.advertise
+    };
+    let place = |host: &str, port| (host.to_owned(), port);
+    assert_eq!(
+        advertised("\"a.example:5000\""),
+        [
+            (Tcp, place("a.example", Some(5000))),
+            (Tls, place("a.example", None))
+        ]
+    );
+    assert_eq!(
+        advertised("[\"a.example\", \"tls:b.example:443\"]"),
+        [
+            (Tcp, place("a.example", None)),
+            (Tls, place("b.example", Some(443)))
+        ]
+    );
+    assert_eq!(
+        advertised("\"TLS:b.example:443\""),
+        [
+            (Tcp, place("b.example", None)),
+            (Tls, place("b.example", Some(443)))
+        ]
     );
 }
 
@@ -776,6 +908,65 @@ fn users_who_are_asked_for_a_password_stand_in_a_file_of_their_own() {
         ),
     ] {
         let fault = load(lines).err().unwrap();
+        assert!(fault.contains(expected), "{fault}");
+    }
+}
+
+#[test]
+fn the_password_of_a_room_stands_beside_it_or_in_a_file_and_is_never_shown() {
+    let directory = Directory::new();
+    directory.write("capulet", "cauldron\n");
+    let load = |lines: &str| {
+        let path = directory.write("gateway.toml", &format!("{MINIMAL}\n{lines}\n"));
+        config::load(&path, Vec::new())
+            .map_err(|faults| faults.iter().map(ToString::to_string).collect::<String>())
+    };
+    let capulet = "[[passwords]]\nroom = \"capulet@muc.example.com\"\n";
+    let loaded = load(&format!(
+        "{capulet}password_file = \"capulet\"\n[[passwords]]\nroom = \"cell@muc.example.com\"\npassword = \"rosemary\"\nask = false\n"
+    ))
+    .unwrap();
+    let passwords = &loaded.config.core.passwords;
+    let of = |room: &str| passwords[&room.parse::<xmpp::BareJid>().unwrap()].clone();
+    assert_eq!(
+        of("capulet@muc.example.com").password,
+        mapping::Password::new("cauldron")
+    );
+    assert!(of("capulet@muc.example.com").ask);
+    assert_eq!(
+        of("cell@muc.example.com").password,
+        mapping::Password::new("rosemary")
+    );
+    assert!(!of("cell@muc.example.com").ask);
+    let printed = toml_edit::ser::to_string_pretty(&loaded.settings).unwrap();
+    assert!(!printed.contains("rosemary"), "{printed}");
+    for (lines, expected) in [
+        (
+            capulet.to_owned(),
+            "passwords[0].password: missing; add it, or `password_file`",
+        ),
+        (
+            format!("{capulet}password = 5\n"),
+            "passwords[0].password: expected a text",
+        ),
+        (
+            "[[passwords]]\npassword = \"p\"\n".to_owned(),
+            "passwords[0].room: missing; write it as \"capulet@rooms.example.com\"",
+        ),
+        (
+            "[[passwords]]\nroom = \"muc.example.com\"\npassword = \"p\"\n".to_owned(),
+            "passwords[0].room: `muc.example.com` is no address of a room",
+        ),
+        (
+            "[[passwords]]\nroom = \"a@elsewhere.example\"\npassword = \"p\"\n".to_owned(),
+            "passwords[0].room: `elsewhere.example` is the `muc` of no [[rooms]]",
+        ),
+        (
+            format!("{capulet}password = \"p\"\n{capulet}password = \"q\"\n"),
+            "passwords[1].room: has a password already",
+        ),
+    ] {
+        let fault = load(&lines).err().unwrap();
         assert!(fault.contains(expected), "{fault}");
     }
 }

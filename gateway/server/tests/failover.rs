@@ -7,139 +7,149 @@
 )]
 
 mod name_server;
+#[allow(dead_code, reason = "of the shell's peers only some are needed")]
+#[path = "shell/running.rs"]
+mod running;
 
-use std::{net::Ipv4Addr, path::PathBuf, time::Duration};
+use std::{net::Ipv4Addr, time::Duration};
 
 use bytes::Bytes;
+use hickory_server::{Server, zone_handler::Catalog};
 use name_server::{address_of, name_server, naptr, service};
-use server::{config, gateway::Bound};
+use running::{Running, accept_component, nobody, within};
 use sip::message::{Message, Request, StreamDecoder, StreamItem};
 use tokio::{
-    io::{AsyncReadExt as _, AsyncWriteExt as _},
+    io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _},
     net::{TcpListener, TcpStream, UdpSocket},
-    sync::oneshot,
 };
 
-/// Long enough for anything that is to happen.
-const PATIENCE: Duration = Duration::from_secs(40);
+/// Three servers of `example.com`: the zone prefers TCP, whose first server refuses connections; the one that serves has UDP.
+struct Servers {
+    busy: TcpListener,
+    serving: UdpSocket,
+    name_server: String,
+    _running: Server<Catalog>,
+}
 
-async fn within<T>(what: &str, future: impl Future<Output = T>) -> T {
-    match tokio::time::timeout(PATIENCE, future).await {
-        Ok(value) => value,
-        Err(_) => panic!("not in time: {what}"),
+impl Servers {
+    async fn start() -> Self {
+        let closed = nobody().await;
+        let (busy, serving) = (
+            TcpListener::bind("127.0.0.1:0").await.unwrap(),
+            UdpSocket::bind("127.0.0.1:0").await.unwrap(),
+        );
+        let at = |of, priority, port| service(of, priority, 0, port, "a.example.com.");
+        let (tcp, udp) = ("_sip._tcp.example.com.", "_sip._udp.example.com.");
+        let (address, running) = name_server(vec![
+            naptr(10, "SIP+D2T", tcp),
+            naptr(20, "SIP+D2U", udp),
+            at(tcp, 10, closed.port()),
+            at(tcp, 20, busy.local_addr().unwrap().port()),
+            at(udp, 10, serving.local_addr().unwrap().port()),
+            address_of("a.example.com.", Ipv4Addr::LOCALHOST),
+        ])
+        .await;
+        Self {
+            busy,
+            serving,
+            name_server: address.to_string(),
+            _running: running,
+        }
+    }
+
+    /// The request at the second server, which answers 503, and then the same at the third.
+    async fn ask(&self) -> (TcpStream, Request, Request) {
+        let (mut connection, _) = within("the second server is tried", self.busy.accept())
+            .await
+            .unwrap();
+        let refused = within("a request", streamed(&mut connection)).await;
+        assert!(refused.headers.get("Via").unwrap().starts_with("SIP/2.0/TCP "));
+        connection
+            .write_all(&answer(&refused, "503 Service Unavailable"))
+            .await
+            .unwrap();
+        let served = served(&self.serving, "the third server is tried").await;
+        assert!(served.headers.get("Via").unwrap().starts_with("SIP/2.0/UDP "));
+        for (name, same) in [("Call-ID", true), ("CSeq", true), ("From", true), ("Via", false)] {
+            assert_eq!(
+                served.headers.get(name) == refused.headers.get(name),
+                same,
+                "{name}"
+            );
+        }
+        (connection, refused, served)
     }
 }
 
-/// The zone prefers TCP, whose first server refuses connections and whose second answers 503; the one that serves has UDP.
 #[tokio::test]
 async fn a_request_of_the_gateway_finds_the_server_of_the_zone_that_serves() {
-    let closed = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let (busy, serving) = (
-        TcpListener::bind("127.0.0.1:0").await.unwrap(),
-        UdpSocket::bind("127.0.0.1:0").await.unwrap(),
-    );
-    let port = |address: std::io::Result<std::net::SocketAddr>| address.unwrap().port();
-    let (name_server, _running) = name_server(vec![
-        naptr(10, "SIP+D2T", "_sip._tcp.example.com."),
-        naptr(20, "SIP+D2U", "_sip._udp.example.com."),
-        service(
-            "_sip._tcp.example.com.",
-            10,
-            0,
-            port(closed.local_addr()),
-            "a.example.com.",
-        ),
-        service(
-            "_sip._tcp.example.com.",
-            20,
-            0,
-            port(busy.local_addr()),
-            "a.example.com.",
-        ),
-        service(
-            "_sip._udp.example.com.",
-            10,
-            0,
-            port(serving.local_addr()),
-            "a.example.com.",
-        ),
-        address_of("a.example.com.", Ipv4Addr::LOCALHOST),
-    ])
-    .await;
-    drop(closed);
-    let (stop, gateway) = gateway(&name_server.to_string()).await;
-
-    let (mut connection, _) = within("the second server is tried", busy.accept()).await.unwrap();
-    let refused = within("a request", streamed(&mut connection)).await;
-    assert!(refused.headers.get("Via").unwrap().starts_with("SIP/2.0/TCP "));
-    connection
-        .write_all(&answer(&refused, "503 Service Unavailable"))
-        .await
-        .unwrap();
-
-    let mut buffer = [0; 4096];
-    let (length, peer) = within("the third server is tried", serving.recv_from(&mut buffer))
-        .await
-        .unwrap();
-    let served = read(Bytes::copy_from_slice(buffer.get(..length).unwrap()));
-    assert!(served.headers.get("Via").unwrap().starts_with("SIP/2.0/UDP "));
-    for (name, same) in [("Call-ID", true), ("CSeq", true), ("From", true), ("Via", false)] {
-        assert_eq!(
-            served.headers.get(name) == refused.headers.get(name),
-            same,
-            "{name}"
-        );
-    }
-    serving.send_to(&answer(&served, "200 OK"), peer).await.unwrap();
+    let servers = Servers::start().await;
+    let settings = [
+        ("GATEWAY__DNS__SERVERS", servers.name_server.as_str()),
+        ("GATEWAY__SIP__REGISTER__REGISTRAR", "sip:example.com"),
+        ("GATEWAY__SIP__REGISTER__ADDRESS", "sip:gateway@example.com"),
+    ];
+    let gateway = Running::start(nobody().await, &settings).await;
+    let peer = gateway.udp;
+    let (connection, _, first) = servers.ask().await;
+    let Servers {
+        busy,
+        serving,
+        _running,
+        ..
+    } = servers;
+    serving.send_to(&answer(&first, "200 OK"), peer).await.unwrap();
 
     // It is taken as done: what follows is the farewell.
     tokio::time::sleep(Duration::from_millis(100)).await;
-    stop.send(()).unwrap();
     drop((busy, connection));
-    let (length, peer) = within("the farewell", serving.recv_from(&mut buffer))
-        .await
-        .unwrap();
-    let last = read(Bytes::copy_from_slice(buffer.get(..length).unwrap()));
+    let stopping = tokio::spawn(gateway.stop());
+    let last = served(&serving, "the farewell").await;
     assert_eq!(last.headers.get("Expires"), Some("0"));
     serving.send_to(&answer(&last, "200 OK"), peer).await.unwrap();
-    within("the gateway stops", gateway).await.unwrap();
+    within("the gateway stops", stopping).await.unwrap();
 }
 
-/// One that registers at example.com, and looks names up there.
-async fn gateway(name_server: &str) -> (oneshot::Sender<()>, tokio::task::JoinHandle<()>) {
-    let nobody = TcpListener::bind("127.0.0.1:0")
-        .await
-        .unwrap()
-        .local_addr()
-        .unwrap();
-    let variables = [
-        ("GATEWAY__XMPP__SERVER", nobody.to_string()),
-        (
-            "GATEWAY__SIP__LISTEN",
-            "udp:127.0.0.1:0,tcp:127.0.0.1:0".to_owned(),
-        ),
-        ("GATEWAY__SIP__REGISTER__REGISTRAR", "sip:example.com".to_owned()),
-        (
-            "GATEWAY__SIP__REGISTER__ADDRESS",
-            "sip:gateway@example.com".to_owned(),
-        ),
-        ("GATEWAY__MSRP__LISTEN", "127.0.0.1:0".to_owned()),
-        ("GATEWAY__DNS__SERVERS", name_server.to_owned()),
+// Rows: CSIP-08
+#[tokio::test]
+async fn a_call_of_the_gateway_finds_the_server_of_the_zone_that_serves() {
+    let servers = Servers::start().await;
+    let xmpp = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let settings = [
+        ("GATEWAY__DNS__SERVERS", servers.name_server.as_str()),
+        ("GATEWAY__SIP__OUTBOUND_PROXY", "sip:example.com;lr"),
     ];
-    let deployed = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../deploy/gateway.toml");
-    let variables = variables.map(|(name, value)| (name.into(), value.into()));
-    let Ok(loaded) = config::load(&deployed, variables) else {
-        panic!("a faulty configuration")
-    };
-    let bound = Bound::bind(loaded.config).await.unwrap();
-    let (stop, stopped) = oneshot::channel();
-    let task = tokio::spawn(async move {
-        let stop = async {
-            let _dropped = stopped.await;
-        };
-        bound.serve(stop).await.unwrap();
-    });
-    (stop, task)
+    let gateway = Running::start(xmpp.local_addr().unwrap(), &settings).await;
+    let mut stream = accept_component(&xmpp).await;
+    let invitation = "<message from='capulet@rooms.example.com' to='romeo@example.org'>\
+         <x xmlns='http://jabber.org/protocol/muc#user'><invite from='juliet@example.com/balcony'/></x></message>";
+    stream.write_all(invitation.as_bytes()).await.unwrap();
+
+    let (mut connection, refused, called) = servers.ask().await;
+    assert_eq!(called.uri.to_string(), "sip:romeo@example.org");
+    let ack = within("the 503 is acknowledged", streamed(&mut connection)).await;
+    assert_eq!(ack.method, sip::Method::ACK);
+    assert_eq!(ack.headers.get("Via"), refused.headers.get("Via"));
+    let decline = answer(&called, "603 Decline");
+    servers.serving.send_to(&decline, gateway.udp).await.unwrap();
+    let ack = served(&servers.serving, "the 603 is acknowledged").await;
+    assert_eq!(ack.method, sip::Method::ACK);
+
+    // The one answer that counts is the third server's.
+    let mut heard = Vec::new();
+    while !String::from_utf8_lossy(&heard).contains("<decline to='juliet@example.com/balcony'") {
+        let length = within("the room hears it", stream.read_until(b'>', &mut heard))
+            .await
+            .unwrap();
+        assert_ne!(length, 0, "{}", String::from_utf8_lossy(&heard));
+    }
+    gateway.stop().await;
+}
+
+async fn served(serving: &UdpSocket, what: &str) -> Request {
+    let mut buffer = [0; 4096];
+    let length = within(what, serving.recv(&mut buffer)).await.unwrap();
+    read(Bytes::copy_from_slice(buffer.get(..length).unwrap()))
 }
 
 async fn streamed(connection: &mut TcpStream) -> Request {

@@ -234,6 +234,23 @@ async fn what_a_name_server_said_stands_in_for_it_when_it_is_gone() {
 }
 
 #[tokio::test]
+async fn rfc2308_section_5_that_there_is_no_such_name_is_remembered() {
+    let (server, mut running) = name_server(Vec::new()).await;
+    let question = || question("nowhere.example.com", Some(5060), Udp, &[]);
+    let lookup = lookup_within(Duration::from_secs(3), server);
+    let unknown = lookup.sip_servers(question()).await.unwrap_err();
+    running.shutdown_gracefully().await.unwrap();
+    drop(running);
+    assert_eq!(lookup.sip_servers(question()).await.unwrap_err(), unknown);
+    // Who has not asked before gets no answer now.
+    let silent = lookup_within(Duration::from_secs(1), server)
+        .sip_servers(question())
+        .await
+        .unwrap_err();
+    assert_ne!(silent, unknown);
+}
+
+#[tokio::test]
 async fn a_numeric_host_is_never_asked_for() {
     let lookup = lookup_at("127.0.0.1:9".parse().unwrap());
     assert_eq!(

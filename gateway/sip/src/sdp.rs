@@ -36,10 +36,13 @@ impl Media {
     /// An attribute's value (`Some("")` if it has none). Names with case, as RFC 4566 §5.13 has them.
     #[must_use]
     pub fn attribute(&self, name: &str) -> Option<&str> {
-        self.attributes
-            .iter()
-            .find(|(written, _)| written == name)
-            .map(|(_, value)| value.as_deref().unwrap_or_default())
+        self.values(name).next()
+    }
+
+    /// The values of an attribute that may be there several times.
+    pub fn values(&self, name: &str) -> impl Iterator<Item = &str> {
+        let named = self.attributes.iter().filter(move |(written, _)| written == name);
+        named.map(|(_, value)| value.as_deref().unwrap_or_default())
     }
 }
 
@@ -106,10 +109,13 @@ impl Session {
     /// A session-level attribute's value (`Some("")` if it has none), which holds for media without one of their own (RFC 4566 §5.13).
     #[must_use]
     pub fn attribute(&self, name: &str) -> Option<&str> {
-        self.inner
-            .attributes
-            .iter()
-            .find(|attribute| attribute.attribute == name)
+        self.values(name).next()
+    }
+
+    /// The values of a session-level attribute that may be there several times.
+    pub fn values(&self, name: &str) -> impl Iterator<Item = &str> {
+        let all = self.inner.attributes.iter();
+        all.filter(move |attribute| attribute.attribute == name)
             .map(|attribute| attribute.value.as_deref().unwrap_or_default())
     }
 

@@ -231,6 +231,22 @@ fn the_server_takes_the_right_password_with_each_algorithm() {
 }
 
 #[test]
+fn rfc7616_section_3_4_3_an_answer_with_auth_int_is_for_this_body_alone() {
+    let mut server = Server::new(10);
+    let values = server.authority.challenge(false, server.now);
+    let body_only = values
+        .first()
+        .unwrap()
+        .replace("qop=\"auth,auth-int\"", "qop=\"auth-int\"");
+    let challenge = Challenge::read(&body_only).unwrap();
+    let asked = |body| Asked { body, ..invite() };
+    let answer = |count| challenge.answer("romeo", &Password::new("rose"), asked(b"offer"), count, "c");
+    assert!(answer(1).contains("qop=auth-int"));
+    assert_eq!(server.check(&answer(1), asked(b"offer")), authentic());
+    assert_eq!(server.check(&answer(2), asked(b"other")), Verdict::Refused);
+}
+
+#[test]
 fn a_count_is_taken_once_and_a_gap_is_no_fault() {
     let mut server = Server::new(10);
     let challenge = server.challenge(Algorithm::Sha256);

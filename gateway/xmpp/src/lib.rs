@@ -10,4 +10,4 @@ mod link;
 mod xml;
 
 pub use jid::{self, BareJid, FullJid, Jid, ResourcePart};
-pub use link::{Action, Command, ConflictRule, DownCause, Event, Limits, Link, LinkConfig};
+pub use link::{Action, Command, ConflictRule, DownCause, Event, Limits, Link, LinkConfig, Unsent};

@@ -22,7 +22,7 @@ use crate::stanza::{Iq, IqKind, Outgoing, Stanza, commands};
 use arrival::{Arrival, Ours, Prefixes, Skipped, cut};
 use backoff::{Backoff, STABLE};
 pub use config::{ConflictRule, Limits, LinkConfig};
-pub use event::{Action, Command, DownCause, Event};
+pub use event::{Action, Command, DownCause, Event, Unsent};
 use outbox::Outbox;
 
 /// Octets of the shell's text in [`DownCause::Unreachable`] that are kept.
@@ -36,7 +36,8 @@ const CAUSE: usize = 512;
 /// conflict that is not likely to be with our own former connection; begun anew once the link has held for 30 s. It never gives up, but for
 /// [`ConflictRule::Stop`]. Silence is met
 /// with a ping, an unanswered ping with a new connection. Requests to the domain itself (disco, version, ping) are answered here.
-/// Stanzas that are queued but not yet taken by `poll_transmit` when the connection ends come back as [`Event::Unsent`].
+/// Stanzas that are queued but not yet taken by `poll_transmit` when the connection ends come back as [`Event::Unsent`], and so do those that
+/// [must arrive](Outgoing::must_arrive) and that the server is not known to have read.
 /// `handle_*` is total.
 #[derive(Debug)]
 pub struct Link {
@@ -238,6 +239,11 @@ impl Link {
 
     /// Moves what is to be written into `out`; `false` when there is nothing.
     pub fn poll_transmit(&mut self, out: &mut BytesMut) -> bool {
+        if self.is_up() && self.outbox.wants_receipt() {
+            let id = self.ping_id();
+            self.ask(&self.domain.clone(), &id);
+            self.outbox.asked_for_receipt(id);
+        }
         self.outbox.take(out)
     }
 
@@ -344,7 +350,7 @@ impl Link {
     fn handle_own_iq(&mut self, iq: Iq) {
         // Our pings come back as they are (from ourselves) or answered.
         if iq.id.starts_with(&self.ping_ids.0) && (iq.from == iq.to || is_answer(&iq)) {
-            return;
+            return self.outbox.ping_answered(&iq.id);
         }
         if !self.config.answers || commands::Request::read(&iq).is_some() {
             return self.events.push_back(Event::Stanza(Stanza::Iq(iq)));
@@ -373,9 +379,9 @@ impl Link {
 
     fn send(&mut self, stanza: Outgoing) {
         let sent = if !self.is_up() {
-            Err((Box::new(stanza), "link down"))
+            Err((Box::new(stanza), Unsent::LinkDown))
         } else if stanza.from().domain().as_str() != self.domain {
-            Err((Box::new(stanza), "foreign from"))
+            Err((Box::new(stanza), Unsent::ForeignFrom))
         } else {
             self.outbox.send(stanza)
         };
@@ -387,22 +393,31 @@ impl Link {
     /// Asks for a sign of life, from the server's host and from our own domain, which the server routes back to us. Whichever arrives
     /// first will do: the parent domain need not be served there, and our own may be shared by several connections.
     fn ping(&mut self) {
+        let id = self.ping_id();
+        let domain = self.domain.clone();
+        let parent = domain.split_once('.').map(|(_, parent)| parent);
+        for to in parent.into_iter().chain([domain.as_str()]) {
+            self.ask(to, &id);
+        }
+    }
+
+    fn ping_id(&mut self) -> String {
         let (prefix, count) = &mut self.ping_ids;
         *count += 1;
-        let id = format!("{prefix}{count}");
-        let parent = self.domain.split_once('.').map(|(_, parent)| parent);
+        format!("{prefix}{count}")
+    }
+
+    fn ask(&mut self, to: &str, id: &str) {
         let domain = &self.domain;
-        for to in parent.into_iter().chain([domain.as_str()]) {
-            self.outbox.stream(|xml| {
-                xml.raw("<iq");
-                xml.attribute("from", domain);
-                xml.attribute("to", to);
-                xml.attribute("id", &id);
-                xml.raw(" type='get'><ping");
-                xml.attribute("xmlns", ns::PING);
-                xml.raw("/></iq>");
-            });
-        }
+        self.outbox.stream(|xml| {
+            xml.raw("<iq");
+            xml.attribute("from", domain);
+            xml.attribute("to", to);
+            xml.attribute("id", id);
+            xml.raw(" type='get'><ping");
+            xml.attribute("xmlns", ns::PING);
+            xml.raw("/></iq>");
+        });
     }
 
     /// Ends a stream that is none, and says so (RFC 6120 §4.9.3.13).
@@ -441,11 +456,11 @@ impl Link {
         self.give_back();
     }
 
-    /// Reports the stanzas that were not taken.
+    /// Reports the stanzas that were not taken, or not for sure.
     fn give_back(&mut self) {
-        let stanzas = self.outbox.drain().map(|stanza| Event::Unsent {
+        let stanzas = self.outbox.drain().map(|(stanza, why)| Event::Unsent {
             stanza: Box::new(stanza),
-            why: "link down",
+            why,
         });
         self.events.extend(stanzas);
     }

@@ -487,6 +487,26 @@ pub enum Outgoing {
 }
 
 impl Outgoing {
+    /// Whether somebody has to hear of it if it is lost on its way to the server. Of the others nothing is owed, or a deadline tells: a
+    /// message to a room is reflected, a request answered.
+    #[must_use]
+    pub fn must_arrive(&self) -> bool {
+        match self {
+            Self::Private { .. } | Self::Leave { .. } | Self::Error { .. } | Self::Room(_) => true,
+            Self::Enter { .. }
+            | Self::ChangeNickname { .. }
+            | Self::Groupchat { .. }
+            | Self::Invite { .. }
+            | Self::Decline { .. }
+            | Self::Kick { .. }
+            | Self::Ping { .. }
+            | Self::ChatState { .. }
+            | Self::AcceptDefaultConfiguration { .. }
+            | Self::IqResult { .. }
+            | Self::IqError { .. } => false,
+        }
+    }
+
     /// Who it comes from.
     #[must_use]
     pub fn from(&self) -> &Jid {

@@ -168,6 +168,22 @@ fn xep_0045_7_2_15_subjects_history_and_texts() {
     assert_eq!(private.attr("type"), Some("chat"));
     assert!(private.has_child("x", MUC_USER));
 
+    let invited = said(RoomStanza::Invited {
+        from: room(),
+        to: client().to_bare(),
+        id: "m3".to_owned(),
+        inviter: "ben@example.org".parse().unwrap(),
+        reason: Some("Come!".to_owned()),
+    });
+    let invite = invited
+        .get_child("x", MUC_USER)
+        .and_then(|x| x.get_child("invite", MUC_USER))
+        .unwrap();
+    assert_eq!(invite.attr("from"), Some("ben@example.org"));
+    assert_eq!(invite.get_child("reason", MUC_USER).unwrap().text(), "Come!");
+    let direct = invited.get_child("x", "jabber:x:conference").unwrap();
+    assert_eq!(direct.attr("jid"), Some(room().as_str()));
+
     let declined = said(RoomStanza::Declined {
         from: room(),
         to: client(),

@@ -146,6 +146,7 @@ fn talk(deployment: &Deployment) -> Result<()> {
         room: ROOM_URI.to_owned(),
         proxy: SocketAddr::from(SIP_USERS),
         nickname: nickname.to_owned(),
+        msrp_tls: false,
     };
     let place = Place {
         room: ROOM.to_owned(),

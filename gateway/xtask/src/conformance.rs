@@ -25,13 +25,30 @@ struct Conformance {
     tests: BTreeMap<String, Vec<Citation>>,
     /// By row, why it needs no test.
     waivers: BTreeMap<String, String>,
+    /// By row, why it is about something that the gateway does not offer.
+    outside: BTreeMap<String, String>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum State {
     Covered,
     Waived,
+    /// About something that the gateway does not offer.
+    Outside,
     Missing,
+}
+
+impl State {
+    const ALL: [Self; 4] = [Self::Covered, Self::Waived, Self::Outside, Self::Missing];
+
+    fn name(self) -> &'static str {
+        match self {
+            Self::Covered => "Covered",
+            Self::Waived => "Waived",
+            Self::Outside => "Outside",
+            Self::Missing => "Missing",
+        }
+    }
 }
 
 /// Prints what is proven and writes the page.
@@ -69,10 +86,12 @@ impl Conformance {
         for (row, citation) in citations::of_repository(repository)? {
             tests.entry(row).or_default().push(citation);
         }
+        let (waivers, outside) = rows::waivers(&folder)?;
         Ok(Self {
             sections: rows::sections(&folder)?,
             tests,
-            waivers: rows::waivers(&folder)?,
+            waivers,
+            outside,
         })
     }
 
@@ -85,6 +104,8 @@ impl Conformance {
             State::Covered
         } else if self.waivers.contains_key(&row.id) {
             State::Waived
+        } else if self.outside.contains_key(&row.id) {
+            State::Outside
         } else {
             State::Missing
         }
@@ -105,7 +126,7 @@ impl Conformance {
             let by: Vec<_> = citations.iter().map(ToString::to_string).collect();
             faults.push(format!("{id} is no row, but cited by {}", by.join(", ")));
         }
-        for id in self.waivers.keys() {
+        for id in self.waivers.keys().chain(self.outside.keys()) {
             if !known(id) {
                 faults.push(format!("{id} is no row, but waived"));
             } else if let Some(citation) = self.tests.get(id).and_then(|citations| citations.first()) {
@@ -116,25 +137,17 @@ impl Conformance {
     }
 
     fn print(&self) {
-        println!("{:<50} {:>8} {:>8} {:>8}", "", "covered", "waived", "missing");
+        let line = |title: &str, counts: [String; 4]| {
+            let [covered, waived, outside, missing] = counts;
+            let title: String = title.chars().take(50).collect();
+            println!("{title:<50} {covered:>8} {waived:>8} {outside:>8} {missing:>8}");
+        };
+        line("", State::ALL.map(|state| state.name().to_lowercase()));
         for section in &self.sections {
             let of = |state| section.rows.iter().filter(|row| self.state(row) == state).count();
-            println!(
-                "{:<50} {:>8} {:>8} {:>8}",
-                section.title.chars().take(50).collect::<String>(),
-                of(State::Covered),
-                of(State::Waived),
-                of(State::Missing)
-            );
+            line(&section.title, State::ALL.map(|state| of(state).to_string()));
         }
-        let all = |state| self.count(state, None);
-        println!(
-            "{:<50} {:>8} {:>8} {:>8}",
-            "all",
-            all(State::Covered),
-            all(State::Waived),
-            all(State::Missing)
-        );
+        line("all", State::ALL.map(|state| self.count(state, None).to_string()));
     }
 }
 

@@ -8,7 +8,7 @@ use gateway_tests::{
     soak::{self, Fault, Load, Report},
 };
 
-use crate::{packages, screen};
+use crate::{packages, screen, steps::released};
 
 /// What may be chosen.
 #[derive(Debug, clap::Args)]
@@ -57,6 +57,7 @@ pub(crate) fn run(choice: &Choice) -> Result<()> {
         rate: choice.rate,
         freeze: Duration::from_secs(choice.freeze),
         settings: vec![("GATEWAY__LIMITS__CONNECTIONS__PER_ADDRESS", "10000".to_owned())],
+        program: Some(released("sip-xmpp-gateway")?),
     };
     screen::heading(&format!(
         "{} SIP users in {} rooms, {} messages a second, {} times each",
@@ -66,7 +67,7 @@ pub(crate) fn run(choice: &Choice) -> Result<()> {
         choice.times
     ));
     println!(
-        "  {:<9} {:<9} {:>7} {:>7} {:>6} {:>6} {:>7} {:>6} {:>5} {:>6} {:>6} {:>7}",
+        "  {:<9} {:<9} {:>7} {:>7} {:>6} {:>6} {:>7} {:>6} {:>6} {:>5} {:>6} {:>6} {:>7}",
         "server",
         "fault",
         "taken",
@@ -75,6 +76,7 @@ pub(crate) fn run(choice: &Choice) -> Result<()> {
         "lost",
         "doubled",
         "x-lost",
+        "told",
         "maybe",
         "ghosts",
         "back",
@@ -132,7 +134,12 @@ fn line(report: &Report, good: bool) -> String {
         screen::bad("✗")
     };
     format!(
-        "{taken:>7} {refused:>7} {unanswered:>6} {:>6} {:>7} {:>6} {:>5} {:>6} {back:>6} {verdict:>7}",
-        report.lost, report.duplicates, report.lost_from_xmpp, report.refused_and_heard, report.ghosts
+        "{taken:>7} {refused:>7} {unanswered:>6} {:>6} {:>7} {:>6} {:>6} {:>5} {:>6} {back:>6} {verdict:>7}",
+        report.lost,
+        report.duplicates,
+        report.lost_from_xmpp,
+        report.told_missing,
+        report.refused_and_heard,
+        report.ghosts
     )
 }

@@ -2,6 +2,7 @@
 
 use std::{
     io::{self, BufRead, BufReader, Write, stdout},
+    path::PathBuf,
     process::{Command, Stdio},
     sync::mpsc,
     thread,
@@ -9,6 +10,7 @@ use std::{
 };
 
 use gateway_tests::{Context, Result, bail, binaries::cargo, ensure, process::find_program};
+use serde_json::Value;
 
 use crate::screen;
 
@@ -119,6 +121,27 @@ pub(crate) fn run_quietly(command: &mut Command) -> Result<String> {
         output.status
     );
     Ok(printed)
+}
+
+/// Builds a program as it is released, and tells where it is.
+///
+/// # Errors
+/// It does not build.
+pub(crate) fn released(name: &str) -> Result<PathBuf> {
+    let printed = run_quietly(&mut cargo_command(&[
+        "build",
+        "--release",
+        "--bin",
+        name,
+        "--message-format",
+        "json",
+    ]))?;
+    let path = printed
+        .lines()
+        .filter_map(|line| serde_json::from_str::<Value>(line).ok())
+        .filter_map(|message| message.get("executable")?.as_str().map(PathBuf::from))
+        .next_back();
+    path.with_context(|| format!("cargo names no program {name}"))
 }
 
 /// Runs `cargo test`, its output going to ours, and adds to `count`.

@@ -40,6 +40,7 @@ mod options;
 mod room;
 mod server;
 mod stream;
+mod tls;
 mod watch;
 
 use std::{io, process::ExitCode};

@@ -10,6 +10,7 @@ use std::{
 };
 
 use bytes::{Bytes, BytesMut};
+use msrp::sdp::Fingerprints;
 use sip::{
     Flow, FlowId, Limits, ResolveId, Target, Transmit, TransmitId, Transport,
     message::{StreamDecoder, StreamItem},
@@ -22,9 +23,10 @@ use tokio::{
 
 use crate::{
     event::{self, Event},
-    options::Options,
+    options::{Options, Quirks},
     server::{ConnectionId, Request, Server},
     stream::{self, Stream},
+    tls::{self, Tls},
 };
 
 /// What the tasks may have reported before they wait for us.
@@ -64,6 +66,11 @@ pub(crate) async fn run(options: Options, seed: [u8; 32]) -> io::Result<()> {
     let msrp = TcpListener::bind(options.msrp).await?;
     let (sip_address, msrp_address) = (sip.local_addr()?, msrp.local_addr()?);
     let advertised = options.advertise_msrp.unwrap_or(msrp_address);
+    let tls = shown(&options)?;
+    let fingerprints = match &tls {
+        Some(tls) => Some(described(&options.quirks, tls)?),
+        None => None,
+    };
     let (sender, mut inputs) = mpsc::channel(INPUTS);
     let datagrams = Arc::new(datagrams);
     tokio::spawn(receive_datagrams(datagrams.clone(), sender.clone()));
@@ -75,7 +82,8 @@ pub(crate) async fn run(options: Options, seed: [u8; 32]) -> io::Result<()> {
     let mut interrupt = signal(SignalKind::interrupt())?;
     let mut terminate = signal(SignalKind::terminate())?;
     let mut shell = Shell {
-        server: Server::new(options, sip_address, advertised, seed),
+        server: Server::new(options, (sip_address, advertised), fingerprints, seed),
+        tls,
         sender,
         datagrams,
         flows: BTreeMap::new(),
@@ -111,6 +119,8 @@ struct Shell {
     flows: BTreeMap<FlowId, SipFlow>,
     opened: u64,
     links: BTreeMap<ConnectionId, Link>,
+    /// What those who connect to the switch are shown, if it speaks TLS.
+    tls: Option<Tls>,
     /// When it ends, said goodbye or not.
     over: Option<Instant>,
     /// Nobody reads our output any more.
@@ -311,7 +321,7 @@ impl Shell {
         };
         let flow = SipFlow {
             peer,
-            stream: stream::open(accepted, peer.ip().to_string(), peer.port(), reports),
+            stream: stream::open(accepted, None, (peer.ip().to_string(), peer.port()), reports),
             decoder: StreamDecoder::new(Limits::default()),
         };
         self.flows.insert(id, flow);
@@ -328,8 +338,7 @@ impl Shell {
             unsent: None,
             closed: Box::new(move || Input::MsrpClosed(id)),
         };
-        let (host, port) = to.unwrap_or_default();
-        let stream = stream::open(accepted, host, port, reports);
+        let stream = stream::open(accepted, self.tls.clone(), to.unwrap_or_default(), reports);
         self.links.insert(id, Link { stream, writable });
     }
 
@@ -341,6 +350,22 @@ impl Shell {
                 .and_then(|()| output.flush());
             self.muted = written.is_err();
         }
+    }
+}
+
+fn shown(options: &Options) -> io::Result<Option<Tls>> {
+    match (&options.tls_certificate, &options.tls_key) {
+        (Some(certificate), Some(key)) => Tls::open(certificate, key).map(Some),
+        _ => Ok(None),
+    }
+}
+
+/// The fingerprints that the switch is described with.
+fn described(quirks: &Quirks, tls: &Tls) -> io::Result<Fingerprints> {
+    match &quirks.false_fingerprint {
+        Some(other) => tls::fingerprints(other),
+        None if quirks.no_fingerprint => Ok(Fingerprints::default()),
+        None => Ok(tls.fingerprints.clone()),
     }
 }
 

@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 
 use msrp::{
     Path, SessionId,
-    sdp::{AcceptTypes, Chatroom, Setup},
+    sdp::{AcceptTypes, Chatroom, Fingerprints, Setup},
 };
 use sip::{
     Body,
@@ -15,7 +15,6 @@ use crate::options::{Options, Quirks};
 
 const SDP: &str = "application/sdp";
 const CPIM: &str = "message/cpim";
-const PROTOCOL: &str = "TCP/MSRP";
 
 /// The other end's media line.
 #[derive(Debug)]
@@ -33,18 +32,24 @@ pub(crate) struct Ours<'a> {
     pub(crate) options: &'a Options,
     pub(crate) address: SocketAddr,
     pub(crate) session: &'a SessionId,
+    pub(crate) secured: Option<&'a Fingerprints>,
 }
 
 impl Peer {
     /// Reads an offer or answer; `None`: nothing that a conference can be held over (488).
-    pub(crate) fn read(body: Option<&Body>) -> Option<Self> {
+    pub(crate) fn read(body: Option<&Body>, secured: bool) -> Option<Self> {
         let session = Session::parse(&body.filter(|body| is_sdp(body))?.bytes).ok()?;
         let media = session.media();
-        let (index, line) = media.iter().enumerate().find(|(_, line)| is_usable(line))?;
+        let (index, line) = media
+            .iter()
+            .enumerate()
+            .find(|(_, line)| is_usable(line, secured))?;
         let chatroom = line.attribute("chatroom").map(Chatroom::parse);
         let wrapped = line.attribute("accept-wrapped-types").unwrap_or("*");
+        let path: Path = line.attribute("path")?.parse().ok()?;
+        (path.first().is_secure() == secured).then_some(())?;
         Some(Self {
-            path: line.attribute("path")?.parse().ok()?,
+            path,
             chatroom: chatroom.unwrap_or_default(),
             wrapped: AcceptTypes::parse(wrapped),
             setup: line.attribute("setup").and_then(Setup::parse),
@@ -63,7 +68,7 @@ impl Ours<'_> {
     /// Our path.
     pub(crate) fn path(&self) -> Path {
         let (host, port) = (self.address.ip().to_string(), self.address.port());
-        Path::single(msrp::Uri::new(false, &host, port, self.session))
+        Path::single(msrp::Uri::new(self.secured.is_some(), &host, port, self.session))
     }
 
     /// The offer of an invitation.
@@ -82,10 +87,12 @@ impl Ours<'_> {
         if let Some(size) = self.options.rooms.max_size {
             attributes.push(("max-size", Some(size.to_string())));
         }
+        let fingerprints = self.secured.into_iter().flat_map(Fingerprints::iter);
+        attributes.extend(fingerprints.map(|one| ("fingerprint", Some(one.to_string()))));
         Line {
             host: self.address.ip().to_string(),
             port: self.address.port(),
-            protocol: PROTOCOL,
+            protocol: protocol(self.secured.is_some()),
             attributes,
         }
     }
@@ -100,9 +107,13 @@ fn chatroom(quirks: &Quirks) -> String {
     format!("{announced} org.example.applause").trim().to_owned()
 }
 
-fn is_usable(line: &Media) -> bool {
+fn protocol(secured: bool) -> &'static str {
+    if secured { "TCP/TLS/MSRP" } else { "TCP/MSRP" }
+}
+
+fn is_usable(line: &Media, secured: bool) -> bool {
     line.kind == "message"
-        && line.protocol == PROTOCOL
+        && line.protocol == protocol(secured)
         && line.port != 0
         && line
             .attribute("accept-types")

@@ -1,6 +1,6 @@
 //! The command line: where it is, what its rooms are like, and where it departs from the RFCs.
 
-use std::{net::SocketAddr, time::Duration};
+use std::{net::SocketAddr, path::PathBuf, time::Duration};
 
 use clap::{Args, Parser, ValueEnum};
 use sip::Uri;
@@ -27,6 +27,12 @@ pub(crate) struct Options {
     /// The proxy that the rooms' own invitations go through, such as 127.0.0.1:5060
     #[arg(long, value_name = "HOST:PORT", value_parser = proxy)]
     pub(crate) proxy: Option<Uri>,
+    /// Take MSRP over TLS alone (msrps), with this certificate, PEM
+    #[arg(long, value_name = "FILE", requires = "tls_key")]
+    pub(crate) tls_certificate: Option<PathBuf>,
+    /// Its private key, PEM
+    #[arg(long, value_name = "FILE", requires = "tls_certificate")]
+    pub(crate) tls_key: Option<PathBuf>,
     #[command(flatten)]
     pub(crate) rooms: Rooms,
     #[command(flatten)]
@@ -162,6 +168,12 @@ pub(crate) struct Quirks {
     /// Percent-escape the URIs in conference documents
     #[arg(long)]
     pub(crate) escaped_uris: bool,
+    /// Describe the switch without the fingerprint of its certificate
+    #[arg(long)]
+    pub(crate) no_fingerprint: bool,
+    /// Describe it with the fingerprint of this other certificate, PEM
+    #[arg(long, value_name = "FILE")]
+    pub(crate) false_fingerprint: Option<PathBuf>,
     /// The user part of the Contact, instead of the room's name
     #[arg(long, value_name = "NAME")]
     pub(crate) contact: Option<String>,

@@ -13,7 +13,7 @@ use std::{
 };
 
 use bytes::{Bytes, BytesMut};
-use msrp::SessionId;
+use msrp::{SessionId, sdp::Fingerprints};
 use rand_chacha::{
     ChaCha12Rng,
     rand_core::{Rng, SeedableRng},
@@ -57,6 +57,8 @@ pub(crate) struct Server {
     /// Where MSRP peers reach us.
     msrp: SocketAddr,
     endpoint: Endpoint,
+    /// Set if the switch is reached with TLS: the fingerprints that it is described with.
+    secured: Option<Fingerprints>,
     rng: ChaCha12Rng,
     /// By the user part of their addresses, with case.
     rooms: BTreeMap<String, Room>,
@@ -89,7 +91,13 @@ enum Happened {
 }
 
 impl Server {
-    pub(crate) fn new(options: Options, sip: SocketAddr, msrp: SocketAddr, seed: [u8; 32]) -> Self {
+    /// `secured`: the fingerprints that the switch is described with, if it is reached with TLS.
+    pub(crate) fn new(
+        options: Options,
+        (sip, msrp): (SocketAddr, SocketAddr),
+        secured: Option<Fingerprints>,
+        seed: [u8; 32],
+    ) -> Self {
         let mut rng = ChaCha12Rng::from_seed(seed);
         let local = [Transport::Udp, Transport::Tcp].map(|transport| LocalAddress {
             transport,
@@ -108,6 +116,7 @@ impl Server {
         Self {
             options,
             msrp,
+            secured,
             endpoint: Endpoint::new(config, seed),
             rng,
             rooms: BTreeMap::new(),
@@ -409,9 +418,15 @@ impl Server {
             ..msrp::Limits::default()
         };
         self.rng.fill_bytes(&mut seed);
+        let watch = Watch::new(&self.options.quirks, &limits, &mut self.rng);
+        let machine = msrp::Connection::new(limits, seed);
         let link = Link {
-            watch: Watch::new(&self.options.quirks, &limits, &mut self.rng),
-            machine: msrp::Connection::new(limits, seed),
+            watch,
+            machine: if self.secured.is_some() {
+                machine.secured()
+            } else {
+                machine
+            },
         };
         self.links.insert(id, link);
     }

@@ -1,19 +1,16 @@
 //! One TCP connection: a task that reads, writes and reports.
 
-use std::time::Duration;
+use std::{io, time::Duration};
 
 use bytes::Bytes;
 use tokio::{
-    io::{AsyncReadExt, AsyncWriteExt},
-    net::{
-        TcpStream,
-        tcp::{OwnedReadHalf, OwnedWriteHalf},
-    },
+    io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt},
+    net::TcpStream,
     sync::{mpsc, oneshot},
     time::timeout,
 };
 
-use crate::net::Input;
+use crate::{net::Input, tls::Tls};
 
 /// Writes that may wait for a slow peer.
 const QUEUE: usize = 1024;
@@ -54,11 +51,16 @@ impl<N> Stream<N> {
     }
 }
 
-/// Serves an accepted connection, or opens one to the first address of the host that answers.
+type Halves = (
+    Box<dyn AsyncRead + Send + Unpin>,
+    Box<dyn AsyncWrite + Send + Unpin>,
+);
+
+/// Serves an accepted connection, which may begin with a handshake, or opens one to the first address of the host that answers.
 pub(crate) fn open<N: Send + 'static>(
     accepted: Option<TcpStream>,
-    host: String,
-    port: u16,
+    tls: Option<Tls>,
+    to: (String, u16),
     reports: Reports<N>,
 ) -> Stream<N> {
     let (queue, mut waiting) = mpsc::channel(QUEUE);
@@ -72,20 +74,11 @@ pub(crate) fn open<N: Send + 'static>(
             unsent,
             closed,
         } = reports;
-        let stream = match accepted {
-            Some(stream) => Some(stream),
-            None => timeout(CONNECT, TcpStream::connect((host, port)))
-                .await
-                .ok()
-                .and_then(Result::ok),
-        };
-        if let Some(stream) = stream {
-            // Without it a connection still works, only slower.
-            let _ = stream.set_nodelay(true);
+        let halves = timeout(CONNECT, opened(accepted, tls, to)).await;
+        if let Ok(Ok((reader, writer))) = halves {
             if let Some(connected) = connected {
                 let _ = inputs.send(connected).await;
             }
-            let (reader, writer) = stream.into_split();
             tokio::select! {
                 () = read(reader, &inputs, &bytes) => {}
                 () = write(writer, &mut waiting, &inputs, written.as_deref(), unsent) => {}
@@ -103,8 +96,27 @@ pub(crate) fn open<N: Send + 'static>(
     Stream { queue, cut }
 }
 
+async fn opened(accepted: Option<TcpStream>, tls: Option<Tls>, to: (String, u16)) -> io::Result<Halves> {
+    let (stream, tls) = match accepted {
+        Some(stream) => (stream, tls),
+        None => (TcpStream::connect(to).await?, None),
+    };
+    // Without it a connection still works, only slower.
+    let _ = stream.set_nodelay(true);
+    match tls {
+        Some(tls) => {
+            let (reader, writer) = tokio::io::split(tls.accept(stream).await?);
+            Ok((Box::new(reader), Box::new(writer)))
+        }
+        None => {
+            let (reader, writer) = stream.into_split();
+            Ok((Box::new(reader), Box::new(writer)))
+        }
+    }
+}
+
 async fn read(
-    mut reader: OwnedReadHalf,
+    mut reader: impl AsyncRead + Unpin,
     inputs: &mpsc::Sender<Input>,
     input: &(dyn Fn(Bytes) -> Input + Send + Sync),
 ) {
@@ -119,14 +131,18 @@ async fn read(
 
 /// Writes until the queue ends or the peer no longer takes anything.
 async fn write<N>(
-    mut writer: OwnedWriteHalf,
+    mut writer: impl AsyncWrite + Unpin,
     waiting: &mut mpsc::Receiver<(Option<N>, Bytes)>,
     inputs: &mpsc::Sender<Input>,
     written: Option<&(dyn Fn() -> Input + Send + Sync)>,
     unsent: Option<fn(N) -> Input>,
 ) {
     while let Some((name, bytes)) = waiting.recv().await {
-        if !matches!(timeout(WRITE, writer.write_all(&bytes)).await, Ok(Ok(()))) {
+        let taken = async {
+            writer.write_all(&bytes).await?;
+            writer.flush().await
+        };
+        if !matches!(timeout(WRITE, taken).await, Ok(Ok(()))) {
             if let (Some(unsent), Some(name)) = (unsent, name) {
                 let _ = inputs.send(unsent(name)).await;
             }

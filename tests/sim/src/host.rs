@@ -100,8 +100,10 @@ impl Host {
                 sip: MUC.to_owned(),
                 muc: MUC.to_owned(),
             }],
+            passwords: BTreeMap::new(),
             conferences,
-            msrp: (proxy::GATEWAY.to_string(), 2855),
+            msrp: mapping::MsrpPlaces::Tcp((proxy::GATEWAY.to_string(), 2855)),
+            certificates: msrp::sdp::Fingerprints::default(),
             answer: if setting.at_once {
                 AnswerRule::AtOnce
             } else {

@@ -9,8 +9,8 @@ use serde_json::{Value, json};
 
 use super::{SipChatSettings, on_free_ports};
 use crate::{
-    Context, Result, binaries::Binaries, ensure, inbox::Inbox, json_program::JsonProgram, msrp_tap::MsrpTap,
-    ports::free_port,
+    Context, Result, authority::Files, binaries::Binaries, ensure, inbox::Inbox, json_program::JsonProgram,
+    msrp_tap::MsrpTap, ports::free_port,
 };
 
 /// The domain of its rooms.
@@ -30,7 +30,16 @@ impl Conference {
     /// # Errors
     /// It does not build or start.
     pub fn start(options: &[&str]) -> Result<Self> {
-        on_free_ports(|| Self::start_at(SocketAddr::from(([127, 0, 0, 1], free_port()?)), options))
+        Self::start_as(options, None)
+    }
+
+    /// The same with a switch that takes MSRP over TLS alone, with this certificate.
+    ///
+    /// # Errors
+    /// It does not build or start.
+    pub fn start_as(options: &[&str], tls: Option<&Files>) -> Result<Self> {
+        let local = |port| SocketAddr::from(([127, 0, 0, 1], port));
+        on_free_ports(|| Self::start_with(local(free_port()?), options, tls))
     }
 
     /// Starts it where it takes SIP at that address, as for one that comes back.
@@ -38,8 +47,16 @@ impl Conference {
     /// # Errors
     /// It does not start there.
     pub fn start_at(sip: SocketAddr, options: &[&str]) -> Result<Self> {
+        Self::start_with(sip, options, None)
+    }
+
+    fn start_with(sip: SocketAddr, options: &[&str], tls: Option<&Files>) -> Result<Self> {
         let listen = SocketAddr::from(([127, 0, 0, 1], free_port()?));
-        let msrp = MsrpTap::start(listen)?;
+        let msrp = match tls {
+            Some(files) => MsrpTap::start_tls(listen, files)?,
+            None => MsrpTap::start(listen)?,
+        };
+        let files = tls.map(|files| [&files.certificate, &files.key].map(|file| file.display().to_string()));
         let (sip_argument, listen, advertised) =
             (sip.to_string(), listen.to_string(), msrp.address().to_string());
         let own = [
@@ -48,7 +65,11 @@ impl Conference {
             ["--msrp", &listen],
             ["--advertise-msrp", &advertised],
         ];
-        let arguments = [&own.concat(), options].concat();
+        let secured: Vec<&str> = match &files {
+            Some([certificate, key]) => vec!["--tls-certificate", certificate, "--tls-key", key],
+            None => Vec::new(),
+        };
+        let arguments = [&own.concat(), &secured, options].concat();
         let path = &Binaries::built()?.conference;
         let mut program = JsonProgram::start("Conference server", path, &arguments)?;
         program
@@ -85,6 +106,7 @@ impl Conference {
             room: format!("sip:{room}@{CONFERENCES}"),
             proxy: proxy.unwrap_or(self.sip),
             nickname: nickname.to_owned(),
+            msrp_tls: false,
         }
     }
 

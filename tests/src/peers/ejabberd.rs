@@ -9,7 +9,9 @@ use std::{
 
 use super::{REMEDY, XmppUser, deployed, on_free_ports, server_program};
 use crate::{
-    Context, Result, ensure,
+    Context, Result,
+    authority::{Authority, Files},
+    ensure,
     ports::free_port,
     process::{Launch, Process},
     scratch::{Scratch, User},
@@ -27,7 +29,12 @@ pub struct Ejabberd {
     user: Option<User>,
     users: SocketAddr,
     component: SocketAddr,
+    /// Whether its component listener speaks TLS, with a certificate beside the configuration.
+    secured: bool,
 }
+
+/// Certificates and key, one after the other.
+const CERTIFICATE: &str = "certificate.pem";
 
 impl Ejabberd {
     /// Starts it on free ports of 127.0.0.1.
@@ -35,10 +42,27 @@ impl Ejabberd {
     /// # Errors
     /// It is not installed, or does not start.
     pub fn start() -> Result<Self> {
+        Self::start_with(None)
+    }
+
+    /// The same with TLS from the first octet for components (`tls: true`), under this certificate.
+    ///
+    /// # Errors
+    /// It is not installed, or does not start.
+    pub fn start_secured(authority: &Authority, files: &Files) -> Result<Self> {
+        let parts = [&files.certificate, &authority.file(), &files.key].map(fs::read_to_string);
+        let parts: std::io::Result<Vec<_>> = parts.into_iter().collect();
+        Self::start_with(Some(parts?.concat()))
+    }
+
+    fn start_with(certificate: Option<String>) -> Result<Self> {
         server_program("ejabberdctl")?;
         let user = User::for_server("ejabberd")?;
         let scratch = Scratch::new("ejabberd")?;
         scratch.directory("state", user.as_ref())?;
+        if let Some(certificate) = &certificate {
+            fs::write(scratch.path().join(CERTIFICATE), certificate)?;
+        }
         let local = |port| SocketAddr::from(([127, 0, 0, 1], port));
         let mut ejabberd = Self {
             process: None,
@@ -46,6 +70,7 @@ impl Ejabberd {
             user,
             users: local(free_port()?),
             component: local(free_port()?),
+            secured: certificate.is_some(),
         };
         on_free_ports(|| {
             ejabberd.users.set_port(free_port()?);
@@ -78,7 +103,12 @@ impl Ejabberd {
             .user(self.user.clone())
             .start()?;
         for listener in [self.users, self.component] {
-            let ready = format!("Start accepting TCP connections at {listener} for");
+            let transport = if self.secured && listener == self.component {
+                "TLS"
+            } else {
+                "TCP"
+            };
+            let ready = format!("Start accepting {transport} connections at {listener} for");
             process.wait_for_log(&ready, usize::try_from(from)?, START)?;
         }
         self.process = Some(process);
@@ -152,6 +182,12 @@ impl Ejabberd {
                 "deploy/ejabberd.yml does not say {line:?} once"
             );
             text = text.replace(&line, &format!("{setting}: {ours}\n"));
+        }
+        if self.secured {
+            let component = "module: ejabberd_service\n";
+            let certificate = self.scratch.path().join(CERTIFICATE);
+            let tls = format!("    tls: true\n    certfile: \"{}\"\n", certificate.display());
+            text = text.replace(component, &format!("{component}{tls}"));
         }
         Ok(text)
     }

@@ -10,7 +10,9 @@ use std::{
 
 use super::{XmppServer, deployed, on_free_ports};
 use crate::{
-    Context, Result, bail,
+    Context, Result,
+    authority::Files,
+    bail,
     binaries::Binaries,
     msrp_tap::MsrpTap,
     ports::free_port,
@@ -29,6 +31,8 @@ pub struct GatewaySettings {
     pub secret: String,
     /// Further settings as `GATEWAY__…` variables.
     pub overrides: Vec<(&'static str, String)>,
+    /// The certificate with which it takes MSRP over TLS, too; the trust anchors are a setting of their own.
+    pub msrp_tls: Option<Files>,
     /// The program, unless it is the one that cargo builds for tests.
     pub program: Option<PathBuf>,
 }
@@ -41,6 +45,7 @@ impl GatewaySettings {
             server: server.component_address(),
             secret: server.secret().to_owned(),
             overrides: Vec::new(),
+            msrp_tls: None,
             program: None,
         }
     }
@@ -53,6 +58,7 @@ pub struct Gateway {
     process: Process,
     sip: SocketAddr,
     msrp: MsrpTap,
+    msrps: Option<MsrpTap>,
     /// Whether the fault that the tap found has been told.
     judged: bool,
     _scratch: Scratch,
@@ -74,6 +80,13 @@ impl Gateway {
     /// It does not build or start.
     pub fn start_on(sip: SocketAddr, msrp: SocketAddr, settings: &GatewaySettings) -> Result<Self> {
         let tap = MsrpTap::start(msrp)?;
+        let secured = match &settings.msrp_tls {
+            Some(files) => {
+                let listen = SocketAddr::new(msrp.ip(), free_port()?);
+                Some((listen, MsrpTap::start_tls(listen, files)?, files))
+            }
+            None => None,
+        };
         let scratch = Scratch::new("gateway")?;
         let config = scratch.path().join("gateway.toml");
         fs::copy(deployed("gateway.toml"), &config).context("deploy/gateway.toml")?;
@@ -89,6 +102,19 @@ impl Gateway {
             .environment("GATEWAY__SIP__ADVERTISE", sip.ip().to_string())
             .environment("GATEWAY__MSRP__LISTEN", msrp.to_string())
             .environment("GATEWAY__MSRP__ADVERTISE", tap.address().to_string());
+        if let Some((listen, tls, files)) = &secured {
+            launch = launch
+                .environment("GATEWAY__MSRP__LISTEN", format!("{msrp},tls:{listen}"))
+                .environment(
+                    "GATEWAY__MSRP__ADVERTISE",
+                    format!("{},tls:{}", tap.address(), tls.address()),
+                )
+                .environment(
+                    "GATEWAY__TLS__CERTIFICATE",
+                    files.certificate.display().to_string(),
+                )
+                .environment("GATEWAY__TLS__KEY", files.key.display().to_string());
+        }
         for (name, value) in &settings.overrides {
             launch = launch.environment(name, value);
         }
@@ -96,6 +122,7 @@ impl Gateway {
             process: launch.start()?,
             sip,
             msrp: tap,
+            msrps: secured.map(|(_, tls, _)| tls),
             judged: false,
             _scratch: scratch,
         };
@@ -115,10 +142,16 @@ impl Gateway {
         self.msrp.address()
     }
 
-    /// Octets of MSRP that it has written to those who connected to it.
+    /// Octets of MSRP that it has written to those who connected to it without TLS.
     #[must_use]
     pub fn msrp_written(&self) -> usize {
         self.msrp.written()
+    }
+
+    /// And with TLS.
+    #[must_use]
+    pub fn msrps_written(&self) -> usize {
+        self.msrps.as_ref().map_or(0, MsrpTap::written)
     }
 
     /// Judges all MSRP that it has written to those who connected to it.
@@ -127,7 +160,8 @@ impl Gateway {
     /// It broke a rule.
     pub fn check_msrp(&mut self) -> Result<()> {
         self.judged = true;
-        self.msrp.check()
+        self.msrp.check()?;
+        self.msrps.as_ref().map_or(Ok(()), MsrpTap::check)
     }
 
     /// The process.

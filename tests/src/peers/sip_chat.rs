@@ -23,6 +23,8 @@ pub struct SipChatSettings {
     pub proxy: SocketAddr,
     /// The nickname to ask for.
     pub nickname: String,
+    /// Whether messages go over TLS.
+    pub msrp_tls: bool,
 }
 
 /// A running `sip-chat`.
@@ -37,6 +39,14 @@ impl SipChat {
     /// # Errors
     /// It does not build or start.
     pub fn start(settings: &SipChatSettings) -> Result<Self> {
+        Self::start_with(settings, &[])
+    }
+
+    /// The same with further arguments.
+    ///
+    /// # Errors
+    /// It does not build or start.
+    pub fn start_with(settings: &SipChatSettings, further: &[&str]) -> Result<Self> {
         let proxy = format!("{};transport=tcp", settings.proxy);
         let mut arguments = vec![
             "--from",
@@ -47,6 +57,8 @@ impl SipChat {
             &proxy,
         ];
         arguments.extend(["--nickname", &settings.nickname, "--jsonl"]);
+        arguments.extend(further);
+        arguments.extend(settings.msrp_tls.then_some("--msrp-tls"));
         let name = format!("sip-chat of {}", settings.nickname);
         let program = JsonProgram::start(&name, &Binaries::built()?.sip_chat, &arguments)?;
         Ok(Self { program })

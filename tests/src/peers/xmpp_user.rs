@@ -333,6 +333,22 @@ impl XmppUser {
         self.request("set", room, &payload).map(drop)
     }
 
+    /// As an owner gives the room a password (XEP-0045 §10.2).
+    ///
+    /// # Errors
+    /// The room refuses.
+    pub fn protect(&mut self, room: &str, password: &str) -> Result<()> {
+        let field =
+            |name: &str, value: &str| format!("<field var='{name}'><value>{}</value></field>", escape(value));
+        let payload = format!(
+            "<query xmlns='http://jabber.org/protocol/muc#owner'><x xmlns='jabber:x:data' type='submit'>{}{}{}</x></query>",
+            field("FORM_TYPE", "http://jabber.org/protocol/muc#roomconfig"),
+            field("muc#roomconfig_passwordprotectedroom", "1"),
+            field("muc#roomconfig_roomsecret", password)
+        );
+        self.request("set", room, &payload).map(drop)
+    }
+
     /// Waits for a room message with that text and returns the sender's nickname.
     ///
     /// # Errors

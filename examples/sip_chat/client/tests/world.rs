@@ -87,6 +87,7 @@ impl World {
             display_name: Some("Romeo M.".to_owned()),
             room: ROOM.parse().unwrap(),
             nickname: Some("Romeo".to_owned()),
+            secured: false,
             subscribe: true,
             proxy: "sip:127.0.0.1:5060;transport=tcp;lr".parse().unwrap(),
             local: vec![local(OURS)],
@@ -492,7 +493,8 @@ impl World {
         while let Some(request) = self.client.poll_media() {
             moved = true;
             match request {
-                MediaRequest::Connect { host, port } => {
+                MediaRequest::Connect { host, port, tls } => {
+                    assert_eq!(tls, None);
                     assert_eq!((host.as_str(), port), ("127.0.0.1", SWITCH_PORT));
                     self.connected = self.switch_reachable;
                     if self.switch_reachable {

@@ -1,7 +1,10 @@
 //! Conferences, and addresses as they name them (RFC 7247 §6.5).
 
-use sip::Uri;
-use xmpp::{BareJid, address::unescape_localpart};
+use sip::{NameAddr, Uri};
+use xmpp::{
+    BareJid,
+    address::{escape_localpart, unescape_localpart},
+};
 
 use crate::config::ConferenceDomain;
 
@@ -9,6 +12,19 @@ use crate::config::ConferenceDomain;
 pub(super) fn conference_uri(room: &BareJid, domain: &ConferenceDomain) -> Option<Uri> {
     let local = unescape_localpart(room.node()?.as_str());
     Some(Uri::new(Some(&local), &domain.sip, None))
+}
+
+/// The room of ours that stands for a conference of the domain behind it.
+pub(super) fn room_jid(conference: &Uri, domain: &ConferenceDomain) -> Option<BareJid> {
+    let local = conference.user_decoded().filter(|user| !user.is_empty())?;
+    BareJid::new(&format!("{}@{}", escape_localpart(&local), domain.muc)).ok()
+}
+
+/// Whether a Contact is that of a conference (RFC 4579 §5.1).
+pub(super) fn is_focus(contact: Option<&NameAddr>) -> bool {
+    contact.is_some_and(|contact| {
+        contact.parameter("isfocus").is_some() || contact.uri.parameter("isfocus").is_some()
+    })
 }
 
 /// A URI in a form that can be compared and sorted: what tells addresses of record and occupants of a room apart, unescaped.
@@ -44,6 +60,12 @@ mod tests {
         let room = conference_uri(&jid(r"d\27artagnan@chat.example.com"), &domain);
         assert_eq!(room.unwrap().to_string(), "sip:d'artagnan@rooms.example.net");
         assert_eq!(conference_uri(&jid("chat.example.com"), &domain), None);
+        for room in ["capulet@chat.example.com", r"d\27artagnan@chat.example.com"] {
+            let conference = conference_uri(&jid(room), &domain).unwrap();
+            assert_eq!(room_jid(&conference, &domain), Some(jid(room)));
+        }
+        let nobody: Uri = "sip:rooms.example.net".parse().unwrap();
+        assert_eq!(room_jid(&nobody, &domain), None);
     }
 
     #[test]

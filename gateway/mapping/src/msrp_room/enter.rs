@@ -1,7 +1,7 @@
 //! RFC 7702 §5.1: an XMPP user enters a conference.
 
 use std::{
-    collections::{BTreeMap, VecDeque},
+    collections::{BTreeMap, BTreeSet, VecDeque},
     time::Instant,
 };
 
@@ -31,12 +31,19 @@ use crate::{
 const REDIRECTIONS: u32 = 3;
 
 /// A presence that asks to enter.
-struct Wish {
-    client: FullJid,
+pub(super) struct Wish {
+    pub(super) client: FullJid,
     /// The occupant that he wants to be.
-    asked: FullJid,
+    pub(super) asked: FullJid,
     id: Option<String>,
     no_history: bool,
+}
+
+/// A conference, and the address of the user who is to be in it.
+#[derive(Debug)]
+pub(super) struct Callee {
+    pub(super) conference: Uri,
+    pub(super) address: Uri,
 }
 
 impl Gateway {
@@ -125,8 +132,13 @@ impl Gateway {
                 return self.xmpp(refused(&wish, error));
             }
         };
+        let Some(wish) = self.comes(wish, &nickname, now) else {
+            return;
+        };
         match self.callable(&room, &user) {
-            Ok((conference, address)) => self.call_conference(wish, nickname, conference, address, now),
+            Ok(callee) => {
+                self.call_conference(wish, nickname, callee, now);
+            }
             Err(refusal) => {
                 tracing::info!(%room, ?refusal, "entrance refused");
                 self.xmpp(refused(&wish, error_of(&refusal)));
@@ -151,7 +163,7 @@ impl Gateway {
     }
 
     /// The conference and the user, if he may call it.
-    fn callable(&self, room: &BareJid, user: &BareJid) -> Result<(Uri, Uri), Refusal> {
+    pub(super) fn callable(&self, room: &BareJid, user: &BareJid) -> Result<Callee, Refusal> {
         let domain = self.conference_domain(room).ok_or(Refusal::UnservedDomain)?;
         if self.stopping {
             return Err(Refusal::Stopping);
@@ -174,7 +186,7 @@ impl Gateway {
             return Err(Refusal::NotAllowed);
         }
         let address = xmpp_user_uri(&user.clone().into());
-        Ok((conference, address))
+        Ok(Callee { conference, address })
     }
 
     pub(super) fn conference_domain(&self, room: &BareJid) -> Option<&ConferenceDomain> {
@@ -183,16 +195,37 @@ impl Gateway {
     }
 
     /// F2.
-    fn call_conference(
+    pub(super) fn call_conference(
         &mut self,
         wish: Wish,
         nickname: Nickname,
-        conference: Uri,
-        address: Uri,
+        callee: Callee,
         now: Instant,
-    ) {
-        let key = self.stays.next_key();
+    ) -> StayKey {
         let dialog = DialogId(self.next_handle());
+        let key = self.begin_stay(dialog, wish, nickname, callee, now);
+        if let Some(stay) = self.stays.get(key) {
+            tracing::info!(stay = key.0, room = %stay.room, conference = %stay.conference, "calling a conference");
+            let parameters = invite(stay, self.conference_offer(&stay.media));
+            self.sip(sip::Command::Invite {
+                dialog,
+                parameters: Box::new(parameters),
+            });
+        }
+        key
+    }
+
+    /// A stay whose call is not answered: his to the conference, or the conference's to him.
+    pub(super) fn begin_stay(
+        &mut self,
+        dialog: DialogId,
+        wish: Wish,
+        nickname: Nickname,
+        callee: Callee,
+        now: Instant,
+    ) -> StayKey {
+        let Callee { conference, address } = callee;
+        let key = self.stays.next_key();
         let media = Media {
             session: self.fresh_session_id(),
             description: (self.fresh_number() >> 2, 1),
@@ -200,7 +233,6 @@ impl Gateway {
             connection: None,
             is_open: false,
         };
-        let body = self.conference_offer(&media);
         let timer = self
             .timers
             .start(now + self.config.limits.entrance, Timer::Entrance(key));
@@ -234,16 +266,13 @@ impl Gateway {
             said: VecDeque::new(),
             renaming: None,
             redirections: 0,
+            referral: None,
             missed: 0,
-            gone: VecDeque::new(),
+            gone: BTreeSet::new(),
+            heard_privately: VecDeque::new(),
         };
-        tracing::info!(stay = key.0, room = %stay.room, conference = %stay.conference, "calling a conference");
-        let parameters = invite(&stay, body);
         self.stays.insert(key, stay);
-        self.sip(sip::Command::Invite {
-            dialog,
-            parameters: Box::new(parameters),
-        });
+        key
     }
 
     /// F4 did not come: RFC 7247 table 3 says what that is here.

@@ -166,6 +166,9 @@ impl Gateway {
         {
             self.timers.cancel(timer);
         }
+        if let Some(referral) = stay.referral {
+            self.referral_failed(referral, &farewell.error);
+        }
         let invitations = self.stays.take_invitations(key);
         for subscription in stay.subscription.into_iter().chain(invitations) {
             self.sip(sip::Command::Unsubscribe { subscription });

@@ -4,7 +4,7 @@ use std::time::Instant;
 
 use msrp::Status;
 use xmpp::{
-    FullJid,
+    FullJid, Unsent,
     stanza::{Condition, Outgoing, StanzaError, service::RoomStanza},
 };
 
@@ -13,11 +13,14 @@ use super::{
     presence::{absence_of, status},
     stay::{Heard, Phase, StayKey},
 };
-use crate::{Gateway, LinkId, gateway::UNNOTICED, refusal::Refusal, roster::Departure, timers::Timer};
+use crate::{Gateway, LinkId, refusal::Refusal, roster::Departure, session::SentPrivately, timers::Timer};
 
 impl Gateway {
     /// Nobody can be told anything now. The calls stay up for as long as rooms are waited for in the other direction.
     pub(crate) fn service_away(&mut self, link: LinkId, now: Instant) {
+        if let Some(domain) = self.links.get(link.0).map(|link| link.domain.clone()) {
+            self.give_up_invitees(Some(&domain), &Refusal::LinkDown);
+        }
         if self.stopping || self.stays_over(link).is_empty() || self.away.contains_key(&link) {
             return;
         }
@@ -49,25 +52,9 @@ impl Gateway {
         }
     }
 
-    pub(super) fn remember_gone(&mut self, key: StayKey, nickname: &str, now: Instant) {
-        let most = self.config.limits.occupants;
-        let Some(stay) = self.stays.get_mut(key) else {
-            return;
-        };
-        let away = self.away.keys().any(|link| {
-            let link = self.links.get(link.0);
-            link.is_some_and(|link| link.domain == stay.room.domain().as_str())
-        });
-        let is_old = |at: &Instant| !away && now.saturating_duration_since(*at) > UNNOTICED;
-        while stay.gone.front().is_some_and(|(at, _)| is_old(at)) || stay.gone.len() >= most {
-            stay.gone.pop_front();
-        }
-        stay.gone.push_back((now, nickname.to_owned()));
-    }
-
     fn tell_gone(&mut self, key: StayKey) {
         let gone = self.stays.get_mut(key).map(|stay| std::mem::take(&mut stay.gone));
-        for (_, nickname) in gone.unwrap_or_default() {
+        for nickname in gone.unwrap_or_default() {
             self.tell_all(key, |stay, client| {
                 let is_back = nickname == stay.nickname || stay.listing.occupant(&nickname).is_some();
                 absence_of(stay, &nickname, client, &Departure::Departed).filter(|_| !is_back)
@@ -104,21 +91,63 @@ impl Gateway {
         Refusal::LinkDown.msrp()
     }
 
-    /// A stanza to a user never left.
-    pub(crate) fn not_shown(&mut self, stanza: &RoomStanza, why: &'static str) {
-        tracing::debug!(why, "stanza of a room not sent");
-        if let RoomStanza::Presence(presence) = stanza
-            && presence.unavailable
-            && presence.statuses.contains(&status::SELF)
-            && self.farewells.len() < self.config.limits.sessions
-        {
-            return self.farewells.push(Outgoing::Room(stanza.clone()));
+    /// A stanza to a user never left, or may have been lost. What he has to know is told again when the link is back; what was said is only
+    /// counted, for he may have been shown it.
+    pub(crate) fn not_shown(&mut self, stanza: RoomStanza, why: Unsent) {
+        let most = self.config.limits.occupants;
+        match &stanza {
+            RoomStanza::Presence(presence) if presence.unavailable => {
+                let key = self.stays.of_client(&presence.from.to_bare(), &presence.to);
+                match key.and_then(|key| self.stays.get_mut(key)) {
+                    Some(stay) if stay.gone.len() < most => {
+                        stay.gone.insert(presence.from.resource().as_str().to_owned());
+                    }
+                    // He is out himself: nobody will tell him anything else.
+                    None if presence.statuses.contains(&status::SELF) => {
+                        self.owe(Outgoing::Room(stanza), why);
+                    }
+                    Some(_) | None => {}
+                }
+            }
+            RoomStanza::Refused { .. } | RoomStanza::Declined { .. } => self.owe(Outgoing::Room(stanza), why),
+            RoomStanza::Groupchat { from, to, .. } => {
+                if let Some(key) = self.stays.of_client(&from.to_bare(), to) {
+                    self.lost(key, why);
+                }
+            }
+            RoomStanza::Private { from, to, id, .. } => {
+                if let Some(key) = self.stays.of_client(&from.to_bare(), to) {
+                    self.lost(key, why);
+                    self.not_shown_privately(key, id);
+                }
+            }
+            RoomStanza::Invited { from, to, .. } => self.invitation_unsent(from, to),
+            RoomStanza::Presence(_) | RoomStanza::Subject { .. } => {}
         }
-        let (RoomStanza::Groupchat { to, .. } | RoomStanza::Private { to, .. }) = stanza else {
+    }
+
+    /// The switch has said that it was shown: the sender of a private message hears that it was not, or may not have been.
+    fn not_shown_privately(&mut self, key: StayKey, id: &str) {
+        let Some(stay) = self.stays.get_mut(key) else {
             return;
         };
-        if let Some(key) = self.stays.of_client(&stanza.from().to_bare(), to) {
-            let _told_already = self.missed(key);
+        if let (Some(sent), Some(connection)) = (
+            SentPrivately::take(&mut stay.heard_privately, id),
+            stay.media.connection,
+        ) {
+            let session = stay.media.session.clone();
+            self.msrp(connection, sent.failed(session, Refusal::LinkDown.msrp()));
+        }
+    }
+
+    fn lost(&mut self, key: StayKey, why: Unsent) {
+        let _told_already = self.missed(key);
+        // The link stands: nothing else will lead to this being told.
+        if matches!(
+            why,
+            Unsent::TooLarge | Unsent::InvalidPayload | Unsent::ForeignFrom
+        ) {
+            self.tell_missed(key);
         }
     }
 
@@ -128,15 +157,14 @@ impl Gateway {
             .get_mut(key)
             .map_or(0, |stay| std::mem::take(&mut stay.missed));
         if missed > 0 {
-            let text =
-                format!("(messages that could not be shown while the chat service was away: {missed})");
             self.show_heard(
                 key,
-                &Heard {
+                Heard {
                     nickname: None,
-                    text,
+                    text: format!("(messages that you may not have been shown: {missed})"),
                     private: false,
                     delay: None,
+                    sent: None,
                 },
             );
         }

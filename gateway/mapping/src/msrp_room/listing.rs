@@ -227,7 +227,7 @@ impl Listing {
                     continue;
                 }
             };
-            let display_name = user.display_text.clone().filter(|text| *text != name);
+            let display_name = given(user.display_text.as_deref()).filter(|text| *text != name);
             let role = role_of(&user.roles);
             listed.insert(
                 key,
@@ -332,10 +332,17 @@ fn departure(user: &User) -> Departure {
 
 /// RFC 7702 §7: the nickname; without one, the display name. An occupant's own address has the nickname in it.
 fn name_of(user: &User, uri: &Uri, conference: &Uri) -> Option<String> {
-    let given = |name: &Option<String>| name.clone().filter(|name| !name.trim().is_empty());
-    given(&user.nickname)
+    given(user.nickname.as_deref())
         .or_else(|| occupant_name(conference, uri))
-        .or_else(|| given(&user.display_text))
+        .or_else(|| given(user.display_text.as_deref()))
+}
+
+/// A name, if it is one. Some switches keep the quotes of Use-Nickname as a part of the nickname; nobody means them.
+fn given(name: Option<&str>) -> Option<String> {
+    let name = name.filter(|name| !name.trim().is_empty())?;
+    let inner = name.strip_prefix('"').and_then(|name| name.strip_suffix('"'));
+    let meant = inner.filter(|inner| !inner.trim().is_empty() && !inner.contains('"'));
+    Some(meant.unwrap_or(name).to_owned())
 }
 
 /// The nickname in `sip:room@host;gr=nickname`.
@@ -355,7 +362,7 @@ fn is_own(user: &User, uri: &Uri, own: &Own<'_>) -> bool {
     let named = |name: Option<&str>| own.is_granted && name == Some(own.nickname);
     key_of(&uri.address_of_record()) == key_of(own.address)
         || named(occupant_name(own.conference, uri).as_deref())
-        || named(user.nickname.as_deref())
+        || named(given(user.nickname.as_deref()).as_deref())
 }
 
 fn own_departure(departures: &BTreeMap<String, Departure>, own: &Own<'_>) -> Option<Departure> {

@@ -7,13 +7,14 @@ use sip::{AnswerDue, Body, Incoming, NameAddr};
 use xmpp::stanza::{Condition, StanzaError};
 
 use super::{
+    address::is_focus,
     enter::{contact, error_of},
     exit::Farewell,
     stay::{Media, Phase, StayKey},
 };
 use crate::{
-    Command, ConnectionId, Gateway,
-    offer::{LocalMedia, MsrpOffer, Opening, PeerMedia, local_path},
+    ConnectionId, Gateway, MsrpTransport,
+    offer::{LocalMedia, MsrpOffer, Opening, PeerMedia, connect, local_path, transport_of},
     refusal::Refusal,
     timers::Timer,
 };
@@ -24,7 +25,14 @@ impl Gateway {
     }
 
     fn local_media(&self, media: &Media) -> LocalMedia {
-        LocalMedia::new(&self.config, &media.session, media.description)
+        let transport = self.transport_of_media(media);
+        LocalMedia::new(&self.config, &media.session, media.description, transport)
+    }
+
+    /// What the session goes over; until the focus has answered, what we offer.
+    fn transport_of_media(&self, media: &Media) -> MsrpTransport {
+        let known = media.peer.as_ref().map(|peer| transport_of(&peer.path));
+        known.unwrap_or_else(|| self.config.msrp.offered())
     }
 
     /// F4; F5 has been sent.
@@ -34,12 +42,49 @@ impl Gateway {
         contact: Option<&NameAddr>,
         body: Option<&Body>,
     ) {
-        match read_answer(contact, body) {
+        let offered = self.config.msrp.offered();
+        match read_answer(contact, body, offered) {
             Ok(peer) => self.open_media(key, peer),
             Err(refusal) => {
                 let why = refusal.reason();
                 self.end_stay(key, &Farewell::failed(error_of(&refusal)), &why);
             }
+        }
+    }
+
+    /// The focus has called, and the user comes. Without an offer of its own it answers ours in its ACK.
+    pub(super) fn take_call_of_focus(&mut self, key: StayKey, due: AnswerDue, offer: Option<MsrpOffer>) {
+        let Some(stay) = self.stays.get_mut(key) else {
+            return self.refuse(due, &Refusal::NotInRoom);
+        };
+        if let Some(offer) = &offer {
+            stay.phase = Phase::Opening;
+            stay.media.peer = Some(offer.peer.clone());
+        }
+        let Some(stay) = self.stays.get(key) else { return };
+        let (contact, media) = (contact(stay), self.local_media(&stay.media));
+        let body = match &offer {
+            Some(offer) => offer.answer(&media),
+            None => media.offer(Opening::Preferred),
+        };
+        self.sip(sip::Command::Accept { due, contact, body });
+    }
+
+    /// The focus has confirmed its call, with its answer if the offer was ours. What we open is opened only now: before our 200 is there a
+    /// switch may not know whom to expect.
+    pub(crate) fn conference_confirmed(&mut self, key: StayKey, body: Option<&Body>) {
+        let Some(stay) = self.stays.get(key) else { return };
+        match (stay.phase, stay.media.peer.clone()) {
+            (Phase::Opening, Some(peer)) => return self.open_media(key, peer),
+            (Phase::Calling, None) => {}
+            // The switch was faster than the focus.
+            _ => return,
+        }
+        let offered = self.config.msrp.offered();
+        let answer = body.ok_or(Refusal::Offer("No Session Description"));
+        match answer.and_then(|body| PeerMedia::of_answer(&body.bytes, Opening::Preferred, offered)) {
+            Ok(peer) => self.open_media(key, peer),
+            Err(refusal) => self.end_stay(key, &Farewell::failed(error_of(&refusal)), &refusal.reason()),
         }
     }
 
@@ -52,30 +97,23 @@ impl Gateway {
         stay.media.peer = Some(peer.clone());
         // If it is the switch that opens, it asks to bind.
         if peer.we_open {
-            self.connect_to_switch(key, peer.path);
+            self.connect_to_switch(key, peer);
         }
     }
 
-    fn connect_to_switch(&mut self, key: StayKey, path: msrp::Path) {
+    fn connect_to_switch(&mut self, key: StayKey, peer: PeerMedia) {
         let connection = ConnectionId(self.next_handle());
         let Some(stay) = self.stays.get(key) else { return };
         let session = stay.media.session.clone();
-        let first = path.first();
-        let connect = Command::Connect {
-            connection,
-            host: first.host().to_owned(),
-            port: first.port().unwrap_or(msrp::uri::RECOMMENDED_PORT),
-        };
         self.stays.connect(key, connection);
-        self.command(connect);
-        let parameters = self.session_parameters(&session, path);
+        self.command(connect(connection, &peer.path, peer.certificates));
+        let parameters = self.session_parameters(&session, peer.path);
         self.msrp(connection, msrp::Command::Open(parameters));
     }
 
     fn session_parameters(&self, session: &SessionId, remote: msrp::Path) -> SessionParameters {
-        let (host, port) = &self.config.msrp;
         SessionParameters {
-            local: local_path(host, *port, session),
+            local: local_path(&self.config, session, transport_of(&remote)),
             remote,
         }
     }
@@ -137,6 +175,11 @@ impl Gateway {
         self.end_stay(key, &Farewell::failed(error), &why);
     }
 
+    pub(crate) fn stay_unconnected(&mut self, key: StayKey, why: &Refusal) {
+        tracing::info!(stay = key.0, ?why, "no MSRP connection with the conference");
+        self.end_stay(key, &Farewell::failed(error_of(why)), &why.reason());
+    }
+
     /// The focus offers anew, to refresh the session or because the switch has moved: the stay goes on.
     pub(crate) fn conference_reinvites(
         &mut self,
@@ -165,9 +208,10 @@ impl Gateway {
     }
 
     fn answer_conference(&mut self, key: StayKey, description: &[u8], now: Instant) -> Result<Body, Refusal> {
-        let offer = MsrpOffer::read(description, Opening::Preferred)?;
-        let peer = usable(offer.peer.clone())?;
         let stay = self.stays.get(key).ok_or(Refusal::NotInRoom)?;
+        let standing = self.transport_of_media(&stay.media);
+        let offer = MsrpOffer::read(description, Opening::Preferred, &self.config, Some(standing))?;
+        let peer = offer.peer.clone();
         let moved = stay
             .media
             .peer
@@ -176,11 +220,10 @@ impl Gateway {
         if moved {
             self.leave_switch(key, now);
         }
-        let (path, we_open) = (peer.path.clone(), peer.we_open);
         let stay = self.stays.get_mut(key).ok_or(Refusal::NotInRoom)?;
-        stay.media.peer = Some(peer);
-        if moved && we_open {
-            self.connect_to_switch(key, path);
+        stay.media.peer = Some(peer.clone());
+        if moved && peer.we_open {
+            self.connect_to_switch(key, peer);
         }
         let stay = self.stays.get(key).ok_or(Refusal::NotInRoom)?;
         Ok(offer.answer(&self.local_media(&stay.media)))
@@ -219,24 +262,17 @@ impl Gateway {
 }
 
 /// Whatever answers without saying that it is a conference is none: a telephone would talk to nobody.
-fn read_answer(contact: Option<&NameAddr>, body: Option<&Body>) -> Result<PeerMedia, Refusal> {
+fn read_answer(
+    contact: Option<&NameAddr>,
+    body: Option<&Body>,
+    offered: MsrpTransport,
+) -> Result<PeerMedia, Refusal> {
     let body = body.ok_or(Refusal::Offer("No Session Description"))?;
-    let peer = usable(PeerMedia::of_answer(&body.bytes, Opening::Preferred)?)?;
-    let is_focus = contact.is_some_and(|contact| {
-        contact.parameter("isfocus").is_some() || contact.uri.parameter("isfocus").is_some()
-    });
+    let peer = PeerMedia::of_answer(&body.bytes, Opening::Preferred, offered)?;
     let has_room = peer.chatroom.nickname || peer.chatroom.private_messages;
-    if is_focus || has_room {
+    if is_focus(contact) || has_room {
         Ok(peer)
     } else {
         Err(Refusal::Offer("Not A Conference"))
     }
-}
-
-/// A path over TLS was not negotiated.
-fn usable(peer: PeerMedia) -> Result<PeerMedia, Refusal> {
-    if peer.path.first().is_secure() {
-        return Err(Refusal::Offer("No Usable MSRP Path"));
-    }
-    Ok(peer)
 }

@@ -24,6 +24,7 @@ use crate::{
     offer::media_type,
     refusal::{Refusal, message_condition},
     rendering,
+    session::SentPrivately,
 };
 
 /// So many messages of his own a user does not hear again if the switch sends them back.
@@ -47,7 +48,9 @@ impl Gateway {
         {
             return self.client_bounced(key, client, error.condition, now);
         }
-        if matches!(message.kind, MessageKind::Error | MessageKind::Headline) {
+        if self.answers_invitation(&message)
+            || matches!(message.kind, MessageKind::Error | MessageKind::Headline)
+        {
             return;
         }
         let outcome = match (key, client) {
@@ -299,7 +302,8 @@ impl Gateway {
         message: &IncomingMessage,
         due: AnswerDue,
     ) {
-        let status = match self.read_from_switch(message) {
+        let id = self.fresh_id();
+        let status = match self.read_from_switch(&id, message) {
             Ok(Some(spoken)) => self.deliver(key, spoken),
             Ok(None) => Status::OK,
             Err(status) => status,
@@ -307,7 +311,8 @@ impl Gateway {
         self.answer(connection, due, status);
     }
 
-    fn read_from_switch(&self, message: &IncomingMessage) -> Result<Option<Spoken>, Status> {
+    /// `id`: of the stanza that it becomes.
+    fn read_from_switch(&self, id: &str, message: &IncomingMessage) -> Result<Option<Spoken>, Status> {
         if !media_type(&message.content_type).eq_ignore_ascii_case(msrp::cpim::CONTENT_TYPE) {
             return Err(Status::UNSUPPORTED_MEDIA);
         }
@@ -331,6 +336,7 @@ impl Gateway {
             from: cpim.from,
             to: cpim.to,
             at: cpim.date_time,
+            sent: SentPrivately::of(id, message),
         }))
     }
 
@@ -362,13 +368,16 @@ impl Gateway {
     /// Shows what a message says, now that it is known who is in.
     pub(super) fn show_spoken(&mut self, key: StayKey, spoken: Spoken) {
         if let Some(heard) = self.stays.get(key).and_then(|stay| heard(stay, spoken)) {
-            self.show_heard(key, &heard);
+            self.show_heard(key, heard);
         }
     }
 
     /// Shows something that was said to every client that wants it.
-    pub(super) fn show_heard(&mut self, key: StayKey, heard: &Heard) {
-        let id = self.fresh_id();
+    pub(super) fn show_heard(&mut self, key: StayKey, heard: Heard) {
+        let id = match &heard.sent {
+            Some(sent) => sent.stanza.clone(),
+            None => self.fresh_id(),
+        };
         self.tell_all(key, |stay, client| {
             let known = stay.clients.get(client)?;
             if heard.delay.is_some() && known.no_history {
@@ -399,12 +408,21 @@ impl Gateway {
                 },
             })
         });
+        if let (true, Some(sent), Some(stay)) = (heard.private, heard.sent, self.stays.get_mut(key)) {
+            sent.remember(&mut stay.heard_privately);
+        }
     }
 }
 
 /// What a message is to the user; `None`: his own.
 fn heard(stay: &Stay, spoken: Spoken) -> Option<Heard> {
-    let Spoken { from, to, text, at } = spoken;
+    let Spoken {
+        from,
+        to,
+        text,
+        at,
+        sent,
+    } = spoken;
     let is_private = is_private(stay, &to);
     let (nickname, text) = match speaker(stay, from.as_ref()) {
         Speaker::Conference => (None, text),
@@ -424,6 +442,7 @@ fn heard(stay: &Stay, spoken: Spoken) -> Option<Heard> {
         nickname,
         text,
         delay: at.filter(|said| *said < stay.since),
+        sent,
     })
 }
 

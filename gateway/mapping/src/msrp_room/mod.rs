@@ -5,6 +5,7 @@
 //! share it. The focus holds the authority over who is in, the switch over nicknames.
 
 mod address;
+mod called; // §5.7 the other way round: a conference wants an XMPP user
 mod enter; // §5.1
 mod exit; // §5.8
 mod invite; // §5.7
@@ -18,4 +19,5 @@ mod service; // what users ask of the service and of its rooms
 mod stay;
 mod subscription; // §5.3
 
+pub(crate) use called::Invitees;
 pub(crate) use stay::{StayKey, Stays};

@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-use sip::Uri;
+use sip::{StatusCode, Uri};
 use xmpp::{
     BareJid, FullJid, Jid,
     stanza::{
@@ -46,12 +46,16 @@ impl Gateway {
         };
         stay.phase = Phase::Joined;
         tracing::info!(stay = key.0, room = %stay.room, "entered a conference");
+        let referral = stay.referral.take();
         if let Some(timer) = stay.timer.take() {
             self.timers.cancel(timer);
         }
         let clients: Vec<FullJid> = stay.clients.keys().cloned().collect();
         let backlog = std::mem::take(&mut stay.backlog);
         let since = stay.since;
+        if let Some(referral) = referral {
+            self.conclude_referral(referral, StatusCode(200), None);
+        }
         let (history, later): (Vec<_>, Vec<_>) = backlog
             .into_iter()
             .partition(|spoken| spoken.at.is_some_and(|at| at < since));
@@ -154,11 +158,9 @@ impl Gateway {
                     self.tell_presence(key, &nickname);
                 }
                 Change::Absent(nickname, how) => {
-                    self.remember_gone(key, &nickname, now);
                     self.tell_all(key, |stay, client| absence_of(stay, &nickname, client, &how));
                 }
                 Change::Renamed { from, to } => {
-                    self.remember_gone(key, &from, now);
                     self.tell_renamed(key, &from, &to);
                 }
                 Change::OwnName(name) => self.shown_as(key, &name),
@@ -291,8 +293,8 @@ impl Gateway {
         Some(stanza)
     }
 
-    /// Who somebody in a conference is to XMPP (RFC 7702 table 2).
-    fn jid_of(&self, aor: &Uri) -> Option<Jid> {
+    /// Who somebody of the SIP side is to XMPP (RFC 7702 table 2).
+    pub(super) fn jid_of(&self, aor: &Uri) -> Option<Jid> {
         match party(aor, &self.config).ok()? {
             Party::Xmpp(jid) => Some(jid.into()),
             // Not worth a question: what the focus calls a JID is one, of the others nobody knows.

@@ -1,9 +1,6 @@
 //! A stay: one XMPP account in one conference, and the only place where both sides' handles meet.
 
-use std::{
-    collections::{BTreeMap, VecDeque},
-    time::Instant,
-};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use jiff::Timestamp;
 use msrp::{MessageId, MessageTag, SessionId, cpim::Address};
@@ -11,7 +8,7 @@ use sip::{DialogId, SubscriptionId, Uri};
 use xmpp::{BareJid, FullJid, stanza::Payload};
 
 use super::listing::Listing;
-use crate::{ConnectionId, nickname::Nickname, offer::PeerMedia, timers::TimerId};
+use crate::{ConnectionId, nickname::Nickname, offer::PeerMedia, session::SentPrivately, timers::TimerId};
 
 /// Names a stay within one gateway.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -69,10 +66,14 @@ pub(crate) struct Stay {
     pub(super) renaming: Option<Renaming>,
     /// How often the call was sent elsewhere.
     pub(super) redirections: u32,
+    /// The REFER that has brought him here, until it is known whether he gets in.
+    pub(super) referral: Option<SubscriptionId>,
     /// How many messages could not be shown while the server was away.
     pub(super) missed: u32,
-    /// Who left of late, or while the server was away: his clients may not have heard it.
-    pub(super) gone: VecDeque<(Instant, String)>,
+    /// Who has left without his clients knowing it, since the link was away.
+    pub(super) gone: BTreeSet<String>,
+    /// Private messages for him that may still turn out to be lost, oldest first.
+    pub(super) heard_privately: VecDeque<SentPrivately>,
 }
 
 /// One of the account's clients.
@@ -117,17 +118,19 @@ pub(super) struct Media {
 }
 
 /// A message of the switch, as it names sender and recipients.
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 pub(super) struct Spoken {
     pub(super) from: Option<Address>,
     pub(super) to: Vec<Address>,
     pub(super) text: String,
     /// When it was said.
     pub(super) at: Option<Timestamp>,
+    /// For a failure that shows later, if its sender wants to hear of it.
+    pub(super) sent: Option<SentPrivately>,
 }
 
 /// Something said in the conference.
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 pub(super) struct Heard {
     /// Who said it; `None`: the conference itself.
     pub(super) nickname: Option<String>,
@@ -135,6 +138,8 @@ pub(super) struct Heard {
     pub(super) private: bool,
     /// When, for what was said before he entered.
     pub(super) delay: Option<Timestamp>,
+    /// See [`Spoken::sent`].
+    pub(super) sent: Option<SentPrivately>,
 }
 
 /// A message that the switch has not taken yet.
@@ -345,6 +350,13 @@ impl Stays {
             stay.subscription = Some(subscription);
             self.by_subscription.insert(subscription, key);
         }
+    }
+
+    /// Nobody waits any more for what becomes of a REFER. Returns whether somebody did.
+    pub(super) fn forget_referral(&mut self, subscription: SubscriptionId) -> bool {
+        let referred = |stay: &&mut Stay| stay.referral == Some(subscription);
+        let stay = self.all.values_mut().find(referred);
+        stay.is_some_and(|stay| stay.referral.take().is_some())
     }
 
     /// The subscription is over.

@@ -14,6 +14,7 @@ use crate::{
     Gateway,
     address::{RoomAddress, sip_user, user_jid, xmpp_user_uri},
     bodies::Bodies,
+    config::Password,
     offer::{LocalMedia, PeerMedia},
     refusal::Refusal,
     session::{EarlyBind, SessionKey},
@@ -28,7 +29,7 @@ pub(crate) struct Invitation {
     pub(crate) invited: NameAddr,
     /// By whom.
     pub(crate) inviter: Inviter,
-    pub(crate) password: Option<String>,
+    pub(crate) password: Option<Password>,
     pub(crate) reason: Option<String>,
 }
 
@@ -87,7 +88,8 @@ impl Gateway {
                 inviter: inviter.clone(),
                 invited: invited.clone(),
             };
-            if let Err(why) = self.invite_jid(&room, &invited, by, password.clone(), reason.clone(), now) {
+            let password = password.clone().map(Password::new);
+            if let Err(why) = self.invite_jid(&room, &invited, by, password, reason.clone(), now) {
                 tracing::info!(%room, %invited, ?why, "invitation of a SIP user refused");
                 self.decline(&room, &inviter, &invited, why.xmpp().1);
             }
@@ -100,7 +102,7 @@ impl Gateway {
         room: &BareJid,
         invited: &BareJid,
         inviter: Inviter,
-        password: Option<String>,
+        password: Option<Password>,
         reason: Option<String>,
         now: Instant,
     ) -> Result<(), Refusal> {
@@ -169,7 +171,7 @@ impl Gateway {
         let dialog = DialogId(self.next_handle());
         let msrp = self.fresh_session_id();
         let description = (self.fresh_number() >> 2, 1);
-        let offer = LocalMedia::new(&self.config, &msrp, description)
+        let offer = LocalMedia::new(&self.config, &msrp, description, self.config.msrp.offered())
             .with_typing(self.config.occupants.typing)
             .offer(self.opening());
         let timer = self
@@ -236,9 +238,10 @@ impl Gateway {
         let description = Bodies::read(body)?
             .description
             .ok_or(Refusal::Offer("An Answer With MSRP Is Needed"))?;
-        let peer = PeerMedia::of_answer(&description, self.opening())?;
+        let peer = PeerMedia::of_answer(&description, self.opening(), self.config.msrp.offered())?;
         let who = self.identity(&call.invitation.invited, contact, false)?;
         self.ready_for(who.jid.domain())?;
+        let password = self.password_of_guest(&call.invitation.room.muc, call.invitation.password.clone());
         Ok(Arrival {
             dialog,
             who,
@@ -246,7 +249,7 @@ impl Gateway {
             msrp: call.msrp.clone(),
             description: call.description,
             peer: Some(peer),
-            password: call.invitation.password.clone(),
+            password,
             guests: Vec::new(),
             inviter: Some(call.invitation.clone()),
             answer: None,

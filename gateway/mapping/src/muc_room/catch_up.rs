@@ -15,8 +15,15 @@ use crate::{
 /// How many messages of the history are asked for. Fewer than [`super::sharing::REMEMBERED`]: whatever of them was told is remembered.
 const ASKED: u32 = 100;
 
+/// How many messages wait for it at most. More than are asked for, and few enough for each to be remembered when the others, for whom they wait,
+/// too, come to it.
+const AHEAD: usize = super::sharing::REMEMBERED / 2;
+
 /// How long before the link was known to be broken it may have been. Earlier messages were told.
 const UNNOTICED: Duration = Duration::from_secs(60);
+
+/// What they are told when the history begins later than what they know ends.
+const CUT_SHORT: &str = "(earlier messages are missing here: the room remembers no more)";
 
 /// Users of one domain in one room who missed something.
 #[derive(Debug)]
@@ -24,6 +31,8 @@ pub(super) struct Behind {
     domain: String,
     /// What was said before is known.
     since: Timestamp,
+    /// Whether the history has begun.
+    begun: bool,
 }
 
 impl Gateway {
@@ -49,6 +58,7 @@ impl Gateway {
         room.behind.push(Behind {
             domain: domain.to_owned(),
             since: since.max(begun),
+            begun: false,
         });
     }
 
@@ -57,6 +67,10 @@ impl Gateway {
         let Some(session) = self.sessions.get(key) else {
             return 0;
         };
+        if session.catches_up {
+            // The room is late with what he asked for, and would tell it twice.
+            return 0;
+        }
         let domain = session.who.jid.domain();
         let asks = session.follows
             && self
@@ -83,7 +97,7 @@ impl Gateway {
         let Some(session) = self.sessions.get(key) else {
             return false;
         };
-        let asked = session.catches_up && session.history && matches!(session.phase, Phase::Joined);
+        let asked = session.catches_up && session.is_replayed(message);
         let stamp = message
             .delay
             .as_ref()
@@ -92,30 +106,65 @@ impl Gateway {
             return false;
         };
         let room = session.room.clone();
-        let since = self.rooms.get(&room).and_then(|room| {
-            let mut behind = room.behind.iter();
-            behind
-                .find(|behind| behind.domain == to.domain().as_str())
-                .map(|behind| behind.since)
-        });
-        if since.is_some_and(|since| stamp >= since) {
-            self.said_meanwhile(&room, to, message, stamp, now);
+        let Some(state) = self.rooms.get_mut(&room) else {
+            return true;
+        };
+        let domain = to.domain().as_str();
+        let knows_what_was_before = state.sharing.has_told_anything(domain);
+        let mut behind = state.behind.iter_mut();
+        let Some(behind) = behind.find(|behind| behind.domain == domain) else {
+            return true;
+        };
+        let is_first = !std::mem::replace(&mut behind.begun, true);
+        if stamp < behind.since {
+            return true;
         }
+        if is_first && knows_what_was_before && !self.was_told(&room, message) {
+            self.tell_cut_short(&room, domain, now);
+        }
+        self.said_meanwhile(&room, to, message, stamp, now);
         true
+    }
+
+    /// So much is said before the history comes that it cannot reach back to when the link broke.
+    fn history_is_too_short(&mut self, room: &BareJid, domain: &str, now: Instant) {
+        let behind = self.rooms.get_mut(room).map(|room| room.behind.iter_mut());
+        let behind = behind
+            .into_iter()
+            .flatten()
+            .find(|behind| behind.domain == domain);
+        if behind.is_some_and(|behind| !std::mem::replace(&mut behind.begun, true)) {
+            self.tell_cut_short(room, domain, now);
+        }
+    }
+
+    /// The oldest message that the room can replay is new to them: what is between it and the last that they know is lost.
+    fn tell_cut_short(&mut self, room: &BareJid, domain: &str, now: Instant) {
+        tracing::warn!(%room, "the room's history does not reach back to when the link broke; let the room keep more of it");
+        if self.config.outage.tell {
+            for key in self.behind(room, domain) {
+                self.tell_of_room(key, CUT_SHORT, now);
+            }
+        }
     }
 
     /// The room still has him in it and tells him what is said now, while what was said before is yet to come: until his history has ended
     /// that waits, for it may be a part of it. Returns whether it was kept.
-    pub(super) fn is_ahead(&mut self, key: SessionKey, message: &Message) -> bool {
-        let most = self.config.limits.session_queue.0;
+    pub(super) fn is_ahead(&mut self, key: SessionKey, message: &Message, now: Instant) -> bool {
         let Some(session) = self.sessions.get_mut(key) else {
             return false;
         };
         let is_coming = session.history || matches!(session.phase, Phase::Out { .. });
-        let is_live = message.delay.is_none() && message.from.resource().is_some();
-        let waits = session.behind && is_coming && is_live && session.ahead.len() < most;
+        let is_live = !session.is_replayed(message) && message.from.resource().is_some();
+        let waits = session.behind && is_coming && is_live;
         if waits {
             session.ahead.push(message.clone());
+            if session.ahead.len() >= AHEAD {
+                // The history that will come reaches back no further than this.
+                let (room, domain) = (session.room.clone(), session.who.jid.domain().as_str().to_owned());
+                self.tell_ahead(key, &room, now);
+                self.history_is_too_short(&room, &domain, now);
+            }
         }
         waits
     }
@@ -125,32 +174,36 @@ impl Gateway {
         let Some(session) = self.sessions.get_mut(key) else {
             return;
         };
-        session.follows = false;
         let asked = std::mem::take(&mut session.catches_up);
         let (room, domain) = (session.room.clone(), session.who.jid.domain().as_str().to_owned());
-        if !asked {
-            return self.tell_ahead(key, &room, now);
-        }
-        for key in self.behind(&room, &domain) {
-            if let Some(session) = self.sessions.get_mut(key) {
-                session.behind = false;
+        if asked {
+            for key in self.behind(&room, &domain) {
+                if let Some(session) = self.sessions.get_mut(key) {
+                    session.behind = false;
+                }
+                self.tell_ahead(key, &room, now);
             }
+            if let Some(room) = self.rooms.get_mut(&room) {
+                room.behind.retain(|behind| behind.domain != domain);
+            }
+        } else {
             self.tell_ahead(key, &room, now);
         }
-        if let Some(room) = self.rooms.get_mut(&room) {
-            room.behind.retain(|behind| behind.domain != domain);
+        if let Some(session) = self.sessions.get_mut(key) {
+            session.follows = false;
         }
     }
 
-    /// What waited for the history and was no part of it.
+    /// What waited for the history and was no part of it: from here on it is what any copy is, for all. A history that is still to come to
+    /// somebody else may hold it, too.
     fn tell_ahead(&mut self, key: SessionKey, room: &BareJid, now: Instant) {
-        let ahead = self
-            .sessions
-            .get_mut(key)
-            .map(|session| std::mem::take(&mut session.ahead));
-        for message in ahead.unwrap_or_default() {
+        let Some(session) = self.sessions.get_mut(key) else {
+            return;
+        };
+        let (ahead, occupant) = (std::mem::take(&mut session.ahead), session.who.jid.clone());
+        for message in ahead {
             if !self.was_told(room, &message) {
-                self.said_to(key, &message, now);
+                self.said_to_all(Some(key), room, &occupant, &message, now);
             }
         }
     }

@@ -14,6 +14,7 @@ use crate::{
     AnswerRule, Gateway, NamingRule,
     address::RoomAddress,
     bodies::Bodies,
+    config::Password,
     identity::Identity,
     offer::{LocalMedia, MsrpOffer, PeerMedia},
     refusal::Refusal,
@@ -30,6 +31,7 @@ struct Caller {
     who: Identity,
     /// `None`: the offer is to be ours.
     offer: Option<MsrpOffer>,
+    password: Option<Password>,
     guests: Vec<Entry>,
 }
 
@@ -43,7 +45,7 @@ pub(super) struct Arrival {
     pub(super) description: (u64, u64),
     /// His side, if it is known yet.
     pub(super) peer: Option<PeerMedia>,
-    pub(super) password: Option<String>,
+    pub(super) password: Option<Password>,
     pub(super) guests: Vec<Entry>,
     pub(super) inviter: Option<Invitation>,
     /// His INVITE, unless it is answered.
@@ -53,7 +55,7 @@ pub(super) struct Arrival {
 impl Gateway {
     /// F35: the room is asked before the INVITE is answered, so that a ban is a 403 and not a 200 and a BYE.
     pub(crate) fn enter(&mut self, dialog: DialogId, request: &Incoming, due: AnswerDue, now: Instant) {
-        match self.caller(request) {
+        match self.caller(request, now) {
             Ok(caller) => self.admit(dialog, caller, due, now),
             Err(refusal) => {
                 tracing::info!(uri = %request.uri, ?refusal, "INVITE refused");
@@ -62,7 +64,7 @@ impl Gateway {
         }
     }
 
-    fn caller(&mut self, request: &Incoming) -> Result<Caller, Refusal> {
+    fn caller(&mut self, request: &Incoming, now: Instant) -> Result<Caller, Refusal> {
         let room = RoomAddress::from_sip(&request.uri, &self.config.rooms)?;
         self.admit_room(&room)?;
         let Bodies {
@@ -73,14 +75,16 @@ impl Gateway {
             return Err(Refusal::Recipients("Too Many Recipients"));
         }
         let offer = description
-            .map(|sdp| MsrpOffer::read(&sdp, self.opening()))
+            .map(|sdp| MsrpOffer::read(&sdp, self.opening(), &self.config, None))
             .transpose()?;
         let who = self.caller_identity(request)?;
         self.ready_for(who.jid.domain())?;
+        let password = self.password_of_caller(&room.muc, request, now)?;
         Ok(Caller {
             room,
             who,
             offer,
+            password,
             guests: recipients,
         })
     }
@@ -117,12 +121,15 @@ impl Gateway {
             room,
             who,
             offer,
+            password,
             guests,
         } = caller;
         let msrp = self.fresh_session_id();
         let description = (self.fresh_number() >> 2, 1);
-        let ours =
-            LocalMedia::new(&self.config, &msrp, description).with_typing(self.config.occupants.typing);
+        let offered = || self.config.msrp.offered();
+        let transport = offer.as_ref().map_or_else(offered, |offer| offer.transport);
+        let ours = LocalMedia::new(&self.config, &msrp, description, transport)
+            .with_typing(self.config.occupants.typing);
         let body = match &offer {
             Some(offer) => offer.answer(&ours),
             None => ours.offer(self.opening()),
@@ -146,7 +153,7 @@ impl Gateway {
                 msrp,
                 description,
                 peer: offer.map(|offer| offer.peer),
-                password: None,
+                password,
                 guests,
                 inviter: None,
                 answer,
@@ -181,9 +188,9 @@ impl Gateway {
         // Who has not offered yet is given the benefit of the doubt.
         let knows_rooms = arrival.peer.as_ref().is_none_or(|peer| peer.knows_rooms);
         let hears_typing = arrival.peer.as_ref().is_some_and(|peer| peer.typing);
-        let (remote, chatroom, we_open) = match arrival.peer {
-            Some(peer) => (Some(peer.path), peer.chatroom, peer.we_open),
-            None => (None, msrp::sdp::Chatroom::default(), false),
+        let (remote, certificates, chatroom, we_open) = match arrival.peer {
+            Some(peer) => (Some(peer.path), peer.certificates, peer.chatroom, peer.we_open),
+            None => Default::default(),
         };
         let session = Session {
             dialog: arrival.dialog,
@@ -209,6 +216,7 @@ impl Gateway {
             description: arrival.description,
             msrp: arrival.msrp,
             remote,
+            certificates,
             we_open,
             early: None,
             unreflected: std::collections::BTreeMap::new(),
@@ -307,7 +315,10 @@ impl Gateway {
             id,
             history,
             display_name: session.who.display_name.clone(),
-            password: session.password.clone(),
+            password: session
+                .password
+                .as_ref()
+                .map(|password| password.reveal().to_owned()),
         };
         self.xmpp(enter);
     }

@@ -163,13 +163,11 @@ impl Gateway {
             && !by_room
         {
             let status = why.map(|why| why.reason().text);
-            let leave = Outgoing::Leave {
+            self.xmpp(Outgoing::Leave {
                 from: session.who.jid,
                 to,
                 status,
-            };
-            self.remember_leave(&leave, now);
-            self.xmpp(leave);
+            });
         }
         tracing::debug!(session = key.0, "session closed");
         if self.sessions.in_room(&session.room).next().is_none() {

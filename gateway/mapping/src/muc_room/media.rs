@@ -7,9 +7,9 @@ use sip::{AnswerDue, Body, DialogId, Incoming};
 use xmpp::stanza::Outgoing;
 
 use crate::{
-    Command, ConnectionId, Gateway,
+    ConnectionId, Gateway, MsrpTransport,
     bodies::Bodies,
-    offer::{LocalMedia, MsrpOffer, Opening, PeerMedia, local_path},
+    offer::{LocalMedia, MsrpOffer, Opening, PeerMedia, connect, local_path, transport_of},
     refusal::{Refusal, private_message_condition},
     session::{EarlyBind, Media, PrivateSender, SessionKey},
     timers::Timer,
@@ -18,22 +18,13 @@ use crate::{
 impl Gateway {
     /// The INVITE is answered: from now on the client may open the MSRP session, and must in time; unless it wants us to do that.
     pub(super) fn begin_media(&mut self, key: SessionKey, now: Instant) {
-        let path = self
-            .sessions
-            .get(key)
-            .filter(|session| session.we_open)
-            .and_then(|session| session.remote.clone());
-        let Some(path) = path else {
+        let wanted = self.sessions.get(key).filter(|session| session.we_open);
+        let opened = wanted.and_then(|session| Some((session.remote.clone()?, session.certificates.clone())));
+        let Some((path, certificates)) = opened else {
             return self.await_media(key, now);
         };
         let connection = ConnectionId(self.next_handle());
-        let first = path.first();
-        let to = Command::Connect {
-            connection,
-            host: first.host().to_owned(),
-            port: first.port().unwrap_or(msrp::uri::RECOMMENDED_PORT),
-        };
-        self.command(to);
+        self.command(connect(connection, &path, certificates));
         self.bound(connection, key, msrp::Command::Open);
     }
 
@@ -123,7 +114,6 @@ impl Gateway {
         key: SessionKey,
         command: fn(SessionParameters) -> msrp::Command,
     ) {
-        let (host, port) = self.config.msrp.clone();
         let Some(session) = self.sessions.get_mut(key) else {
             return;
         };
@@ -132,7 +122,7 @@ impl Gateway {
         };
         let id = session.msrp.clone();
         let parameters = SessionParameters {
-            local: local_path(&host, port, &id),
+            local: local_path(&self.config, &id, transport_of(&remote)),
             remote,
         };
         let awaited = std::mem::replace(&mut session.media, Media::Bound(connection));
@@ -185,6 +175,12 @@ impl Gateway {
         }
     }
 
+    /// What a session goes over; until the peer has said a word, what we offer.
+    fn transport(&self, key: SessionKey) -> MsrpTransport {
+        let known = self.sessions.get(key).and_then(|session| session.remote.as_ref());
+        known.map_or_else(|| self.config.msrp.offered(), transport_of)
+    }
+
     /// A new offer within the call: a new path means a new MSRP session (RFC 4975 §8.2); the stay goes on. Without an offer we make one,
     /// the same as ever, and the ACK has the answer (RFC 3261 §14.2).
     pub(crate) fn reinvited(&mut self, dialog: DialogId, request: &Incoming, due: AnswerDue, now: Instant) {
@@ -192,10 +188,11 @@ impl Gateway {
             return self.refuse(due, &Refusal::NotInRoom);
         };
         let opening = self.opening();
+        let standing = self.transport(key);
         let offer = Bodies::read(request.body.as_ref()).and_then(|bodies| {
             bodies
                 .description
-                .map(|sdp| MsrpOffer::read(&sdp, opening))
+                .map(|sdp| MsrpOffer::read(&sdp, opening, &self.config, Some(standing)))
                 .transpose()
         });
         let offer = match offer {
@@ -210,7 +207,8 @@ impl Gateway {
             return;
         };
         session.description.1 += 1;
-        let ours = LocalMedia::new(&self.config, &session.msrp, session.description)
+        let transport = offer.as_ref().map_or(standing, |offer| offer.transport);
+        let ours = LocalMedia::new(&self.config, &session.msrp, session.description, transport)
             .with_typing(self.config.occupants.typing);
         let body = match &offer {
             Some(offer) => offer.answer(&ours),
@@ -226,11 +224,11 @@ impl Gateway {
         let Some(key) = self.sessions.of_dialog(dialog) else {
             return;
         };
-        let opening = self.opening();
+        let (opening, offered) = (self.opening(), self.transport(key));
         let peer = Bodies::read(body).and_then(|bodies| {
             bodies
                 .description
-                .map(|sdp| PeerMedia::of_answer(&sdp, opening))
+                .map(|sdp| PeerMedia::of_answer(&sdp, opening, offered))
                 .transpose()
         });
         let known = self
@@ -254,6 +252,7 @@ impl Gateway {
         session.knows_rooms = peer.knows_rooms;
         session.hears_typing = peer.typing;
         session.we_open = peer.we_open;
+        session.certificates = peer.certificates;
         if session.remote.is_none() {
             session.remote = Some(peer.path);
             let (id, early) = (session.msrp.clone(), session.early.take());
@@ -321,7 +320,7 @@ impl Gateway {
         self.end(key, &Refusal::Media("MSRP Session Lost"), now);
     }
 
-    pub(crate) fn connection_over(&mut self, connection: ConnectionId, now: Instant) {
+    pub(crate) fn connection_over(&mut self, connection: ConnectionId, why: &Refusal, now: Instant) {
         let gone = |early: &mut Option<EarlyBind>| {
             early.take_if(|early| early.connection == connection);
         };
@@ -330,7 +329,8 @@ impl Gateway {
             .values_mut()
             .for_each(|session| gone(&mut session.early));
         for key in self.sessions.of_connection(connection) {
-            self.end(key, &Refusal::Media("MSRP Connection Lost"), now);
+            tracing::info!(session = key.0, ?why, "MSRP connection over");
+            self.end(key, why, now);
         }
     }
 

@@ -4,13 +4,13 @@ use std::time::Instant;
 
 use jiff::Timestamp;
 use msrp::{
-    AnswerDue, FailureReport, IncomingMessage, Lane, ReportBody, SessionId, Status,
+    AnswerDue, IncomingMessage, Lane, SessionId, Status,
     cpim::{Address, Cpim},
     iscomposing::{self, IsComposing},
 };
 use sip::{Uri, message::multipart};
 use xmpp::{
-    Jid,
+    Jid, Unsent,
     stanza::{Condition, Iq, IqKind, Message, MessageKind, Outgoing},
 };
 
@@ -23,9 +23,6 @@ use crate::{
     session::{Held, Media, Phase, PrivateSender, SentPrivately, SessionKey, Unreflected},
     timers::Timer,
 };
-
-/// How many private messages are remembered per user, for errors that come back later.
-const PRIVATE_REMEMBERED: usize = 64;
 
 /// To whom a SIP user speaks.
 enum Addressee {
@@ -73,7 +70,11 @@ impl Gateway {
             Ok((Addressee::Occupants(nicknames), Content::Text(text))) => {
                 self.typing_over(key, false);
                 let status = self.whisper_to_each(key, &nicknames, &text, message);
-                self.answer(connection, due.report_with(report_on(message)), status);
+                self.answer(
+                    connection,
+                    due.report_with(SentPrivately::report_on(message)),
+                    status,
+                );
             }
             Err(status) => self.answer(connection, due, status),
         }
@@ -236,17 +237,8 @@ impl Gateway {
         let Ok(to) = session.room.with_resource_str(nickname) else {
             return Status::NOT_FOUND;
         };
-        if message.failure_report != FailureReport::No {
-            let octets = message.body.len() as u64;
-            session.sent_privately.push_back(SentPrivately {
-                stanza: id.clone(),
-                message: message.id,
-                octets,
-                report: report_on(message),
-            });
-        }
-        if session.sent_privately.len() > PRIVATE_REMEMBERED {
-            session.sent_privately.pop_front();
+        if let Some(sent) = SentPrivately::of(&id, message) {
+            sent.remember(&mut session.sent_privately);
         }
         let private = Outgoing::Private {
             from: session.who.jid.clone(),
@@ -294,35 +286,34 @@ impl Gateway {
             }
             return;
         }
+        self.not_heard_privately(key, id, status);
+    }
+
+    /// A private message of his was answered 200, and has not arrived.
+    fn not_heard_privately(&mut self, key: SessionKey, id: &str, status: Status) {
         let Some(session) = self.sessions.get_mut(key) else {
             return;
         };
-        let Some(place) = session.sent_privately.iter().position(|sent| sent.stanza == id) else {
-            return;
-        };
-        if let (Some(sent), Media::Bound(connection)) = (session.sent_privately.remove(place), &session.media)
-        {
+        if let (Some(sent), Media::Bound(connection)) = (
+            SentPrivately::take(&mut session.sent_privately, id),
+            &session.media,
+        ) {
             let (connection, session) = (*connection, session.msrp.clone());
-            self.msrp(
-                connection,
-                msrp::Command::Report {
-                    session,
-                    message: sent.message,
-                    octets: sent.octets,
-                    status,
-                    body: Some(sent.report),
-                },
-            );
+            self.msrp(connection, sent.failed(session, status));
         }
     }
 
-    /// A stanza never left: whoever waits for what it asked hears so now.
-    pub(crate) fn unsent(&mut self, stanza: Outgoing, why: &'static str, now: Instant) {
-        tracing::debug!(why, "stanza not sent");
-        let refusal = if why == "stanza too large" {
-            Refusal::TooLarge
-        } else {
-            Refusal::LinkDown
+    /// A stanza never left, or may have been lost on its way to the server: whoever waits for what it asked hears so now, or as soon as he
+    /// can.
+    pub(crate) fn unsent(&mut self, stanza: Outgoing, why: Unsent) {
+        tracing::debug!(%why, "stanza not sent");
+        let refusal = match why {
+            Unsent::TooLarge => Refusal::TooLarge,
+            Unsent::LinkDown
+            | Unsent::Unconfirmed
+            | Unsent::QueueFull
+            | Unsent::ForeignFrom
+            | Unsent::InvalidPayload => Refusal::LinkDown,
         };
         match stanza {
             Outgoing::Groupchat { from, to, id, .. } => {
@@ -332,7 +323,7 @@ impl Gateway {
             }
             Outgoing::Private { from, to, id, .. } => {
                 if let Some(key) = self.sessions.of_occupant(&to.to_bare(), &from) {
-                    self.bounced(key, &id, Condition::RemoteServerTimeout, now);
+                    self.not_heard_privately(key, &id, refusal.msrp());
                 }
             }
             Outgoing::ChangeNickname { from, to, id } => {
@@ -340,9 +331,8 @@ impl Gateway {
                     self.rename_unsent(key, &id, &refusal);
                 }
             }
-            leave @ Outgoing::Leave { .. } if self.farewells.len() < self.config.limits.sessions => {
-                self.farewells.push(leave);
-            }
+            stanza @ (Outgoing::Leave { .. } | Outgoing::Error { .. }) => self.owe(stanza, why),
+            Outgoing::Room(stanza) => self.not_shown(stanza, why),
             // An entrance has its deadline; the rest asked for nothing.
             _ => {}
         }
@@ -385,7 +375,7 @@ impl Gateway {
         let session = key.and_then(|key| self.sessions.get_mut(key));
         let shares = session
             .as_ref()
-            .is_some_and(|session| session.shares_since.is_some());
+            .is_some_and(|session| session.hears_for_all(message));
         // XEP-0045 §7.2.15: what follows the user's own presence is history, up to the subject.
         let ends_history = is_subject(message)
             && session.is_some_and(|session| {
@@ -401,7 +391,9 @@ impl Gateway {
             Some(subject) if is_subject(message) => self.subject(room, subject.clone(), now),
             _ if for_all => self.said_to_all(key.filter(|_| shares), room, to, message, now),
             _ => match key {
-                Some(key) if !self.caught_up_on(key, to, message, now) && !self.is_ahead(key, message) => {
+                Some(key)
+                    if !self.caught_up_on(key, to, message, now) && !self.is_ahead(key, message, now) =>
+                {
                     self.said_to(key, message, now);
                 }
                 _ => {}
@@ -419,8 +411,7 @@ impl Gateway {
             .from
             .resource()
             .map(|resource| resource.as_str().to_owned());
-        // Only the room replays, and only before its subject; a delay on anything else is the sender's invention.
-        let delay = message.delay.as_ref().filter(|_| history);
+        let delay = message.delay.as_ref().filter(|_| session.is_replayed(message));
         if delay.is_none() && nickname.as_deref() == Some(session.nickname.as_str()) {
             if let Some(id) = &message.id {
                 self.settle_message(key, id, Status::OK);
@@ -568,19 +559,6 @@ impl Gateway {
 /// XEP-0045 §8.1: a subject without body and thread is the room's subject.
 fn is_subject(message: &Message) -> bool {
     message.subject.is_some() && message.body.is_none() && !message.has_thread
-}
-
-/// RFC 7701 §6.2: a report on a private message says from whom to whom it was.
-fn report_on(message: &IncomingMessage) -> ReportBody {
-    let addresses = Cpim::parse(&message.body).map(|cpim| Cpim {
-        from: cpim.from,
-        to: cpim.to,
-        ..Cpim::default()
-    });
-    ReportBody {
-        content_type: msrp::cpim::CONTENT_TYPE,
-        content: addresses.unwrap_or_default().to_bytes(),
-    }
 }
 
 /// The words of a message. Of several parts, the first that is plain text (RFC 4975 §7.3.1 demands that such bodies can be received).

@@ -14,6 +14,7 @@ mod media; // the MSRP session under a stay
 mod messages; // §6.3
 mod nickname; // §6.4
 mod notifier; // §6.1 SUBSCRIBE, §6.2 NOTIFY
+mod password; // rooms that ask for one
 mod presence; // §6.2
 mod reentry; // after the link or the room was away
 mod remove; // a moderator removes somebody
@@ -25,6 +26,7 @@ mod welcome; // clients that know no rooms
 pub(crate) use call::{Call, Invitation};
 pub(crate) use locate::Locating;
 pub use locate::LookupId;
+pub(crate) use password::{Askers, askers};
 pub(crate) use remove::Removing;
 
 use std::{collections::BTreeMap, time::Instant};

@@ -4,7 +4,7 @@ use std::time::Instant;
 
 use xmpp::{
     BareJid, Jid,
-    stanza::{Destroy, MucItem, MucUser, Outgoing, Presence, PresenceKind, StanzaError},
+    stanza::{Condition, Destroy, MucItem, MucUser, Outgoing, Presence, PresenceKind, StanzaError},
 };
 
 use crate::{
@@ -28,8 +28,18 @@ mod status {
 }
 
 impl Gateway {
-    /// Presence for one of our occupants, from his room. Any other presence has no meaning here yet.
+    /// Presence for one of our occupants, from his room. Presence between two users is not offered.
     pub(crate) fn presence(&mut self, presence: Presence, now: Instant) {
+        if presence.kind == PresenceKind::Other("subscribe".to_owned()) {
+            return self.xmpp(Outgoing::Error {
+                name: "presence",
+                from: presence.to,
+                to: presence.from,
+                id: presence.id,
+                condition: Condition::FeatureNotImplemented,
+                text: Some("Only rooms see whether this user is there".to_owned()),
+            });
+        }
         let room = presence.from.to_bare();
         let Ok(to) = presence.to.try_as_full() else { return };
         let Some(key) = self.sessions.of_occupant(&room, to) else {

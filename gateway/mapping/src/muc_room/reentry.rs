@@ -4,13 +4,12 @@
 use std::time::{Duration, Instant};
 
 use xmpp::{
-    BareJid,
+    BareJid, Unsent,
     stanza::{Condition, Outgoing, StanzaError},
 };
 
 use crate::{
     Gateway, LinkId,
-    gateway::UNNOTICED,
     refusal::Refusal,
     session::{Phase, SessionKey},
     timers::Timer,
@@ -39,9 +38,9 @@ impl Gateway {
         let domain = link.domain.clone();
         self.set_readiness();
         let mine = |stanza: &mut Outgoing| stanza.from().domain().as_str() == domain;
-        let farewells: Vec<Outgoing> = self.farewells.extract_if(.., mine).collect();
-        for farewell in farewells {
-            self.xmpp(farewell);
+        let owed: Vec<Outgoing> = self.owed.extract_if(.., mine).collect();
+        for stanza in owed {
+            self.xmpp(stanza);
         }
         let coming = self.sessions.of_domain(&domain);
         for key in &coming {
@@ -59,17 +58,14 @@ impl Gateway {
         }
     }
 
-    /// Until a link that broke is known to be broken, stanzas are written that nobody reads.
-    pub(super) fn remember_leave(&mut self, leave: &Outgoing, now: Instant) {
-        while self
-            .departed
-            .front()
-            .is_some_and(|(at, _)| now.saturating_duration_since(*at) > UNNOTICED)
-            || self.departed.len() >= self.config.limits.sessions
-        {
-            self.departed.pop_front();
+    /// Keeps something that did not go out until the link is back. If its queue was full, that is when it has broken, as one that takes nothing does.
+    pub(crate) fn owe(&mut self, stanza: Outgoing, why: Unsent) {
+        let may_go_out_later = matches!(why, Unsent::LinkDown | Unsent::Unconfirmed | Unsent::QueueFull);
+        if may_go_out_later && self.owed.len() < self.config.limits.sessions {
+            self.owed.push(stanza);
+        } else {
+            tracing::warn!(%why, from = %stanza.from(), "a leave or an error is lost");
         }
-        self.departed.push_back((now, leave.clone()));
     }
 
     /// The server is away: what waits for it is refused, and who was in a room is out of it for now.
@@ -80,14 +76,6 @@ impl Gateway {
         link.up = false;
         let domain = link.domain.clone();
         self.set_readiness();
-        let unsure = |(at, leave): &(Instant, Outgoing)| {
-            leave.from().domain().as_str() == domain && now.saturating_duration_since(*at) <= UNNOTICED
-        };
-        let unsure = self.departed.iter().filter(|departed| unsure(departed));
-        self.farewells.extend(unsure.map(|(_, leave)| leave.clone()));
-        self.farewells.truncate(self.config.limits.sessions);
-        self.departed
-            .retain(|(_, leave)| leave.from().domain().as_str() != domain);
         let out = self.sessions.of_domain(&domain);
         self.reentering.retain(|key| !out.contains(key));
         for key in out {
@@ -147,6 +135,7 @@ impl Gateway {
         let Some(session) = self.sessions.get_mut(key) else {
             return;
         };
+        session.catches_up = false;
         let (was_in, told) = match &session.phase {
             Phase::Joined => (true, tell),
             Phase::Out { told, .. } => (false, *told),
@@ -279,6 +268,9 @@ impl Gateway {
 
     /// The room does not take him back: for good, or not yet.
     pub(super) fn reentry_refused(&mut self, key: SessionKey, error: StanzaError, now: Instant) {
+        if let Some(session) = self.sessions.get_mut(key) {
+            session.catches_up = false;
+        }
         match error.condition {
             Condition::Conflict => {
                 if let Some(Phase::Out { attempt, .. }) =

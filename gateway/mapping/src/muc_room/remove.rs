@@ -83,6 +83,10 @@ impl Gateway {
             .get(id)
             .is_some_and(|removing| removing.room == *from);
         let Some(removing) = self.removals.remove(id).filter(|_| ours) else {
+            if let IqKind::Error(error) = kind {
+                // A new room stays locked then, or a ping came too late.
+                tracing::info!(room = %from, condition = ?error.condition, "the room refuses a request");
+            }
             return;
         };
         self.timers.cancel(removing.timer);

@@ -87,6 +87,11 @@ impl Sharing {
         }
     }
 
+    /// Whether users of a domain were told anything.
+    pub(super) fn has_told_anything(&self, domain: &str) -> bool {
+        self.told.iter().any(|told| told.to.domain().as_str() == domain)
+    }
+
     /// Whether this very message was told, in whosever copy.
     fn has_told(&self, copy: &Told) -> bool {
         self.told.iter().any(|told| {

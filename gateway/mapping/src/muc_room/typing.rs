@@ -105,7 +105,7 @@ impl Gateway {
         let to = typing.to.clone();
         self.timers.cancel(timer);
         if told {
-            self.tell_chat_state(key, &to, ChatState::Paused);
+            self.tell_chat_state(key, &to, ChatState::Active);
         }
     }
 

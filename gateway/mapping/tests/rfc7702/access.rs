@@ -2,11 +2,12 @@
 
 use mapping::{Access, AccessList, Config};
 use sip::Header;
-use xmpp::stanza::Outgoing;
+use xmpp::stanza::{Condition, MessageKind, Outgoing, Presence, PresenceKind, Stanza};
 
 use crate::{
     ROOM_URI,
-    stage::{Stage, config},
+    hall::{jid, message},
+    stage::{PHONE, Stage, config},
 };
 
 fn list(allow: &[&str], deny: &[&str]) -> AccessList {
@@ -93,6 +94,35 @@ fn c7701_10_who_asks_for_privacy_is_known_to_nobody_in_the_room() {
             assert_eq!(stage.outcome(romeo, tag), Some(Ok(())), "{from}");
         }
     }
+}
+
+// Rows: C7701-16
+#[test]
+fn c7701_16_who_is_anonymous_says_nothing_under_his_own_address() {
+    let mut stage = Stage::new(config());
+    let (romeo, mercutio) = (stage.user("romeo"), stage.user("mercutio"));
+    stage.enter(mercutio, ROOM_URI, "Mercutio");
+    stage.subscribe(mercutio, ROOM_URI);
+    privacy(&mut stage, romeo, "id");
+    stage.connect(romeo);
+    // Whichever address his client writes.
+    let to_mercutio = "sip:capulet@rooms.example.com;gr=Mercutio";
+    for from in ["sip:romeo@example.org", "sip:anonymous@anonymous.invalid"] {
+        stage.send(romeo, from, &[ROOM_URI], "who am I?");
+        stage.send(romeo, from, &[to_mercutio], "who?");
+    }
+    let heard = stage.heard(mercutio);
+    assert_eq!(heard.len(), 4);
+    for (from, ..) in &heard {
+        assert_eq!(from, "sip:capulet@rooms.example.com;gr=Anonymous");
+    }
+    let told = stage.users[mercutio].received.iter();
+    let told: String = told
+        .map(|(_, message)| String::from_utf8_lossy(&message.body).into_owned())
+        .collect();
+    let seen = format!("{told}{:?}{:?}", stage.roster(mercutio).1, stage.to_rooms);
+    let of_romeo = |text: &str| text.to_lowercase().contains("romeo");
+    assert!(!of_romeo(&seen), "{seen}");
 }
 
 #[test]
@@ -201,4 +231,58 @@ fn rfc3325_section_7_an_asserted_identity_is_who_calls_and_stays_with_us_if_he_h
         let tag = stage.say(romeo, "hello");
         assert_eq!(stage.outcome(romeo, tag), Some(Ok(())), "{value}");
     }
+}
+
+#[test]
+fn what_is_not_offered_between_two_users_is_refused_on_both_sides() {
+    let mut stage = Stage::new(config());
+    for method in ["MESSAGE", "PUBLISH"] {
+        let lines = [
+            format!("{method} sip:juliet@example.com SIP/2.0"),
+            format!("Via: SIP/2.0/TCP {PHONE};branch=z9hG4bK-{method}"),
+            "Max-Forwards: 70".to_owned(),
+            "From: <sip:romeo@example.org>;tag=phone".to_owned(),
+            "To: <sip:juliet@example.com>".to_owned(),
+            format!("Call-ID: {method}"),
+            format!("CSeq: 1 {method}"),
+        ];
+        stage.phone_says(&lines.each_ref().map(String::as_str), "");
+        let answer = stage.to_phone.last().unwrap();
+        assert!(
+            answer.starts_with("SIP/2.0 405 ") && answer.contains("\r\nAllow: "),
+            "{answer}"
+        );
+    }
+    // A call that is no conference's.
+    let romeo = stage.user("romeo");
+    stage.invite(romeo, "sip:juliet@example.com", None);
+    assert_eq!(stage.refusal(romeo).map(|(code, _)| code), Some(404));
+
+    let said = message(
+        "juliet@example.com/x",
+        "romeo@example.org",
+        MessageKind::Chat,
+        Some("psst"),
+    );
+    stage.stanza(Stanza::Message(Box::new(said)));
+    stage.stanza(Stanza::Presence(Presence {
+        from: jid("juliet@example.com"),
+        to: jid("romeo@example.org"),
+        id: Some("s1".to_owned()),
+        kind: PresenceKind::Other("subscribe".to_owned()),
+        join: None,
+        muc: None,
+        nick: None,
+        status: None,
+    }));
+    let refused: Vec<_> = stage
+        .to_rooms
+        .iter()
+        .map(|stanza| match stanza {
+            Outgoing::Error { name, condition, .. } => (*name, *condition),
+            other => panic!("{other:?}"),
+        })
+        .collect();
+    let not_here = Condition::FeatureNotImplemented;
+    assert_eq!(refused, [("message", not_here), ("presence", not_here)]);
 }

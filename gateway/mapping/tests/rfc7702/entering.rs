@@ -442,7 +442,10 @@ fn a_client_that_cannot_be_connected_to_is_let_go() {
         .replace("setup:active", "setup:passive")
         .replace("msrp://127.0.0.10", "msrp://127.0.0.77");
     stage.invite_with(romeo, ROOM_URI, Some("Romeo"), &offer, "application/sdp");
-    assert_eq!(stage.bye(romeo), Some((480, "MSRP Connection Lost".to_owned())));
+    assert_eq!(
+        stage.bye(romeo),
+        Some((480, "MSRP Peer Cannot Be Reached".to_owned()))
+    );
     assert_eq!(stage.gateway.census(), (0, 0, 0, 0));
 }
 

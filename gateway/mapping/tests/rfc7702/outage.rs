@@ -8,7 +8,10 @@ use xmpp::stanza::Outgoing;
 
 use crate::{
     ROOM, ROOM_URI,
-    stage::{Stage, config},
+    stage::{
+        Stage, config,
+        muc::{message, private},
+    },
 };
 
 const SOON: Duration = Duration::from_secs(3);
@@ -233,6 +236,32 @@ fn what_was_said_meanwhile_is_told_once_and_what_was_told_before_is_not() {
 }
 
 #[test]
+fn a_history_that_begins_later_than_what_is_known_ends_is_said_to_be_cut_short() {
+    let cut_short = "(earlier messages are missing here: the room remembers no more)";
+    let known = ("Juliet", "native-id", "told", NOW);
+    let (first, second) = (("Juliet", "1", "first", NOW), ("Juliet", "2", "second", NOW));
+    for (history, told) in [
+        (&[known, first, second][..], &["told", "first", "second"][..]),
+        (&[first, second], &["told", cut_short, "first", "second"]),
+        (&[("Juliet", "old", "old", EARLIER), first], &["told", "first"]),
+        (&[], &["told"]),
+    ] {
+        let (mut stage, romeo, mercutio) = with_two(with(Outage::default()));
+        let said = stage.muc.native_says(ROOM, "Juliet", "told");
+        stage.stanzas(said);
+        remember(&mut stage, history);
+        stage.link(false);
+        stage.link(true);
+        stage.pass(SOON);
+        for user in [romeo, mercutio] {
+            let mut texts = texts(&stage, user);
+            texts.retain(|text| !text.starts_with("(the room is"));
+            assert_eq!(texts, told);
+        }
+    }
+}
+
+#[test]
 fn who_has_come_since_the_outage_is_not_told_again_what_his_own_history_told_him() {
     let mut config = holding();
     config.history = 5;
@@ -275,6 +304,92 @@ fn who_comes_back_last_hears_what_is_said_to_the_first() {
     }
 }
 
+/// One of them asks for the history, and others may be back before it has come.
+#[test]
+fn what_was_told_before_the_history_came_is_not_told_again_as_a_part_of_it() {
+    let (mut stage, romeo, mercutio) = with_two(holding());
+    stage.link(false);
+    stage.muc.refuse = Some(xmpp::stanza::Condition::ResourceConstraint);
+    stage.link(true);
+    let said = stage.muc.native_says(ROOM, "Juliet", "hark");
+    stage.stanzas(said);
+    remember(&mut stage, &[("Juliet", "native-id", "hark", NOW)]);
+    stage.muc.refuse = None;
+    stage.muc.withheld = Some(Vec::new());
+    stage.pass(SOON);
+    let history = stage.muc.withheld.take().unwrap();
+    assert_eq!(history.len(), 2, "the message and the subject");
+    stage.stanzas(history);
+    for user in [romeo, mercutio] {
+        assert_eq!(texts(&stage, user), ["hark"]);
+    }
+}
+
+#[test]
+fn however_much_is_said_before_the_history_comes_it_is_told_once_and_in_order() {
+    let (mut stage, romeo, mercutio) = with_two(holding());
+    stage.link(false);
+    stage.muc.refuse = Some(xmpp::stanza::Condition::ResourceConstraint);
+    stage.link(true);
+    let said: Vec<String> = (0..400).map(|number| format!("speech {number}")).collect();
+    for (number, text) in said.iter().enumerate() {
+        let room: xmpp::BareJid = ROOM.parse().unwrap();
+        let copies =
+            stage.muc.rooms[&room].tell_ours(|to| message(&room, "Juliet", to, &number.to_string(), text));
+        stage.stanzas(copies);
+    }
+    for (number, text) in said.iter().enumerate().skip(300) {
+        remember(&mut stage, &[("Juliet", &number.to_string(), text, NOW)]);
+    }
+    stage.muc.refuse = None;
+    stage.pass(SOON);
+    for user in [romeo, mercutio] {
+        assert_eq!(texts(&stage, user), said);
+    }
+}
+
+#[test]
+fn a_room_that_is_late_is_not_asked_for_its_history_again() {
+    let (mut stage, _, _) = with_two(holding());
+    stage.link(false);
+    stage.to_rooms.clear();
+    stage.muc.mute = true;
+    stage.link(true);
+    stage.pass(config().limits.admission + Duration::from_secs(1));
+    let histories: Vec<u32> = stage
+        .to_rooms
+        .iter()
+        .filter_map(|stanza| match stanza {
+            Outgoing::Enter { to, history, .. } if to.as_str().ends_with("/Romeo") => Some(*history),
+            _ => None,
+        })
+        .collect();
+    assert_eq!(histories, [100, 0]);
+}
+
+/// Some services keep an occupant whose component has gone, and speak to him as soon as it is back.
+#[test]
+fn who_comes_back_last_hears_once_what_the_room_says_to_the_occupant_he_was() {
+    for he_is_first in [false, true] {
+        let (mut stage, romeo, mercutio) = with_two(holding());
+        stage.link(false);
+        stage.muc.turned_away = Some("Mercutio".to_owned());
+        stage.link(true);
+        stage.pass(Duration::from_secs(1));
+        let mut copies = stage.muc.native_says(ROOM, "Juliet", "hark");
+        if he_is_first {
+            copies.reverse();
+        }
+        stage.stanzas(copies);
+        for user in [romeo, mercutio] {
+            assert_eq!(texts(&stage, user), ["hark"]);
+        }
+        stage.muc.turned_away = None;
+        stage.pass(SOON);
+        assert_eq!(texts(&stage, mercutio), ["hark"]);
+    }
+}
+
 #[test]
 fn a_message_held_too_long_is_refused_and_never_sent() {
     let (mut stage, romeo, mercutio) = with_two(holding());
@@ -303,6 +418,51 @@ fn no_more_is_held_than_the_session_queue_has_room_for() {
         assert_eq!(waiting.iter().filter(|waits| **waits).count(), taken, "{queue:?}");
         assert!(waiting.is_sorted_by(|a, b| a >= b), "the first ones are held");
     }
+}
+
+#[test]
+fn who_whispered_hears_that_it_may_have_been_lost_when_the_link_broke_and_it_is_not_said_again() {
+    let (mut stage, romeo, _) = with_two(holding());
+    let juliet = format!("{ROOM_URI};gr=Juliet");
+    let tags = ["1", "2"].map(|text| stage.send(romeo, "sip:romeo@example.org", &[&juliet], text));
+    assert_eq!(tags.map(|tag| outcome(&stage, romeo, tag)), [Some(Ok(())); 2]);
+    let second = stage.to_rooms.last().cloned().unwrap();
+    stage.link(false);
+    stage.unconfirmed(second);
+    assert_eq!(stage.reported(romeo), [408], "of the second alone");
+    let before = stage.to_rooms.len();
+    stage.link(true);
+    stage.pass(SOON);
+    let again = stage.to_rooms[before..].iter();
+    assert_eq!(
+        again
+            .filter(|stanza| matches!(stanza, Outgoing::Private { .. }))
+            .count(),
+        0
+    );
+}
+
+#[test]
+fn who_whispered_to_a_sip_user_hears_after_the_outage_that_it_did_not_arrive() {
+    let (mut stage, romeo, _) = with_two(holding());
+    let room = ROOM.parse().unwrap();
+    let occupants = &stage.muc.room(ROOM).occupants;
+    let (_, to) = occupants
+        .iter()
+        .find(|(nickname, _)| nickname == "Romeo")
+        .unwrap();
+    let to = to.try_as_full().unwrap().clone();
+    stage.users[romeo].silent = true;
+    stage.stanza(private(&room, "Juliet", &to, "p1", "psst"));
+    stage.link(false);
+    stage.cut(romeo);
+    let errors = |stage: &Stage| {
+        let error = |stanza: &&Outgoing| matches!(stanza, Outgoing::Error { name: "message", .. });
+        stage.to_rooms.iter().filter(error).count()
+    };
+    assert_eq!(errors(&stage), 0);
+    stage.link(true);
+    assert_eq!(errors(&stage), 1);
 }
 
 #[test]

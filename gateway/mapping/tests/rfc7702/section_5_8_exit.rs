@@ -140,7 +140,7 @@ fn stays_outlive_the_link_for_a_while() {
             "Romeo is in (participant)",
             "JuliC is in (participant) 110",
             "subject: Today in Verona",
-            "room: (messages that could not be shown while the chat service was away: 1)",
+            "room: (messages that you may not have been shown: 1)",
         ]
     );
     hall.say(JULIET, "Here");
@@ -191,4 +191,51 @@ fn who_left_while_the_link_was_away_is_said_to_have_left() {
         !heard.iter().any(|told| told.starts_with("Romeo is in")),
         "{heard:?}"
     );
+}
+
+/// Of what the link does not know to have been read, each has somebody who hears so.
+#[test]
+fn what_may_have_been_lost_when_the_link_broke_is_told_or_told_again() {
+    let mut hall = Hall::new();
+    hall.enter(JULIET, "JuliC");
+    hall.told.clear();
+    let (romeo, juliet) = ("sip:capulet@rooms.example.net;gr=Romeo", "sip:juliet@example.com");
+    let tags = [(CONFERENCE, "aloud"), (juliet, "privately")].map(|(to, text)| hall.send(0, romeo, to, text));
+    assert_eq!(tags.map(|tag| hall.outcome(tag)), [Some(Ok(())); 2]);
+    hall.unlist("sip:capulet@rooms.example.net;gr=Ben");
+    hall.pass(Duration::from_secs(10));
+    let lost = std::mem::take(&mut hall.told);
+    hall.link(false);
+    for stanza in lost {
+        hall.unconfirmed(stanza);
+    }
+    assert_eq!(hall.reported, [408], "the sender of the private one alone");
+    hall.link(true);
+    assert_eq!(
+        hall.heard(JULIET),
+        [
+            "Ben is out (none)",
+            "Romeo is in (participant)",
+            "JuliC is in (participant) 110",
+            "subject: Today in Verona",
+            "room: (messages that you may not have been shown: 2)",
+        ]
+    );
+}
+
+#[test]
+fn who_left_when_the_link_broke_is_told_so_when_it_is_back() {
+    let mut hall = Hall::new();
+    hall.enter(JULIET, "JuliC");
+    hall.enter(JULIET_TOO, "JuliC");
+    hall.told.clear();
+    hall.leave(JULIET, "JuliC", None);
+    let lost = std::mem::take(&mut hall.told);
+    hall.link(false);
+    for stanza in lost {
+        hall.unconfirmed(stanza);
+    }
+    assert_eq!(hall.heard(JULIET), Vec::<String>::new());
+    hall.link(true);
+    assert_eq!(hall.heard(JULIET), ["JuliC is out (none) 110"]);
 }

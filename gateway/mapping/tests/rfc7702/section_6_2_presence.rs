@@ -37,6 +37,36 @@ fn f42_the_first_document_lists_everybody_and_the_subscriber_himself() {
     assert_eq!(room.users[0].roles, ["participant"]);
 }
 
+// Rows: C4575-21
+#[test]
+fn c4575_21_documents_carry_no_time_so_none_that_is_not_utc() {
+    let (mut stage, romeo) = with_juliet();
+    stage.subscribe(romeo, ROOM_URI);
+    let told = stage.muc.native_enters(ROOM, "Nurse");
+    stage.stanzas(told);
+    let told = stage.muc.leaves(ROOM, "Nurse", &[307], Some("too loud"));
+    stage.stanzas(told);
+    stage.pass(Duration::from_secs(6));
+    let documents = stage.users[romeo]
+        .sip_events
+        .iter()
+        .filter_map(|event| match event {
+            sip::Event::Notified { body: Some(body), .. } => Some(String::from_utf8_lossy(&body.bytes)),
+            _ => None,
+        });
+    let documents: Vec<_> = documents.collect();
+    assert_eq!(documents.len(), 3);
+    for document in documents {
+        assert!(
+            !document.contains("<when>") && !document.contains("joining-info"),
+            "{document}"
+        );
+        let is_time =
+            |window: &[u8]| window[0].is_ascii_digit() && window[1] == b'T' && window[2].is_ascii_digit();
+        assert!(!document.as_bytes().windows(3).any(is_time), "{document}");
+    }
+}
+
 // Rows: B7702-15, C4575-05, C4575-07
 #[test]
 fn a_change_after_a_quiet_spell_is_told_at_once_and_later_ones_are_gathered() {

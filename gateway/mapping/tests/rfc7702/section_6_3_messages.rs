@@ -297,7 +297,7 @@ fn nothing_of_one_room_is_told_in_another() {
     assert_eq!(stage.nicknames(tybalt), ["Juliet", "Tybalt"]);
 }
 
-// Rows: B7702-19, C7701-32
+// Rows: B7702-19, C7701-20, C7701-32
 #[test]
 fn a_text_arrives_as_it_was() {
     let (mut stage, romeo, mercutio) = with_two();

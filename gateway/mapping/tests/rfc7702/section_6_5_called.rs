@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use mapping::{Config, Limits};
+use mapping::{Config, Limits, MsrpPlaces, MsrpTransport};
 use xmpp::{
     BareJid,
     stanza::{Condition, DirectInvitation, Extras, Invite, Message, MessageKind, MucUser, Outgoing, Stanza},
@@ -34,7 +34,7 @@ fn message_from(from: &str, muc: Option<MucUser>, invitation: Option<DirectInvit
 }
 
 /// As the room sends it.
-fn mediated(password: Option<&str>) -> Stanza {
+pub(crate) fn mediated(password: Option<&str>) -> Stanza {
     let invite = Invite {
         from: Some(JULIET.parse().unwrap()),
         to: None,
@@ -48,7 +48,7 @@ fn mediated(password: Option<&str>) -> Stanza {
     message_from(ROOM, Some(muc), None)
 }
 
-fn direct(room: &str) -> Stanza {
+pub(crate) fn direct(room: &str) -> Stanza {
     message_from(
         JULIET,
         None,
@@ -276,27 +276,56 @@ fn calls_are_bounded_and_end_with_the_gateway() {
     );
 }
 
-#[test]
-fn an_answer_without_msrp_ends_the_call_and_is_declined() {
-    let mut stage = Stage::new(config());
+/// Romeo accepts the room's call with a description that will not do; what the room called with.
+fn accept_in_vain(stage: &mut Stage, description: &str, why: &str) -> sip::sdp::Media {
     let romeo = stage.user("romeo");
     stage.stanza(mediated(None));
-    let (_, _, due) = stage.rung(romeo).unwrap();
+    let (_, invite, due) = stage.rung(romeo).unwrap();
     let accept = sip::Command::Accept {
         due,
         contact: sip::Contact::default(),
         body: sip::Body {
             content_type: "application/sdp".to_owned(),
-            bytes: "v=0\r\no=- 1 1 IN IP4 127.0.0.10\r\ns=-\r\nt=0 0\r\nm=message 0 TCP/MSRP *\r\n".into(),
+            bytes: description.to_owned().into(),
         },
     };
     let now = stage.now;
     stage.users[romeo].endpoint.handle_command(accept, now);
     stage.run();
     assert_eq!(stage.bye(romeo).map(|(code, _)| code), Some(488));
-    assert_eq!(
-        declined(&stage),
-        Some((JULIET.to_owned(), "No TCP/MSRP Media Line".to_owned()))
+    assert_eq!(declined(stage), Some((JULIET.to_owned(), why.to_owned())));
+    let offer = sip::sdp::Session::parse(&invite.body.unwrap().bytes).unwrap();
+    offer.media().remove(0)
+}
+
+#[test]
+fn an_answer_without_msrp_ends_the_call_and_is_declined() {
+    let answer = "v=0\r\no=- 1 1 IN IP4 127.0.0.10\r\ns=-\r\nt=0 0\r\nm=message 0 TCP/MSRP *\r\n";
+    let mut stage = Stage::new(config());
+    let offered = accept_in_vain(&mut stage, answer, "No TCP/MSRP Media Line");
+    assert_eq!(offered.protocol, "TCP/MSRP");
+}
+
+// Rows: C7701-61, C4975-30
+#[test]
+fn rfc4975_section_8_1_a_room_that_calls_with_tls_takes_no_answer_without() {
+    let mut stage = Stage::new(Config {
+        msrp: MsrpPlaces::Either {
+            tcp: ("127.0.0.2".to_owned(), 2855),
+            tls: ("127.0.0.2".to_owned(), 2856),
+            offered: MsrpTransport::Tls,
+        },
+        ..config()
+    });
+    let answer = "v=0\r\no=- 1 1 IN IP4 127.0.0.10\r\ns=-\r\nt=0 0\r\nm=message 9 TCP/MSRP *\r\n\
+                  a=accept-types:message/cpim\r\na=path:msrp://127.0.0.10:9/x;tcp\r\n";
+    let offered = accept_in_vain(&mut stage, answer, "TCP/TLS/MSRP Is Needed");
+    assert_eq!((offered.protocol.as_str(), offered.port), ("TCP/TLS/MSRP", 2856));
+    assert!(
+        offered
+            .attribute("path")
+            .unwrap()
+            .starts_with("msrps://127.0.0.2:2856/")
     );
 }
 

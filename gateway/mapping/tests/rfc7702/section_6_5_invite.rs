@@ -3,10 +3,15 @@ use xmpp::stanza::Outgoing;
 
 use crate::{
     ROOM_URI,
-    stage::{Stage, config},
+    stage::{GATEWAY, Stage, config},
 };
 
 fn refer(stage: &mut Stage, user: usize, refer_to: &str) -> Vec<sip::Event> {
+    refer_at(stage, user, ROOM_URI, refer_to)
+}
+
+/// To the room at this Request-URI.
+fn refer_at(stage: &mut Stage, user: usize, uri: &str, refer_to: &str) -> Vec<sip::Event> {
     let from: sip::Uri = if user == 0 {
         "sip:romeo@example.org"
     } else {
@@ -15,7 +20,7 @@ fn refer(stage: &mut Stage, user: usize, refer_to: &str) -> Vec<sip::Event> {
     .parse()
     .unwrap();
     let parameters = ReferParameters {
-        uri: ROOM_URI.parse().unwrap(),
+        uri: uri.parse().unwrap(),
         from: NameAddr::new(from),
         to: NameAddr::new(ROOM_URI.parse().unwrap()),
         contact: Contact::default(),
@@ -56,6 +61,17 @@ fn f55_to_f58_refer_becomes_a_mediated_invitation() {
         )),
         "{events:?}"
     );
+}
+
+#[test]
+fn a_refer_to_the_contact_of_a_room_is_one_to_the_room() {
+    let mut stage = Stage::new(config());
+    let romeo = stage.user("romeo");
+    stage.enter(romeo, ROOM_URI, "Romeo");
+    let contact = format!("sip:capulet@{GATEWAY};transport=tcp");
+    refer_at(&mut stage, romeo, &contact, "<sip:benvolio@example.com>");
+    let invited = |stanza: &Outgoing| matches!(stanza, Outgoing::Invite { invitee, .. } if invitee.as_str() == "benvolio@example.com");
+    assert!(stage.to_rooms.iter().any(invited));
 }
 
 #[test]

@@ -79,7 +79,9 @@ fn who_leaves_while_the_link_is_down_leaves_no_ghost() {
 fn a_leave_that_was_under_way_when_the_link_broke_is_said_again() {
     let (mut stage, romeo, _) = with_two();
     stage.cut(romeo);
+    let leave = stage.to_rooms.last().cloned().unwrap();
     stage.link(false);
+    stage.unconfirmed(leave);
     stage.to_rooms.clear();
     stage.link(true);
     let leaves = |stage: &Stage| {

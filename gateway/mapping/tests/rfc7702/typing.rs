@@ -46,13 +46,14 @@ fn told(stage: &Stage) -> Vec<ChatState> {
     states.collect()
 }
 
+// Rows: C757X-02
 #[test]
 fn a_room_is_told_each_change_once() {
     let (mut stage, romeo, _) = with_romeo();
     for status in [ACTIVE, ACTIVE, IDLE, IDLE] {
         writes(&mut stage, romeo, status, ROOM_URI);
     }
-    assert_eq!(told(&stage), [ChatState::Composing, ChatState::Paused]);
+    assert_eq!(told(&stage), [ChatState::Composing, ChatState::Active]);
     writes(&mut stage, romeo, ACTIVE, ROOM_URI);
     assert_eq!(told(&stage).len(), 2, "not more often than once a second");
     stage.pass(Duration::from_secs(1));
@@ -67,7 +68,7 @@ fn rfc3994_section_3_3_who_does_not_refresh_is_idle() {
     stage.pass(Duration::from_secs(89));
     assert_eq!(told(&stage), [ChatState::Composing]);
     stage.pass(Duration::from_secs(1));
-    assert_eq!(told(&stage), [ChatState::Composing, ChatState::Paused]);
+    assert_eq!(told(&stage), [ChatState::Composing, ChatState::Active]);
 }
 
 #[test]
@@ -103,6 +104,46 @@ fn state(from: &str, to: &FullJid, kind: MessageKind, state: ChatState) -> Stanz
     message.kind = empty.kind;
     message.extras.chat_state = Some(state);
     Stanza::Message(message)
+}
+
+// Rows: C757X-03, C757X-04
+#[test]
+fn rfc7573_section_6_table_4_composing_is_active_and_all_else_idle() {
+    let mut stage = Stage::new(config());
+    stage.muc.native_enters(ROOM, "Juliet");
+    let romeo = stage.user("romeo");
+    let offer = stage.offer(romeo).replace(
+        "a=accept-wrapped-types:text/plain",
+        "a=accept-wrapped-types:text/plain application/im-iscomposing+xml",
+    );
+    stage.invite_with(romeo, ROOM_URI, Some("Romeo"), &offer, "application/sdp");
+    stage.connect(romeo);
+    let occupants = &stage.muc.room(ROOM).occupants;
+    let (_, jid) = occupants.iter().find(|(nick, _)| nick == "Romeo").unwrap();
+    let jid = jid.clone().try_into_full().unwrap();
+    for other in [
+        ChatState::Active,
+        ChatState::Inactive,
+        ChatState::Paused,
+        ChatState::Gone,
+    ] {
+        let before = stage.users[romeo].received.len();
+        for what in [ChatState::Composing, other] {
+            stage.pass(Duration::from_secs(2));
+            stage.stanza(state("Juliet", &jid, MessageKind::Groupchat, what));
+        }
+        let received = &stage.users[romeo].received[before..];
+        let states: Vec<_> = received
+            .iter()
+            .map(|(_, message)| {
+                let text = String::from_utf8_lossy(&message.body).into_owned();
+                let (_, state) = text.split_once("<state>").unwrap();
+                state.split('<').next().unwrap().to_owned()
+            })
+            .collect();
+        assert_eq!(states, ["active", "idle"], "{other:?}");
+    }
+    assert_eq!(stage.bye(romeo), None, "gone ends no stay");
 }
 
 #[test]

@@ -104,6 +104,8 @@ pub struct Connection {
     authorizations: BTreeMap<SessionId, Authorization>,
     /// Whether more waits for the peer than the lower mark allows, after it passed the upper one.
     congested: bool,
+    /// Whether TLS is around it.
+    secured: bool,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -149,6 +151,16 @@ impl Connection {
             unannounced: None,
             authorizations: BTreeMap::new(),
             congested: false,
+            secured: false,
+        }
+    }
+
+    /// The same with TLS around it: sessions are asked for by `msrps` URIs, and elsewhere by no others (RFC 4975 §6).
+    #[must_use]
+    pub fn secured(self) -> Self {
+        Self {
+            secured: true,
+            ..self
         }
     }
 
@@ -348,6 +360,9 @@ impl Connection {
         let Some(id) = uri.session().cloned() else {
             return self.answer(&frame, Status::NO_SESSION);
         };
+        if uri.is_secure() != self.secured {
+            return self.answer(&frame, Status::NO_SESSION);
+        }
         let weight = frame.weight();
         match self.sessions.get_mut(&id) {
             Some(Entry::Bound(session)) => {

@@ -7,6 +7,7 @@
 //! | `chatroom` (RFC 7701 §8) | [`Chatroom`] |
 //! | `setup` (RFC 4145, RFC 6135) | [`Setup`], decided by [`opener`] |
 //! | `msrp-cema` (RFC 6714) | a flag, decided by [`cema`] |
+//! | `fingerprint` (RFC 4572, RFC 8122) | [`Fingerprints`] |
 //! | `file-selector`, `file-transfer-id`, `file-disposition`, `file-date`, `file-icon`, `file-range` (RFC 5547) | [`mod@file`] |
 //!
 //! Values are read leniently and written strictly.
@@ -15,10 +16,12 @@ mod accept;
 pub mod cema;
 mod chatroom;
 pub mod file;
+mod fingerprint;
 mod setup;
 
 pub use accept::{AcceptTypes, MaxSize};
 pub use chatroom::Chatroom;
+pub use fingerprint::{Fingerprint, Fingerprints, HashFunction};
 pub use setup::{Opener, Setup, answer_setup, offer_setup, opener};
 
 /// Why a text is no value of an attribute: the broken rule.

@@ -42,6 +42,15 @@ impl Peer {
         }
     }
 
+    /// TLS is around the connection.
+    pub(crate) fn secured(limits: Limits) -> Self {
+        let Self { connection, now } = Self::new(limits);
+        Self {
+            connection: connection.secured(),
+            now,
+        }
+    }
+
     pub(crate) fn bound(limits: Limits) -> Self {
         let mut peer = Self::new(limits);
         peer.bind();

@@ -144,7 +144,7 @@ fn rfc4976_5_1_two_relays_one_through_the_other() {
 /// RFC 4975 §7.2, RFC 4976 §3: a SEND is answered to the relay before us, a NICKNAME and a REPORT go all the way back.
 #[test]
 fn rfc4976_3_responses_hop_by_hop_and_reports_all_the_way() {
-    let mut peer = Peer::new(Limits::default());
+    let mut peer = Peer::secured(Limits::default());
     let local = format!("{INTRA_PATH} {ALICE}").parse().unwrap();
     let remote = format!("{EXTRA_PATH} {BOB}").parse().unwrap();
     peer.command(Command::Bind(SessionParameters { local, remote }));

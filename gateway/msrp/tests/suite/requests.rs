@@ -101,6 +101,21 @@ fn rfc4975_7_3_requests_for_no_session_get_481() {
     assert_eq!(bodies(&peer.says(same)), ["x"]);
 }
 
+// Rows: C4975-37
+#[test]
+fn rfc4975_6_a_session_is_asked_for_over_what_its_scheme_says() {
+    let text = send("tid1", &["Message-ID: m001"], "x", '$');
+    let secured = text.replace("msrp://", "msrps://");
+    for (mut peer, wrong, right) in [
+        (Peer::new(Limits::default()), &secured, &text),
+        (Peer::secured(Limits::default()), &text, &secured),
+    ] {
+        assert_eq!(peer.says(wrong), []);
+        assert_eq!(peer.hears_statuses(), [481]);
+        assert!(matches!(peer.says(right)[..], [Event::BindRequested { .. }]));
+    }
+}
+
 // Rows: C4975-25, C7701-47
 #[test]
 fn rfc4975_7_2_responses_to_send_go_to_the_previous_hop_and_others_the_whole_way() {

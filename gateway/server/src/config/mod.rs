@@ -19,12 +19,13 @@ use std::{
     time::Duration,
 };
 
+use mapping::{MsrpPlaces, MsrpTransport};
 use sip::{LocalAddress, Transport, message::Uri};
 
 use self::source::Sources;
 pub use self::{
     fault::{Fault, Place},
-    settings::{ConnectionLimits, LogFormat, LogSettings, Settings},
+    settings::{ConnectionLimits, LogFormat, LogSettings, MsrpTls, Settings},
 };
 use crate::{
     lookup::LookupConfig,
@@ -187,12 +188,38 @@ pub struct Policy {
 /// MSRP.
 #[derive(Debug, Clone)]
 pub struct MsrpConfig {
-    /// Address listened on.
-    pub listen: SocketAddr,
+    /// Addresses listened on: at least one, and at most one per transport and address family.
+    pub listen: Vec<(MsrpTransport, SocketAddr)>,
     /// What peers reach us by; without a port, the port listened on.
-    pub advertise: Option<(String, Option<u16>)>,
+    pub advertise: Vec<(MsrpTransport, (String, Option<u16>))>,
+    /// What TLS is to those who could do without.
+    pub tls: MsrpTls,
     /// Bounds.
     pub limits: msrp::Limits,
+}
+
+impl MsrpConfig {
+    /// Where peers reach us, given the addresses that were bound. Of several for one transport they are told the first.
+    fn places(&self, bound: &[(MsrpTransport, SocketAddr)]) -> MsrpPlaces {
+        let advertise = |transport| self.advertise.iter().find(|(of, _)| *of == transport);
+        let place = |transport| {
+            let (_, address) = bound.iter().find(|(of, _)| *of == transport)?;
+            Some(advertised(advertise(transport).map(|(_, place)| place), *address))
+        };
+        match (place(MsrpTransport::Tcp), place(MsrpTransport::Tls)) {
+            (Some(tcp), Some(tls)) => {
+                let offered = match self.tls {
+                    MsrpTls::Accepted => MsrpTransport::Tcp,
+                    MsrpTls::Offered => MsrpTransport::Tls,
+                    MsrpTls::Required => return MsrpPlaces::Tls(tls),
+                };
+                MsrpPlaces::Either { tcp, tls, offered }
+            }
+            (None, Some(tls)) => MsrpPlaces::Tls(tls),
+            // One of both is listened on.
+            (tcp, None) => MsrpPlaces::Tcp(tcp.unwrap_or_default()),
+        }
+    }
 }
 
 /// The mapping core.
@@ -202,6 +229,8 @@ pub struct CoreConfig {
     pub components: Vec<mapping::Component>,
     /// Conference domains of multi-user chat services.
     pub rooms: Vec<mapping::RoomDomain>,
+    /// Rooms with a password.
+    pub passwords: BTreeMap<xmpp::BareJid, mapping::RoomPassword>,
     /// Attached components of SIP conferences.
     pub conferences: Vec<mapping::ConferenceDomain>,
     /// Which other domains are whose.
@@ -264,14 +293,16 @@ impl Config {
         }
     }
 
-    /// The core's settings, given the MSRP address that was bound.
+    /// The core's settings, given the MSRP addresses that were bound.
     #[must_use]
-    pub fn core(&self, msrp: SocketAddr) -> mapping::Config {
+    pub fn core(&self, bound: &[(MsrpTransport, SocketAddr)]) -> mapping::Config {
         mapping::Config {
             components: self.core.components.clone(),
             rooms: self.core.rooms.clone(),
+            passwords: self.core.passwords.clone(),
             conferences: self.core.conferences.clone(),
-            msrp: advertised(self.msrp.advertise.as_ref(), msrp),
+            msrp: self.msrp.places(bound),
+            certificates: self.tls.as_ref().map(Tls::fingerprints).unwrap_or_default(),
             answer: self.core.answer,
             conflict: self.core.conflict,
             history: self.core.history,

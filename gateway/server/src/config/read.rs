@@ -42,7 +42,10 @@ pub(super) fn settings(sources: &Sources) -> (Settings, Vec<Fault>) {
 }
 
 fn fault(error: figment::Error, sources: &Sources) -> Fault {
-    let secret = error.path.last().is_some_and(|key| key == "secret");
+    let secret = error
+        .path
+        .last()
+        .is_some_and(|key| matches!(key.as_str(), "secret" | "password"));
     let (problem, remedy) = match &error.kind {
         Kind::UnknownField(name, known) => ("unknown key".to_owned(), suggestion(name, known)),
         Kind::UnknownVariant(name, known) => (format!("unknown value `{name}`"), suggestion(name, known)),

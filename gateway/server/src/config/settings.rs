@@ -9,7 +9,7 @@ use super::human;
 
 mod security;
 
-pub use self::security::{ChallengeSettings, TlsSettings, TrustSettings};
+pub use self::security::{ChallengeSettings, MsrpTls, TlsSettings, TrustSettings};
 
 /// What a secret is shown as.
 pub const REDACTED: &str = "<redacted>";
@@ -49,6 +49,8 @@ pub struct Settings {
     pub log: LogSettings,
     /// Conference domains.
     pub rooms: Vec<RoomSettings>,
+    /// Rooms with a password.
+    pub passwords: Vec<PasswordSettings>,
     /// Further domains of SIP users.
     pub users: Vec<UserSettings>,
     /// SIP conferences for XMPP users.
@@ -223,22 +225,26 @@ impl Default for RegisterSettings {
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct MsrpSettings {
-    /// Address listened on. Default 127.0.0.1:2855.
-    pub listen: String,
+    /// Addresses listened on, `address:port`, or `tls:address:port`. Default 127.0.0.1:2855.
+    #[serde(deserialize_with = "one_or_more")]
+    pub listen: Vec<String>,
+    /// What TLS is to those who could do without. Default accepted.
+    pub tls: MsrpTls,
     /// Whether connections are opened to clients that want that. Default true.
     #[serde(with = "human::switch")]
     pub connect: bool,
-    /// `host[:port]` that peers reach us by. Default: the listen address.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub advertise: Option<String>,
+    /// `host[:port]`, or `tls:host[:port]`, that peers reach us by. Default: the listen addresses.
+    #[serde(deserialize_with = "one_or_more", skip_serializing_if = "Vec::is_empty")]
+    pub advertise: Vec<String>,
 }
 
 impl Default for MsrpSettings {
     fn default() -> Self {
         Self {
-            listen: "127.0.0.1:2855".to_owned(),
+            listen: vec!["127.0.0.1:2855".to_owned()],
+            tls: MsrpTls::Accepted,
             connect: true,
-            advertise: None,
+            advertise: Vec::new(),
         }
     }
 }
@@ -253,6 +259,35 @@ pub struct RoomSettings {
     /// The MUC service. Required.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub muc: Option<String>,
+}
+
+/// One `[[passwords]]`.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct PasswordSettings {
+    /// Address of the room in XMPP. Required.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub room: Option<String>,
+    /// Its password; this or `password_file` is required.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub password: Option<Secret>,
+    /// A file with the password.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub password_file: Option<PathBuf>,
+    /// Whether callers are asked for it; else all are let in with it. Default true.
+    #[serde(with = "human::switch")]
+    pub ask: bool,
+}
+
+impl Default for PasswordSettings {
+    fn default() -> Self {
+        Self {
+            room: None,
+            password: None,
+            password_file: None,
+            ask: true,
+        }
+    }
 }
 
 /// One `[[users]]`.
@@ -530,7 +565,7 @@ pub struct ConnectionLimits {
     /// How long a peer may take none of what is written to it. Default 30 s.
     #[serde(with = "human::duration")]
     pub write_stall: Duration,
-    /// How long opening a SIP stream may take. Default 5 s.
+    /// How long opening a SIP stream may take, or an MSRP connection, at all addresses of its host together. Default 5 s.
     #[serde(with = "human::duration")]
     pub connect: Duration,
     /// How long sessions may take to end when the gateway stops. Default 5 s.

@@ -1,5 +1,6 @@
 //! From [`Settings`] to [`Config`]: what types cannot say.
 
+mod passwords;
 mod security;
 mod trunk;
 
@@ -10,7 +11,7 @@ use std::{
     time::Duration,
 };
 
-use mapping::{Component, RoomDomain};
+use mapping::{Component, MsrpTransport, RoomDomain};
 use sip::Transport;
 use tracing_subscriber::filter::LevelFilter;
 
@@ -18,7 +19,7 @@ use super::{
     Config, CoreConfig, Host, MsrpConfig, SipConfig,
     attached::Attached,
     fault::Fault,
-    settings::{Secret, Settings, XmppSettings},
+    settings::{MsrpTls, Secret, Settings, XmppSettings},
     source::Sources,
 };
 use crate::lookup::LookupConfig;
@@ -39,6 +40,7 @@ pub(super) fn config(settings: &Settings, sources: &Sources, faults: &mut Vec<Fa
     );
     let secret = check.secret(settings);
     let rooms = check.rooms(settings);
+    let passwords = check.passwords(settings);
     let usual = (xmpp_servers.as_deref(), secret.as_ref());
     let mut attached = settings
         .xmpp
@@ -49,14 +51,15 @@ pub(super) fn config(settings: &Settings, sources: &Sources, faults: &mut Vec<Fa
     let users = check.users(settings, usual, &mut attached);
     let conferences = check.conferences(settings, usual, &mut attached);
     let sip = check.sip(settings);
-    let secured = sip.as_ref().is_some_and(|sip| {
-        sip.listen
-            .iter()
-            .any(|(transport, _)| *transport == Transport::Tls)
-    });
+    let msrp = check.msrp(settings);
+    let secured = sip
+        .as_ref()
+        .is_some_and(|sip| is_among(&sip.listen, Transport::Tls))
+        || msrp
+            .as_ref()
+            .is_some_and(|msrp| is_among(&msrp.listen, MsrpTransport::Tls));
     let tls = check.tls(settings, secured);
     let xmpp_tls = check.component_tls(settings);
-    let msrp = check.msrp(settings);
     let servers = check.name_servers(settings);
     check.log(&settings.log.level);
     check.limits(settings);
@@ -90,6 +93,7 @@ pub(super) fn config(settings: &Settings, sources: &Sources, faults: &mut Vec<Fa
         core: CoreConfig {
             components: users.iter().map(|user| user.of.clone()).collect(),
             rooms: rooms?,
+            passwords: passwords?,
             conferences: conferences.iter().map(|room| room.of.clone()).collect(),
             routes: routes?,
             numbers: numbers?,
@@ -292,35 +296,12 @@ impl Check<'_> {
     }
 
     fn sip(&mut self, settings: &Settings) -> Option<SipConfig> {
-        let key = ["sip", "listen"];
-        let mut listen = Vec::new();
-        for text in &settings.sip.listen {
-            match listen_address(text) {
-                Ok((transport, address)) => {
-                    let same = |(other, at): &(Transport, SocketAddr)| {
-                        *other == transport && at.is_ipv4() == address.is_ipv4()
-                    };
-                    if listen.iter().any(same) {
-                        self.fault::<()>(
-                            &key,
-                            format!("`{text}` is a second address of its transport and address family"),
-                            "keep one of them",
-                        );
-                    }
-                    listen.push((transport, address));
-                }
-                Err(problem) => {
-                    self.fault::<()>(
-                        &key,
-                        problem,
-                        "write it as \"udp:192.0.2.1:5060\", \"tcp:[2001:db8::1]:5060\" or \"tls:192.0.2.1:5061\"",
-                    );
-                }
-            }
-        }
-        if listen.is_empty() {
-            self.fault::<()>(&key, "empty", "add an address, such as \"tcp:127.0.0.1:5060\"");
-        }
+        let listen = self.listen(
+            "sip",
+            &settings.sip.listen,
+            listen_address,
+            "\"udp:192.0.2.1:5060\", \"tcp:[2001:db8::1]:5060\" or \"tls:192.0.2.1:5061\"",
+        );
         let advertise = self.advertise(
             "sip",
             settings.sip.advertise.as_deref(),
@@ -352,22 +333,100 @@ impl Check<'_> {
     }
 
     fn msrp(&mut self, settings: &Settings) -> Option<MsrpConfig> {
-        let text = &settings.msrp.listen;
-        let listen = socket_address(text, Some(MSRP_PORT)).or_else(|| {
-            let problem = format!("`{text}` is no address and port");
-            self.fault(
+        let listen = self.listen(
+            "msrp",
+            &settings.msrp.listen,
+            msrp_address,
+            "\"192.0.2.1:2855\", \"[2001:db8::1]:2855\" or \"tls:192.0.2.1:2856\"",
+        );
+        let secured = is_among(&listen, MsrpTransport::Tls);
+        if !secured && settings.msrp.tls != MsrpTls::Accepted {
+            self.fault::<()>(
+                &["msrp", "tls"],
+                "TLS is not listened on",
+                "add an address to msrp.listen, such as \"tls:192.0.2.1:2856\", or take this away",
+            );
+        }
+        let shared = |(transport, address): &(MsrpTransport, SocketAddr)| {
+            let twin = |(other, at): &(MsrpTransport, SocketAddr)| other != transport && at == address;
+            address.port() != 0 && listen.iter().any(twin)
+        };
+        if listen.iter().any(shared) {
+            self.fault::<()>(
                 &["msrp", "listen"],
-                problem,
-                "write it as \"192.0.2.1:2855\" or \"[2001:db8::1]:2855\"",
-            )
-        });
-        let addresses = listen.iter().map(SocketAddr::ip);
-        let advertise = self.advertise("msrp", settings.msrp.advertise.as_deref(), addresses);
+                "one port for plain TCP and for TLS",
+                "write another behind the address of one of them, such as \"tls:192.0.2.1:2856\"",
+            );
+        }
+        let mut written = Vec::new();
+        for text in &settings.msrp.advertise {
+            let (transport, place) = msrp_transport(text);
+            match transport {
+                Some(transport) if !is_among(&listen, transport) => self.fault::<()>(
+                    &["msrp", "advertise"],
+                    format!("`{text}` is for a transport that msrp.listen does not have"),
+                    "add an address to msrp.listen, or take this away",
+                )?,
+                transport => written.push((transport.unwrap_or(MsrpTransport::Tcp), place)),
+            }
+        }
+        let mut advertise = Vec::new();
+        let listened = [MsrpTransport::Tcp, MsrpTransport::Tls].into_iter();
+        for transport in listened.filter(|transport| is_among(&listen, *transport)) {
+            let own = written.iter().find(|(of, _)| *of == transport);
+            let of_transport = listen.iter().filter(|(of, _)| *of == transport);
+            let addresses = of_transport.map(|(_, at)| at.ip());
+            let place = self.advertise(
+                "msrp",
+                own.or(written.first()).map(|(_, place)| *place),
+                addresses,
+            )?;
+            // The port that stands beside a host is that of its own transport.
+            let port = |port| own.and(port);
+            advertise.extend(place.map(|(host, written)| (transport, (host, port(written)))));
+        }
         Some(MsrpConfig {
-            listen: listen?,
-            advertise: advertise?,
+            listen,
+            advertise,
+            tls: settings.msrp.tls,
             limits: settings.limits.msrp.clone(),
         })
+    }
+
+    /// The addresses listened on, at most one per transport and address family.
+    fn listen<T: Copy + PartialEq>(
+        &mut self,
+        section: &str,
+        texts: &[String],
+        read: fn(&str) -> Result<(T, SocketAddr), String>,
+        examples: &str,
+    ) -> Vec<(T, SocketAddr)> {
+        let key = [section, "listen"];
+        let mut listen = Vec::new();
+        for text in texts {
+            match read(text) {
+                Ok((transport, address)) => {
+                    let same = |(other, at): &(T, SocketAddr)| {
+                        *other == transport && at.is_ipv4() == address.is_ipv4()
+                    };
+                    if listen.iter().any(same) {
+                        self.fault::<()>(
+                            &key,
+                            format!("`{text}` is a second address of its transport and address family"),
+                            "keep one of them",
+                        );
+                    }
+                    listen.push((transport, address));
+                }
+                Err(problem) => {
+                    self.fault::<()>(&key, problem, format!("write it as {examples}"));
+                }
+            }
+        }
+        if texts.is_empty() {
+            self.fault::<()>(&key, "empty", format!("add an address, such as {examples}"));
+        }
+        listen
     }
 
     /// What peers are told. An address that means "all of this machine" tells them nothing.
@@ -553,6 +612,26 @@ fn host_and_port(text: &str) -> Option<(String, Option<u16>)> {
 fn socket_address(text: &str, default_port: Option<u16>) -> Option<SocketAddr> {
     let (host, port) = host_and_port(text)?;
     Some(SocketAddr::new(host.parse().ok()?, port.or(default_port)?))
+}
+
+fn msrp_address(text: &str) -> Result<(MsrpTransport, SocketAddr), String> {
+    let (transport, address) = msrp_transport(text);
+    let address =
+        socket_address(address, Some(MSRP_PORT)).ok_or_else(|| format!("`{text}` is no address and port"))?;
+    Ok((transport.unwrap_or(MsrpTransport::Tcp), address))
+}
+
+/// The transport that is written before an address, and the address.
+fn msrp_transport(text: &str) -> (Option<MsrpTransport>, &str) {
+    match text.split_once(':') {
+        Some((name, rest)) if name.eq_ignore_ascii_case("tcp") => (Some(MsrpTransport::Tcp), rest),
+        Some((name, rest)) if name.eq_ignore_ascii_case("tls") => (Some(MsrpTransport::Tls), rest),
+        _ => (None, text),
+    }
+}
+
+fn is_among<T: PartialEq>(listen: &[(T, SocketAddr)], transport: T) -> bool {
+    listen.iter().any(|(of, _)| *of == transport)
 }
 
 fn listen_address(text: &str) -> Result<(Transport, SocketAddr), String> {

@@ -312,20 +312,3 @@ async fn open(address: SocketAddr, host: &str, tls: Option<&ComponentTls>) -> io
         None => Box::new(stream),
     })
 }
-
-/// Opens a connection to the first address of a host that takes one.
-pub(super) async fn connect(server: Host, lookup: Lookup) -> Result<TcpStream, String> {
-    let addresses = lookup.addresses(&server.name).await?;
-    let mut failures = Vec::new();
-    for address in addresses {
-        let address = SocketAddr::new(address, server.port);
-        match TcpStream::connect(address).await {
-            Ok(stream) => return Ok(stream),
-            Err(error) => failures.push(format!("{address}: {error}")),
-        }
-    }
-    if failures.is_empty() {
-        failures.push(format!("{} has no address", server.name));
-    }
-    Err(failures.join("; "))
-}

@@ -2,7 +2,8 @@
 
 use std::{collections::BTreeMap, sync::Arc, time::Instant};
 
-use ::mapping::{Command, ConnectionId, Gateway, LinkId, LookupId};
+use ::mapping::{Command, ConnectionId, Gateway, LinkId, LookupId, NotConnected};
+use ::msrp::sdp::Fingerprints;
 use ::sip::locate::Answer;
 use tokio::{
     sync::{Notify, mpsc, oneshot},
@@ -10,10 +11,10 @@ use tokio::{
 };
 
 use super::{
-    msrp::{ConnectionHandle, Notice, Opening},
+    msrp::{ConnectionHandle, Notice, Opening, Target},
     sleep_until,
 };
-use crate::{config::Host, lookup::Lookup};
+use crate::{config::Host, lookup::Lookup, tls::CertificateWatch};
 
 /// What the core is fed from and where its commands go.
 pub(crate) struct MappingTask {
@@ -34,6 +35,8 @@ pub(crate) struct MappingTask {
     pub(crate) lookups: JoinSet<(LookupId, Answer)>,
     /// Told when an administrator wants the configuration read again.
     pub(crate) reload: Arc<Notify>,
+    /// Tells which certificates MSRP peers are shown, if any.
+    pub(crate) certificates: Option<CertificateWatch>,
 }
 
 /// Where the commands to one component link go.
@@ -59,6 +62,7 @@ impl MappingTask {
                 Some(Ok((lookup, answer))) = self.lookups.join_next() => {
                     self.gateway.handle_resolved(lookup, &answer, Instant::now());
                 }
+                certificates = changed(&mut self.certificates) => self.gateway.handle_certificates(certificates),
                 () = sleep_until(self.gateway.poll_timeout()) => self.gateway.handle_timeout(Instant::now()),
                 _ = &mut self.stop, if !stopping => {
                     stopping = true;
@@ -78,6 +82,10 @@ impl MappingTask {
                     self.connections.remove(&id);
                 }
                 self.gateway.handle_msrp(id, event, Instant::now());
+            }
+            Notice::NotConnected(id, why) => {
+                self.connections.remove(&id);
+                self.gateway.handle_not_connected(id, why, Instant::now());
             }
             // Still listed: it ended without saying so, and the core must hear of it all the same.
             Notice::Gone(id) if self.connections.remove(&id).is_some() => {
@@ -121,8 +129,10 @@ impl MappingTask {
                     connection,
                     host,
                     port,
+                    tls,
                 } => {
-                    self.connect(connection, Host { name: host, port });
+                    let peer = Host { name: host, port };
+                    self.connect(connection, Target { peer, proof: tls });
                     true
                 }
                 Command::Resolve { lookup, query } => {
@@ -143,12 +153,12 @@ impl MappingTask {
     }
 
     /// Has a connection opened. Its commands wait with it; the core hears of a failure as of any connection that ends.
-    fn connect(&mut self, id: ConnectionId, peer: Host) {
-        let (opening, handle) = Opening::new(id, peer);
+    fn connect(&mut self, id: ConnectionId, target: Target) {
+        let (opening, handle) = Opening::new(id, target);
         if let Err(error) = self.openings.try_send(opening) {
             tracing::warn!(connection = id.0, %error, "MSRP connection not opened");
-            let closed = ::msrp::Event::Closed;
-            return self.gateway.handle_msrp(id, closed, Instant::now());
+            let why = NotConnected::Unreachable;
+            return self.gateway.handle_not_connected(id, why, Instant::now());
         }
         self.connections.insert(id, handle);
     }
@@ -166,9 +176,18 @@ impl MappingTask {
     }
 }
 
+async fn changed(certificates: &mut Option<CertificateWatch>) -> Fingerprints {
+    match certificates {
+        Some(watch) => watch.changed().await,
+        None => std::future::pending().await,
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use std::path::Path;
+
+    use ::mapping::MsrpTransport;
 
     use super::*;
     use crate::config;
@@ -179,7 +198,9 @@ mod tests {
         let loaded = config::load(&file, Vec::new())
             .map_err(|faults| faults.len())
             .unwrap();
-        let core = loaded.config.core("127.0.0.1:2855".parse().unwrap());
+        let core = loaded
+            .config
+            .core(&[(MsrpTransport::Tcp, "127.0.0.1:2855".parse().unwrap())]);
         let (sip_commands, _sip) = mpsc::channel(1);
         let (_stop, stop) = oneshot::channel();
         let (commands, mut taken) = mpsc::channel(1);
@@ -197,6 +218,7 @@ mod tests {
             lookups: JoinSet::new(),
             connections: BTreeMap::from([(ConnectionId(1), handle)]),
             reload: Arc::default(),
+            certificates: None,
         };
         task.command_connection(ConnectionId(1), ::msrp::Command::Close);
         task.command_connection(ConnectionId(1), ::msrp::Command::Close);

@@ -1,6 +1,7 @@
 //! The tasks: who owns which machine and which socket. The reasons why they cannot wait for each other in a circle are in the
 //! crate's documentation.
 
+pub(crate) mod duplex;
 pub(crate) mod link;
 pub(crate) mod mapping;
 pub(crate) mod msrp;

@@ -1,33 +1,38 @@
 //! The MSRP connections, those that peers open and those that we do: one task for each, each the owner of its `msrp::Connection`.
 
+mod opening;
+
 use std::{
     collections::BTreeSet,
+    future::poll_fn,
     io,
     net::SocketAddr,
+    task::Poll,
     time::{Duration, Instant},
 };
 
 use ::msrp::{Command, Connection, Event, Limits, SessionId, SessionParameters};
 use bytes::BytesMut;
-use mapping::ConnectionId;
+use mapping::{ConnectionId, NotConnected};
 use tokio::{
     io::AsyncWriteExt,
-    net::{
-        TcpListener, TcpStream,
-        tcp::{OwnedReadHalf, OwnedWriteHalf},
-    },
+    net::{TcpListener, TcpStream},
     sync::{mpsc, oneshot},
     task::JoinSet,
 };
 
+pub(crate) use self::opening::{Opening, Target};
 use super::{
-    BUFFER, Outlet, earlier, link::connect, pause_after, read_some, send_without_delay, sleep_until,
+    BUFFER, Outlet,
+    duplex::{Duplex, write_some},
+    earlier, pause_after, read_some, sleep_until,
 };
 use crate::{
     admission::{Admission, Seat},
-    config::{ConnectionLimits, Host},
+    config::ConnectionLimits,
     lookup::Lookup,
     seeds::{Purpose, Seeds},
+    tls::Tls,
 };
 
 /// Commands that may wait for one connection; one more, and it is closed.
@@ -41,6 +46,8 @@ pub(crate) enum Notice {
     Opened(ConnectionId, ConnectionHandle),
     /// Something happened on it.
     Event(ConnectionId, Event),
+    /// One that the core wants cannot be had.
+    NotConnected(ConnectionId, NotConnected),
     /// Its task has ended, whatever the cause.
     Gone(ConnectionId),
 }
@@ -68,32 +75,11 @@ impl ConnectionHandle {
     }
 }
 
-/// A connection that is to be opened.
-pub(crate) struct Opening {
-    id: ConnectionId,
-    peer: Host,
-    commands: mpsc::Receiver<Command>,
-    cut: oneshot::Receiver<()>,
-}
-
-impl Opening {
-    /// With the mapping task's end of it.
-    pub(crate) fn new(id: ConnectionId, peer: Host) -> (Self, ConnectionHandle) {
-        let (commands_in, commands) = mpsc::channel(COMMANDS);
-        let (handle, cut) = ConnectionHandle::new(commands_in);
-        let opening = Self {
-            id,
-            peer,
-            commands,
-            cut,
-        };
-        (opening, handle)
-    }
-}
-
 /// Accepts MSRP connections, and opens those that the core asks for.
 pub(crate) struct MsrpListener {
-    pub(crate) listener: TcpListener,
+    pub(crate) listeners: Vec<Listening>,
+    /// For the connections that we open.
+    pub(crate) tls: Option<Tls>,
     pub(crate) limits: Limits,
     pub(crate) connections: ConnectionLimits,
     pub(crate) seeds: Seeds,
@@ -102,6 +88,12 @@ pub(crate) struct MsrpListener {
     pub(crate) lookup: Lookup,
     /// Resolves, or its sender is dropped, when no more connections are to be accepted.
     pub(crate) stop: oneshot::Receiver<()>,
+}
+
+/// One address that is listened on; with `tls` a connection begins with a handshake.
+pub(crate) struct Listening {
+    pub(crate) listener: TcpListener,
+    pub(crate) tls: Option<Tls>,
 }
 
 impl MsrpListener {
@@ -115,18 +107,19 @@ impl MsrpListener {
             connections: self.connections,
             seeds: self.seeds,
             notices: self.notices,
+            tls: self.tls,
         };
         let mut tasks = JoinSet::new();
         // Even numbers are the core's.
         let mut next = 1;
         loop {
             tokio::select! {
-                accepted = self.listener.accept() => match accepted {
+                (accepted, tls) = accept(&self.listeners, next) => match accepted {
                     Ok((stream, peer)) => match admission.admit(peer.ip()) {
                         Ok(seat) => {
                             let id = ConnectionId(next);
                             next += 2;
-                            tasks.spawn(maker.clone().accepted(id, stream, peer, seat));
+                            tasks.spawn(maker.clone().accepted(id, (stream, peer), tls.cloned(), seat));
                         }
                         Err(why) => tracing::warn!(%peer, %why, "MSRP connection not admitted"),
                     },
@@ -144,6 +137,22 @@ impl MsrpListener {
     }
 }
 
+/// The next connection to any of the addresses, which take turns in being asked first. May be cancelled.
+async fn accept(listeners: &[Listening], turn: u64) -> (io::Result<(TcpStream, SocketAddr)>, Option<&Tls>) {
+    let first = usize::try_from(turn / 2 % listeners.len().max(1) as u64).unwrap_or_default();
+    // The rest of a division by their number is no more than it.
+    let (later, sooner) = listeners.split_at(first);
+    poll_fn(|context| {
+        for Listening { listener, tls } in sooner.iter().chain(later) {
+            if let Poll::Ready(accepted) = listener.poll_accept(context) {
+                return Poll::Ready((accepted, tls.as_ref()));
+            }
+        }
+        Poll::Pending
+    })
+    .await
+}
+
 /// What every connection's task needs.
 #[derive(Clone)]
 struct Maker {
@@ -151,16 +160,52 @@ struct Maker {
     connections: ConnectionLimits,
     seeds: Seeds,
     notices: mpsc::Sender<Notice>,
+    tls: Option<Tls>,
+}
+
+/// A connection that stands, its handshake done.
+struct Standing {
+    id: ConnectionId,
+    stream: Duplex,
+    peer: SocketAddr,
+    secured: bool,
 }
 
 impl Maker {
     /// A connection that a peer has opened.
-    async fn accepted(self, id: ConnectionId, stream: TcpStream, peer: SocketAddr, _seat: Seat) {
-        tracing::debug!(connection = id.0, %peer, "MSRP connection");
+    async fn accepted(
+        self,
+        id: ConnectionId,
+        (stream, peer): (TcpStream, SocketAddr),
+        tls: Option<Tls>,
+        _seat: Seat,
+    ) {
+        let secured = tls.is_some();
+        let stream = match tls {
+            None => stream.into(),
+            Some(tls) => match self.handshake(&tls, stream).await {
+                Ok(stream) => stream,
+                Err(cause) => return tracing::info!(%peer, %cause, "MSRP connection: TLS handshake failed"),
+            },
+        };
+        tracing::debug!(connection = id.0, %peer, secured, "MSRP connection");
         let (commands_in, commands) = mpsc::channel(COMMANDS);
         let (handle, cut) = ConnectionHandle::new(commands_in);
+        let standing = Standing {
+            id,
+            stream,
+            peer,
+            secured,
+        };
         if self.notices.send(Notice::Opened(id, handle)).await.is_ok() {
-            self.run(id, stream, peer, commands, cut).await;
+            self.run(standing, commands, cut).await;
+        }
+    }
+
+    async fn handshake(&self, tls: &Tls, stream: TcpStream) -> io::Result<Duplex> {
+        tokio::select! {
+            secured = tls.accept_msrp(stream, self.connections.tls_handshake) => secured.map(Duplex::from),
+            () = self.notices.closed() => Err(io::Error::other("the gateway has stopped")),
         }
     }
 
@@ -168,43 +213,44 @@ impl Maker {
     async fn opened(self, opening: Opening, lookup: Lookup, admission: Admission) {
         let Opening {
             id,
-            peer,
+            target,
             commands,
             mut cut,
         } = opening;
+        let unreachable = |why| (NotConnected::Unreachable, why);
+        let secured = target.proof.is_some();
         let connected = tokio::select! {
-            connected = tokio::time::timeout(self.connections.connect, connect(peer, lookup)) => {
-                connected.unwrap_or_else(|_| Err("no answer in time".to_owned()))
-            }
-            _ = &mut cut => Err("given up".to_owned()),
+            connected = opening::connect(&target, self.tls.as_ref(), &lookup, self.connections.connect) => connected,
+            _ = &mut cut => Err(unreachable("given up".to_owned())),
         };
-        let admitted = connected.and_then(|stream| {
-            let peer = stream.peer_addr().map_err(|error| error.to_string())?;
-            let seat = admission.admit(peer.ip()).map_err(|why| why.to_string())?;
+        let admitted = connected.and_then(|(stream, peer)| {
+            let seat = admission.admit(peer.ip());
+            let seat = seat.map_err(|why| unreachable(why.to_string()))?;
             Ok((stream, peer, seat))
         });
         match admitted {
             Ok((stream, peer, _seat)) => {
-                tracing::debug!(connection = id.0, %peer, "MSRP connection opened");
-                self.run(id, stream, peer, commands, cut).await;
+                tracing::debug!(connection = id.0, %peer, secured, "MSRP connection opened");
+                let standing = Standing {
+                    id,
+                    stream,
+                    peer,
+                    secured,
+                };
+                self.run(standing, commands, cut).await;
             }
-            Err(error) => {
-                tracing::info!(connection = id.0, error, "MSRP connection not opened");
-                let _core_stopped = self.notices.send(Notice::Gone(id)).await;
+            Err((why, words)) => {
+                let host = target.peer.name;
+                tracing::info!(connection = id.0, host, ?why, words, "MSRP connection not opened");
+                let _core_stopped = self.notices.send(Notice::NotConnected(id, why)).await;
             }
         }
     }
 
     /// Runs a connection's task apart, so that a fault in it ends that connection alone and is always told.
-    async fn run(
-        self,
-        id: ConnectionId,
-        stream: TcpStream,
-        peer: SocketAddr,
-        commands: mpsc::Receiver<Command>,
-        cut: oneshot::Receiver<()>,
-    ) {
-        let task = self.task(id, stream, peer);
+    async fn run(self, standing: Standing, commands: mpsc::Receiver<Command>, cut: oneshot::Receiver<()>) {
+        let id = standing.id;
+        let task = self.task(standing);
         // A set, not a bare task, so that dropping this future ends the connection, too.
         let mut run = JoinSet::new();
         run.spawn(task.run(commands, cut));
@@ -216,16 +262,20 @@ impl Maker {
         let _core_stopped = self.notices.send(Notice::Gone(id)).await;
     }
 
-    fn task(&self, id: ConnectionId, stream: TcpStream, peer: SocketAddr) -> ConnectionTask {
-        send_without_delay(&stream);
-        let (reader, writer) = stream.into_split();
+    fn task(&self, standing: Standing) -> ConnectionTask {
+        let Standing {
+            id,
+            stream,
+            peer,
+            secured,
+        } = standing;
         let machine = Connection::new(self.limits.clone(), self.seeds.seed(Purpose::Connection(id.0)));
         ConnectionTask {
             id,
             peer,
-            machine,
-            reader,
-            writer,
+            machine: if secured { machine.secured() } else { machine },
+            stream,
+            kept: false,
             outlet: Outlet::new(self.notices.clone()),
             limits: self.connections.clone(),
             outbox: BytesMut::new(),
@@ -242,8 +292,9 @@ struct ConnectionTask {
     id: ConnectionId,
     peer: SocketAddr,
     machine: Connection,
-    reader: OwnedReadHalf,
-    writer: OwnedWriteHalf,
+    stream: Duplex,
+    /// Whether the stream keeps octets that are to be sent.
+    kept: bool,
     outlet: Outlet<Notice>,
     limits: ConnectionLimits,
     outbox: BytesMut,
@@ -262,13 +313,13 @@ impl ConnectionTask {
         let mut uncut = true;
         loop {
             self.advance();
-            if self.closing.is_some() && self.outbox.is_empty() {
+            if self.closing.is_some() && !self.has_unsent() {
                 break;
             }
             let reading = self.closing.is_none() && self.outlet.is_free();
             let due = self.due();
             tokio::select! {
-                read = read_some(&mut self.reader, |octets| self.machine.handle_bytes(octets, Instant::now())),
+                read = read_some(&mut self.stream.reader, |octets| self.machine.handle_bytes(octets, Instant::now())),
                     if reading => self.handle_read(read),
                 command = commands.recv(), if commanded => match command {
                     Some(command) => self.handle_command(command),
@@ -278,7 +329,7 @@ impl ConnectionTask {
                         self.machine.handle_command(Command::Close, Instant::now());
                     }
                 },
-                written = self.writer.write_buf(&mut self.outbox), if !self.outbox.is_empty() => {
+                written = write_some(&mut self.stream.writer, &mut self.outbox), if self.has_unsent() => {
                     self.handle_written(written);
                 }
                 () = self.outlet.release() => {}
@@ -304,7 +355,7 @@ impl ConnectionTask {
             self.outlet.put(Notice::Event(self.id, event));
         }
         // One write per turn: the buffer is filled again when the last one has left, and an idle connection holds none.
-        if self.outbox.is_empty() {
+        if !self.has_unsent() {
             self.outbox = BytesMut::new();
             let now = Instant::now();
             loop {
@@ -371,9 +422,16 @@ impl ConnectionTask {
         self.machine.handle_command(command, Instant::now());
     }
 
-    fn handle_written(&mut self, written: io::Result<usize>) {
+    fn has_unsent(&self) -> bool {
+        self.kept || !self.outbox.is_empty()
+    }
+
+    fn handle_written(&mut self, written: io::Result<bool>) {
         match written {
-            Ok(_) => self.stalled_since = Some(Instant::now()),
+            Ok(nothing_kept) => {
+                self.kept = !nothing_kept;
+                self.stalled_since = Some(Instant::now());
+            }
             Err(error) => {
                 tracing::debug!(connection = self.id.0, %error, "MSRP connection broke");
                 self.abandon();
@@ -395,7 +453,7 @@ impl ConnectionTask {
         let now = Instant::now();
         let over = |since: Option<Instant>, limit| since.is_some_and(|since| now >= since + limit);
         if self.closing.is_some_and(|at| now >= at) {
-            self.outbox.clear();
+            self.forget_unsent();
         } else if over(self.unbound_since, self.limits.msrp_unbound) {
             tracing::info!(connection = self.id.0, peer = %self.peer, "MSRP connection closed: no session in time");
             self.abandon();
@@ -426,7 +484,12 @@ impl ConnectionTask {
             self.machine.handle_closed(Instant::now());
             self.close_soon();
         }
+        self.forget_unsent();
+    }
+
+    fn forget_unsent(&mut self) {
         self.outbox.clear();
+        self.kept = false;
     }
 
     fn close_soon(&mut self) {
@@ -445,7 +508,8 @@ impl ConnectionTask {
                 break;
             }
         }
-        let _already_closed = self.writer.shutdown().await;
+        // TLS says goodbye; a peer that does not take it is left without.
+        let _goodbye = tokio::time::timeout(FLUSH, self.stream.writer.shutdown()).await;
         tracing::debug!(connection = self.id.0, "MSRP connection ended");
     }
 }
@@ -455,7 +519,7 @@ mod tests {
     use tokio::io::AsyncReadExt;
 
     use super::*;
-    use crate::lookup::LookupConfig;
+    use crate::{config::Host, lookup::LookupConfig};
 
     struct Shell {
         openings: mpsc::Sender<Opening>,
@@ -473,7 +537,8 @@ mod tests {
             stale: Duration::ZERO,
         };
         let listener = MsrpListener {
-            listener: TcpListener::bind("127.0.0.1:0").await.unwrap(),
+            listeners: Vec::new(),
+            tls: None,
             limits: Limits::default(),
             connections,
             seeds: Seeds::from_system().unwrap(),
@@ -491,9 +556,14 @@ mod tests {
     }
 
     fn opening(peer: SocketAddr) -> (Opening, ConnectionHandle) {
-        let name = peer.ip().to_string();
-        let port = peer.port();
-        Opening::new(ConnectionId(2), Host { name, port })
+        let target = Target {
+            peer: Host {
+                name: peer.ip().to_string(),
+                port: peer.port(),
+            },
+            proof: None,
+        };
+        Opening::new(ConnectionId(2), target)
     }
 
     #[tokio::test]
@@ -518,12 +588,13 @@ mod tests {
                 Notice::Gone(id) => break assert_eq!(id, ConnectionId(2)),
                 Notice::Event(id, _) => assert_eq!(id, ConnectionId(2)),
                 Notice::Opened(..) => panic!("it was announced by the core itself"),
+                Notice::NotConnected(..) => panic!("it stood"),
             }
         }
     }
 
     #[tokio::test]
-    async fn a_connection_that_cannot_be_opened_is_gone() {
+    async fn a_connection_that_cannot_be_opened_is_told_with_its_cause() {
         let unused = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let nobody = unused.local_addr().unwrap();
         drop(unused);
@@ -532,7 +603,7 @@ mod tests {
         refused.openings.send(opening).await.unwrap();
         assert!(matches!(
             refused.notices.recv().await,
-            Some(Notice::Gone(ConnectionId(2)))
+            Some(Notice::NotConnected(ConnectionId(2), NotConnected::Unreachable))
         ));
     }
 
@@ -550,6 +621,9 @@ mod tests {
         let _stream = switch.accept().await.unwrap();
         let (second, _second) = opening(switch.local_addr().unwrap());
         shell.openings.send(second).await.unwrap();
-        assert!(matches!(shell.notices.recv().await, Some(Notice::Gone(_))));
+        assert!(matches!(
+            shell.notices.recv().await,
+            Some(Notice::NotConnected(..))
+        ));
     }
 }

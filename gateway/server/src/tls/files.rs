@@ -7,8 +7,10 @@ use std::{
     time::SystemTime,
 };
 
+use ::msrp::sdp::Fingerprints;
 use rustls::{
     ClientConfig, RootCertStore, ServerConfig,
+    client::Resumption,
     crypto::{CryptoProvider, ring},
     pki_types::{
         CertificateDer, PrivateKeyDer,
@@ -19,7 +21,7 @@ use rustls::{
 
 use super::{
     ClientCertificates, KeyPair, TlsConfig,
-    identity::{self, SipServerVerifier},
+    identity::{self, PeerVerifier},
 };
 
 /// The keys of `[tls]`.
@@ -29,10 +31,18 @@ const ANCHORS: &str = "trust_anchors";
 
 /// What handshakes are made with.
 pub(super) struct Material {
+    /// With SIP peers that connect to us.
     pub(super) server: Arc<ServerConfig>,
+    /// With SIP peers that we connect to.
     pub(super) client: Arc<ClientConfig>,
+    /// With MSRP peers that connect to us.
+    pub(super) msrp_server: Arc<ServerConfig>,
+    /// With MSRP peers that we connect to and know by their names.
+    pub(super) msrp_client: Arc<ClientConfig>,
     /// Whom our certificate names.
     pub(super) names: Vec<String>,
+    /// The certificates that MSRP peers may be shown.
+    pub(super) fingerprints: Fingerprints,
 }
 
 /// A file that cannot be used for TLS.
@@ -74,26 +84,59 @@ impl Material {
         let (chain, key) = read_pair(&config.server, SERVER)?;
         let names = chain.first().map(identity::names).unwrap_or_default();
         let clients = client_verifier(config, &anchors, &provider)?;
+        let (client_chain, client_key) = read_pair(&config.client, CLIENT)?;
+        let fingerprints = Fingerprints::of([&chain, &client_chain].into_iter().filter_map(|chain| {
+            let certificate = chain.first()?;
+            Some(&**certificate)
+        }));
         let server = ServerConfig::builder_with_provider(Arc::clone(&provider))
             .with_safe_default_protocol_versions()
             .map(|builder| builder.with_client_cert_verifier(clients))
             .and_then(|builder| builder.with_single_cert(chain, key))
             .map_err(|error| mismatch(SERVER[0], &config.server, &error))?;
-        let (chain, key) = read_pair(&config.client, CLIENT)?;
-        let client = ClientConfig::builder_with_provider(Arc::clone(&provider))
+        let msrp_server = ServerConfig::builder_with_provider(Arc::clone(&provider))
             .with_safe_default_protocol_versions()
             .map(|builder| {
                 builder
-                    .dangerous()
-                    .with_custom_certificate_verifier(Arc::new(SipServerVerifier::new(anchors, &provider)))
+                    .with_no_client_auth()
+                    .with_cert_resolver(Arc::clone(&server.cert_resolver))
             })
-            .and_then(|builder| builder.with_client_auth_cert(chain, key))
+            .map_err(|error| mismatch(SERVER[0], &config.server, &error))?;
+        let client = ClientConfig::builder_with_provider(Arc::clone(&provider))
+            .with_safe_default_protocol_versions()
+            .map(|builder| {
+                let verifier = PeerVerifier::of_sip_domains(Arc::clone(&anchors), &provider);
+                builder
+                    .dangerous()
+                    .with_custom_certificate_verifier(Arc::new(verifier))
+            })
+            .and_then(|builder| builder.with_client_auth_cert(client_chain, client_key))
+            .map_err(|error| mismatch(CLIENT[0], &config.client, &error))?;
+        let msrp_client = ClientConfig::builder_with_provider(provider)
+            .with_safe_default_protocol_versions()
+            .map(|builder| {
+                builder
+                    .with_root_certificates(anchors)
+                    .with_client_cert_resolver(Arc::clone(&client.client_auth_cert_resolver))
+            })
             .map_err(|error| mismatch(CLIENT[0], &config.client, &error))?;
         Ok(Self {
             server: Arc::new(server),
             client: Arc::new(client),
+            msrp_server: Arc::new(msrp_server),
+            msrp_client: Arc::new(msrp_client),
             names,
+            fingerprints,
         })
+    }
+
+    /// With an MSRP peer that we connect to and know by its certificate. Nothing is kept of it: another may have the same name.
+    pub(super) fn msrp_client_of(&self, certificates: Fingerprints) -> ClientConfig {
+        let mut config = ClientConfig::clone(&self.msrp_client);
+        let verifier = PeerVerifier::of_certificates(certificates, config.crypto_provider());
+        config.dangerous().set_certificate_verifier(Arc::new(verifier));
+        config.resumption = Resumption::disabled();
+        config
     }
 }
 

@@ -1,7 +1,8 @@
-//! Whom a certificate names (RFC 5922 §7).
+//! Whom a certificate names (RFC 5922 §7), and which it is (RFC 4975 §14.4).
 
 use std::{net::IpAddr, sync::Arc};
 
+use ::msrp::sdp::Fingerprints;
 use rustls::{
     CertificateError, DigitallySignedStruct, Error, RootCertStore, SignatureScheme,
     client::{
@@ -43,23 +44,39 @@ fn sip_domain(uri: &str) -> Option<String> {
     is_domain.then(|| uri.host().to_ascii_lowercase())
 }
 
-/// Verifies servers: a chain to a trust anchor, and the very host that the request is for.
+/// Verifies the peers that we connect to.
 #[derive(Debug)]
-pub(super) struct SipServerVerifier {
-    anchors: Arc<RootCertStore>,
+pub(super) struct PeerVerifier {
+    known_by: KnownBy,
     algorithms: WebPkiSupportedAlgorithms,
 }
 
-impl SipServerVerifier {
-    pub(super) fn new(anchors: Arc<RootCertStore>, provider: &CryptoProvider) -> Self {
+#[derive(Debug)]
+enum KnownBy {
+    /// A chain to a trust anchor, and the very SIP host that the request is for.
+    SipDomain(Arc<RootCertStore>),
+    /// The certificate alone.
+    Certificate(Fingerprints),
+}
+
+impl PeerVerifier {
+    pub(super) fn of_sip_domains(anchors: Arc<RootCertStore>, provider: &CryptoProvider) -> Self {
+        Self::new(KnownBy::SipDomain(anchors), provider)
+    }
+
+    pub(super) fn of_certificates(certificates: Fingerprints, provider: &CryptoProvider) -> Self {
+        Self::new(KnownBy::Certificate(certificates), provider)
+    }
+
+    fn new(known_by: KnownBy, provider: &CryptoProvider) -> Self {
         Self {
-            anchors,
+            known_by,
             algorithms: provider.signature_verification_algorithms,
         }
     }
 }
 
-impl ServerCertVerifier for SipServerVerifier {
+impl ServerCertVerifier for PeerVerifier {
     fn verify_server_cert(
         &self,
         end_entity: &CertificateDer<'_>,
@@ -68,18 +85,30 @@ impl ServerCertVerifier for SipServerVerifier {
         _ocsp_response: &[u8],
         now: UnixTime,
     ) -> Result<ServerCertVerified, Error> {
-        let parsed = ParsedCertificate::try_from(end_entity)?;
-        verify_server_cert_signed_by_trust_anchor(
-            &parsed,
-            &self.anchors,
-            intermediates,
-            now,
-            self.algorithms.all,
-        )?;
-        if is_named(end_entity, server_name) {
+        let (right, otherwise) = match &self.known_by {
+            KnownBy::SipDomain(anchors) => {
+                let parsed = ParsedCertificate::try_from(end_entity)?;
+                verify_server_cert_signed_by_trust_anchor(
+                    &parsed,
+                    anchors,
+                    intermediates,
+                    now,
+                    self.algorithms.all,
+                )?;
+                (
+                    is_named(end_entity, server_name),
+                    CertificateError::NotValidForName,
+                )
+            }
+            KnownBy::Certificate(certificates) => (
+                certificates.name(end_entity),
+                CertificateError::ApplicationVerificationFailure,
+            ),
+        };
+        if right {
             Ok(ServerCertVerified::assertion())
         } else {
-            Err(Error::InvalidCertificate(CertificateError::NotValidForName))
+            Err(Error::InvalidCertificate(otherwise))
         }
     }
 

@@ -3,20 +3,22 @@
 mod component;
 mod files;
 mod identity;
+mod msrp;
 
 use std::{
     io,
     net::SocketAddr,
     path::{Path, PathBuf},
-    sync::{Arc, PoisonError, RwLock},
+    sync::Arc,
     time::Duration,
 };
 
 use rustls::pki_types::{DnsName, ServerName};
-use tokio::{net::TcpStream, time::timeout};
+use tokio::{net::TcpStream, sync::watch, time::timeout};
 use tokio_rustls::{TlsAcceptor, TlsConnector, TlsStream};
 
 use self::files::{Material, Stamp};
+pub(crate) use self::msrp::CertificateWatch;
 pub use self::{component::ComponentTls, files::TlsFault};
 
 /// `[tls]`, with paths as the process opens them.
@@ -56,7 +58,7 @@ pub enum ClientCertificates {
 /// The certificates in use. Clones share them; a change is seen by the handshakes after it and touches no connection before it.
 #[derive(Clone)]
 pub struct Tls {
-    current: Arc<RwLock<Current>>,
+    current: watch::Sender<Current>,
 }
 
 #[derive(Clone)]
@@ -83,18 +85,17 @@ impl Tls {
         let stamps = stamps(&config);
         let material = Arc::new(Material::read(&config)?);
         Ok(Self {
-            current: Arc::new(RwLock::new(Current {
+            current: watch::Sender::new(Current {
                 config: Arc::new(config),
                 material,
                 stamps,
-            })),
+            }),
         })
     }
 
     /// Uses from now on what `other` has read. Connections that stand go on with what they began with.
     pub fn adopt(&self, other: &Self) {
-        let new = other.current();
-        *self.current.write().unwrap_or_else(PoisonError::into_inner) = new;
+        self.current.send_replace(other.current());
     }
 
     /// Reads the files again. Connections that stand go on with what they began with.
@@ -110,11 +111,11 @@ impl Tls {
             // It is reported once, not at every look until it is mended: hence the new stamps.
             Err(fault) => (material, Err(fault)),
         };
-        *self.current.write().unwrap_or_else(PoisonError::into_inner) = Current {
+        self.current.send_replace(Current {
             config,
             material,
             stamps,
-        };
+        });
         outcome
     }
 
@@ -179,10 +180,7 @@ impl Tls {
     }
 
     fn current(&self) -> Current {
-        self.current
-            .read()
-            .unwrap_or_else(PoisonError::into_inner)
-            .clone()
+        self.current.borrow().clone()
     }
 }
 

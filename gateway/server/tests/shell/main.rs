@@ -8,6 +8,9 @@
 )]
 
 mod authority;
+mod msrps;
+#[path = "../name_server/mod.rs"]
+mod name_server;
 mod running;
 mod tls;
 

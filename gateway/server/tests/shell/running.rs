@@ -2,6 +2,7 @@
 
 use std::{net::SocketAddr, path::PathBuf, time::Duration};
 
+use mapping::MsrpTransport;
 use server::{config, gateway::Bound};
 use sip::Transport;
 use tokio::{
@@ -28,6 +29,8 @@ pub(crate) struct Running {
     /// Where TLS is listened on, if it is.
     pub(crate) tls: Option<SocketAddr>,
     pub(crate) msrp: SocketAddr,
+    /// Where MSRP over TLS is listened on, if it is.
+    pub(crate) msrps: Option<SocketAddr>,
     pub(crate) stop: oneshot::Sender<()>,
     pub(crate) task: JoinHandle<()>,
 }
@@ -57,7 +60,13 @@ impl Running {
                 .unwrap()
                 .1
         };
-        let (udp, tcp, msrp) = (at(Transport::Udp), at(Transport::Tcp), bound.msrp_address());
+        let (udp, tcp) = (at(Transport::Udp), at(Transport::Tcp));
+        let of_msrp = |transport| {
+            let mut addresses = bound.msrp_addresses().iter();
+            addresses.find_map(|(other, address)| (*other == transport).then_some(*address))
+        };
+        let msrp = of_msrp(MsrpTransport::Tcp).unwrap();
+        let msrps = of_msrp(MsrpTransport::Tls);
         let tls = bound
             .sip_addresses()
             .iter()
@@ -74,6 +83,7 @@ impl Running {
             tcp,
             tls,
             msrp,
+            msrps,
             stop,
             task,
         }

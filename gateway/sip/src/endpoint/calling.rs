@@ -54,7 +54,8 @@ impl Endpoint {
             client: None,
             given_up: None,
         };
-        self.invites.insert(id, InviteUsage::calling(calling, body));
+        self.invites
+            .insert(id, Box::new(InviteUsage::calling(calling, body)));
         let client = self.send_request(request, hop, Purpose::Invite(id), now);
         if let Some(calling) = self.calling_mut(id) {
             calling.client = Some(client);

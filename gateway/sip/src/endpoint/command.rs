@@ -196,7 +196,7 @@ pub enum Command {
         body: Body,
     },
     /// 200 to a REFER, followed by one NOTIFY that says `100 Trying` and ends the implicit subscription (RFC 7702 §6.5);
-    /// with `Refer-Sub: false` no NOTIFY (RFC 4488).
+    /// with `Refer-Sub: false` no NOTIFY (RFC 4488), and with `Require: explicitsub` one to whoever asks within 64 s (RFC 7614 §4).
     AcceptRefer {
         /// The request.
         due: AnswerDue,
@@ -205,7 +205,8 @@ pub enum Command {
     },
     /// 200 to a REFER, followed by a NOTIFY that says `100 Trying`; the owner goes on with `Notify`, whose bodies are
     /// `message/sipfrag`, and ends the implicit subscription with `Terminated` (RFC 3515 §2.4.4). After 180 s without that,
-    /// [`super::event::Event::SubscriptionEnded`] comes. With `Refer-Sub: false` there is no NOTIFY, and each `Notify` is ignored.
+    /// [`super::event::Event::SubscriptionEnded`] comes. With `Refer-Sub: false` there is no NOTIFY, and each `Notify` is ignored;
+    /// with `Require: explicitsub` each `Notify` goes to whoever has asked (RFC 7614 §4).
     FollowRefer {
         /// The request.
         due: AnswerDue,

@@ -13,9 +13,10 @@ use crate::message::{
 pub(super) const ALLOW: &str =
     "INVITE, ACK, CANCEL, BYE, OPTIONS, SUBSCRIBE, NOTIFY, REFER, UPDATE, PRACK, MESSAGE, INFO";
 /// Option tags we understand in Require.
-pub(super) const SUPPORTED: [&str; 6] = [
+pub(super) const SUPPORTED: [&str; 7] = [
     "norefersub",
     "nosub",
+    "explicitsub",
     "timer",
     "100rel",
     "recipient-list-invite",

@@ -1,6 +1,9 @@
 //! Dialogs (RFC 3261 §12): identity, sequence numbers, route set and remote target, shared by their usages.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
 use bytes::Bytes;
 
@@ -30,7 +33,7 @@ pub(super) enum Usage {
 /// One dialog.
 #[derive(Debug)]
 pub(super) struct Dialog {
-    id: Identity,
+    id: Arc<Identity>,
     /// From of our requests, with our tag.
     local: String,
     /// To of our requests, with the peer's tag.
@@ -62,11 +65,11 @@ impl Dialog {
         let headers = &received.request.headers;
         let to = headers.get("To").unwrap_or_default();
         Some(Self {
-            id: Identity {
+            id: Arc::new(Identity {
                 call_id: received.call_id.clone(),
                 local_tag: local_tag.to_owned(),
                 remote_tag: received.from_tag.clone(),
-            },
+            }),
             local: format!("{to};tag={local_tag}"),
             remote: headers.get("From").unwrap_or_default().to_owned(),
             local_cseq: 0,
@@ -138,11 +141,11 @@ impl Dialog {
         let from: NameAddr = local.parse().ok()?;
         let cseq: CSeq = request.headers.get("CSeq")?.parse().ok()?;
         Some(Self {
-            id: Identity {
+            id: Arc::new(Identity {
                 call_id: request.headers.get("Call-ID")?.to_owned(),
                 local_tag: from.parameter("tag")?.to_owned(),
                 remote_tag: remote_tag.to_owned(),
-            },
+            }),
             local: local.to_owned(),
             remote,
             local_cseq: cseq.number,
@@ -238,8 +241,8 @@ impl Dialog {
 /// All dialogs, found by their identity.
 #[derive(Debug, Default)]
 pub(super) struct Dialogs {
-    dialogs: BTreeMap<DialogKey, Dialog>,
-    by_identity: BTreeMap<Identity, DialogKey>,
+    dialogs: BTreeMap<DialogKey, Box<Dialog>>,
+    by_identity: BTreeMap<Arc<Identity>, DialogKey>,
     last: u64,
 }
 
@@ -251,8 +254,8 @@ impl Dialogs {
         }
         self.last += 1;
         let key = DialogKey(self.last);
-        self.by_identity.insert(dialog.id.clone(), key);
-        self.dialogs.insert(key, dialog);
+        self.by_identity.insert(Arc::clone(&dialog.id), key);
+        self.dialogs.insert(key, Box::new(dialog));
         Some(key)
     }
 
@@ -277,15 +280,15 @@ impl Dialogs {
             local_tag: tag("From")?,
             remote_tag: tag("To")?,
         };
-        self.dialogs.get_mut(self.by_identity.get(&id)?)
+        self.get_mut(*self.by_identity.get(&id)?)
     }
 
     pub(super) fn get(&self, key: DialogKey) -> Option<&Dialog> {
-        self.dialogs.get(&key)
+        self.dialogs.get(&key).map(|dialog| &**dialog)
     }
 
     pub(super) fn get_mut(&mut self, key: DialogKey) -> Option<&mut Dialog> {
-        self.dialogs.get_mut(&key)
+        self.dialogs.get_mut(&key).map(|dialog| &mut **dialog)
     }
 
     pub(super) fn attach(&mut self, key: DialogKey, usage: Usage) {

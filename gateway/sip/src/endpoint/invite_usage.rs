@@ -156,7 +156,7 @@ impl Endpoint {
         usage.peer_updates = allows_update(&received.request.headers);
         usage.asked = Some(Asked::read(&received.request.headers));
         usage.reliable = self.reliability(received);
-        self.invites.insert(id, usage);
+        self.invites.insert(id, Box::new(usage));
         self.servers
             .set_due(server, Due::Invite(id, received.body().is_some()));
         // RFC 3261 §13.3.1: the caller may have said how long it waits.
@@ -246,7 +246,7 @@ impl Endpoint {
 
     /// An ACK: of a transaction's failure, or of a dialog's 2xx. RFC 3261 §17.1.1.3: it is never answered.
     pub(super) fn handle_ack(&mut self, received: &Received, now: Instant) {
-        if let Some(transaction) = self.servers.find(&received.key(Method::INVITE))
+        if let Some(transaction) = self.servers.find(&received.key(&Method::INVITE))
             && !self.handle_transaction_ack(transaction, now)
         {
             return;

@@ -2,9 +2,9 @@
 //!
 //! From the wire inwards: [`received`] and [`compose`] read and write headers; [`transaction`] holds the machines of RFC 3261 §17,
 //! [`client`] and [`server`] their messages and addresses; [`dialog`] and [`route`] say where requests go; [`uas`] receives requests and
-//! hands them to the usages [`invite_usage`], [`calling`] and [`reinvite`], [`notifier`], [`subscriber`] and [`refer`]. [`trust`] says who is believed, [`rates`] how much others may
-//! ask for, and [`users`] asks them for a password. [`authentication`] answers challenges to requests of
-//! ours, [`registration`] keeps a trunk registered, [`session_timer`] refreshes sessions, [`reliable`]
+//! hands them to the usages [`invite_usage`], [`calling`] and [`reinvite`], [`notifier`], [`subscriber`], [`refer`] and [`referral`].
+//! [`trust`] says who is believed, [`rates`] how much others may ask for, and [`users`] asks them for a password. [`authentication`]
+//! answers challenges to requests of ours, [`registration`] keeps a trunk registered, [`session_timer`] refreshes sessions, [`reliable`]
 //! provisional responses are acknowledged.
 
 mod authentication;
@@ -21,6 +21,7 @@ mod notifier;
 mod rates;
 mod received;
 mod refer;
+mod referral;
 mod registration;
 mod reinvite;
 mod reliable;
@@ -64,6 +65,7 @@ use self::{
     invite_usage::{InviteUsage, Offer},
     notifier::Notifier,
     rates::Sources,
+    referral::Referrals,
     registration::Registration,
     route::{Found, Hop, apply_route_set, local_address},
     server::{Due, Reply, ServerId, Servers},
@@ -105,9 +107,10 @@ pub struct Endpoint {
     clients: Clients,
     servers: Servers,
     dialogs: Dialogs,
-    invites: BTreeMap<DialogId, InviteUsage>,
+    invites: BTreeMap<DialogId, Box<InviteUsage>>,
     notifiers: BTreeMap<SubscriptionId, Notifier>,
     subscribers: Subscribers,
+    referrals: Referrals,
     identities: Vec<Identity>,
     registration: Option<Registration>,
     registration_events: VecDeque<RegistrationEvent>,
@@ -149,6 +152,7 @@ impl Endpoint {
             invites: BTreeMap::new(),
             notifiers: BTreeMap::new(),
             subscribers: Subscribers::default(),
+            referrals: Referrals::default(),
             identities: Vec::new(),
             registration: None,
             registration_events: VecDeque::new(),
@@ -281,6 +285,7 @@ impl Endpoint {
                 Timer::Unanswered(id) => self.handle_unanswered(id, now),
                 Timer::Notifier(id) => self.handle_notifier_timeout(id, now),
                 Timer::Subscriber(id) => self.handle_subscriber_timeout(id, now),
+                Timer::Referral(id) => self.handle_referral_timeout(id, now),
                 Timer::Session(id) => self.handle_session_timeout(id, now),
                 Timer::Reinvite(id) => self.handle_reinvite_timeout(id, now),
                 Timer::Provisional(id) => self.handle_provisional_timeout(id, now),
@@ -310,12 +315,13 @@ impl Endpoint {
         self.timers.next()
     }
 
-    /// Dialogs, subscriptions and transactions held; all zero when everybody has left and 32 s (timer H, J) have passed.
+    /// Dialogs, subscriptions and transactions held; all zero when everybody has left and 32 s (timer H, J) have passed, or 64 s after a
+    /// referral that is asked about (RFC 7614 §4.7).
     #[must_use]
     pub fn census(&self) -> (usize, usize, usize) {
         (
             self.dialogs.len(),
-            self.notifiers.len() + self.subscribers.table.len(),
+            self.notifiers.len() + self.subscribers.table.len() + self.referrals.len(),
             self.clients.len() + self.servers.len(),
         )
     }

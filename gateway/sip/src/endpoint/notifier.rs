@@ -36,6 +36,8 @@ pub(super) struct Notifier {
     expires_at: Instant,
     /// In an INVITE dialog, with which it ends.
     in_invite_dialog: bool,
+    /// The referral that it tells of; then the endpoint is its owner.
+    pub(super) referral: Option<SubscriptionId>,
     queue: VecDeque<(SubscriptionState, Option<Body>)>,
     /// A NOTIFY is unanswered.
     in_flight: bool,
@@ -136,6 +138,9 @@ impl Endpoint {
         body: Option<Body>,
         now: Instant,
     ) {
+        if self.referrals.contains(id) {
+            return self.referral_progress(id, &state, body, now);
+        }
         let Some(notifier) = self.notifiers.get_mut(&id) else {
             return;
         };
@@ -207,18 +212,6 @@ impl Endpoint {
         }
     }
 
-    /// One NOTIFY that opens and ends the subscription which a REFER implies.
-    pub(super) fn notify_once(&mut self, key: DialogKey, event: EventName, body: Body, now: Instant) {
-        let id = self.next_subscription_id();
-        self.imply_subscription(id, key, event, Duration::ZERO, now);
-        self.notify(
-            id,
-            SubscriptionState::Terminated("noresource".to_owned()),
-            Some(body),
-            now,
-        );
-    }
-
     /// The subscription which a REFER implies, for as long as `lifetime` unless its owner ends it before (RFC 3515 §2.4.4). One under
     /// an id in use is refused by silence: the former goes on.
     pub(super) fn notify_progress(
@@ -235,7 +228,7 @@ impl Endpoint {
         }
     }
 
-    fn imply_subscription(
+    pub(super) fn imply_subscription(
         &mut self,
         id: SubscriptionId,
         key: DialogKey,
@@ -251,6 +244,7 @@ impl Endpoint {
             lifetime,
             expires_at: now + lifetime,
             in_invite_dialog,
+            referral: None,
             queue: VecDeque::new(),
             in_flight: false,
         };
@@ -264,8 +258,9 @@ impl Endpoint {
         let bad_event = || Reply::new(489).with("Allow-Events", self.allow_events());
         let event = event.ok_or_else(bad_event)?;
         match event.package.as_str() {
-            // RFC 3515 §2.4.4: only REFER makes such a subscription.
-            "refer" => return Err(Reply::new(403)),
+            // RFC 3515 §2.4.4: only REFER makes such a subscription, or the address that it was answered with (RFC 7614 §4.5).
+            "refer" if self.referrals.at(&received.request.uri).is_none() => return Err(Reply::new(403)),
+            "refer" => {}
             package => {
                 let is_served = |served: &String| served.eq_ignore_ascii_case(package);
                 if !self.packages.iter().any(is_served) {
@@ -296,6 +291,10 @@ impl Endpoint {
         now: Instant,
     ) {
         let id = self.next_subscription_id();
+        let referral = self
+            .referrals
+            .at(&received.request.uri)
+            .filter(|_| event.package == "refer");
         let notifier = Notifier {
             dialog: key,
             event,
@@ -303,11 +302,20 @@ impl Endpoint {
             lifetime,
             expires_at: now + lifetime,
             in_invite_dialog: invite.is_some(),
+            referral,
             queue: VecDeque::new(),
             in_flight: false,
         };
         self.notifiers.insert(id, notifier);
         self.dialogs.attach(key, Usage::Notifier(id));
+        if referral.is_some() {
+            let contact = Contact {
+                user: received.request.uri.user_decoded(),
+                parameters: Vec::new(),
+            };
+            self.accept_subscription(id, server, &contact, now);
+            return self.tell_of_referral(id, now);
+        }
         self.servers.set_due(server, Due::Subscribe(id));
         self.events.push_back(Event::Subscribing {
             subscription: id,
@@ -352,8 +360,12 @@ impl Endpoint {
             self.await_last_notify(id, SubscriptionEnd::Unsubscribed, now);
         } else {
             self.timers.set(Timer::Notifier(id), Some(now + lifetime));
-            self.events
-                .push_back(Event::SubscriptionRefreshed { subscription: id });
+            if self.is_of_referral(id) {
+                self.tell_of_referral(id, now);
+            } else {
+                self.events
+                    .push_back(Event::SubscriptionRefreshed { subscription: id });
+            }
         }
     }
 
@@ -369,6 +381,7 @@ impl Endpoint {
             self.timers
                 .set(Timer::Notifier(id), Some(now + self.timing.patience()));
             self.subscription_over(id, cause);
+            self.tell_of_referral(id, now);
         }
     }
 
@@ -410,10 +423,18 @@ impl Endpoint {
     }
 
     fn subscription_over(&mut self, id: SubscriptionId, cause: SubscriptionEnd) {
-        self.events.push_back(Event::SubscriptionEnded {
-            subscription: id,
-            cause,
-        });
+        if !self.is_of_referral(id) {
+            self.events.push_back(Event::SubscriptionEnded {
+                subscription: id,
+                cause,
+            });
+        }
+    }
+
+    fn is_of_referral(&self, id: SubscriptionId) -> bool {
+        self.notifiers
+            .get(&id)
+            .is_some_and(|notifier| notifier.referral.is_some())
     }
 
     fn forget_notifier(&mut self, id: SubscriptionId) {

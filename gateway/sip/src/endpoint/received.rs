@@ -3,6 +3,7 @@
 use std::{
     hash::{DefaultHasher, Hash, Hasher as _},
     net::SocketAddr,
+    sync::Arc,
 };
 
 use super::{
@@ -27,38 +28,13 @@ pub(super) struct Received {
     via: Via,
 }
 
-/// Identifies a server transaction (RFC 3261 §17.2.3).
+/// Identifies a server transaction (RFC 3261 §17.2.3): its parts between line feeds, which no part can hold.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub(super) struct ServerKey {
-    call: CallKey,
-    method: Method,
-}
+pub(super) struct ServerKey(Arc<str>);
 
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
-enum CallKey {
-    /// By branch and sent-by.
-    Branch(String, String, Option<u16>),
-    /// RFC 2543 peers: Request-URI, From tag, Call-ID, CSeq and top Via. The To tag is left out, as only the ACK has it.
-    Legacy(Box<LegacyKey>),
-}
-
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
-struct LegacyKey {
-    uri: String,
-    from_tag: String,
-    call_id: String,
-    cseq: u32,
-    via: String,
-}
-
-/// Tells that two requests are one that came over two paths (RFC 3261 §8.2.2.2).
+/// Tells that two requests are one that came over two paths (RFC 3261 §8.2.2.2). Written as [`ServerKey`] is.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) struct MergeKey {
-    call_id: String,
-    from_tag: String,
-    cseq: u32,
-    method: Method,
-}
+pub(super) struct MergeKey(Arc<str>);
 
 impl Received {
     /// `None` if a value that the validator vouches for is missing after all.
@@ -89,29 +65,30 @@ impl Received {
     }
 
     /// The key of the transaction of `method` that this request belongs to: ACK and CANCEL name another's.
-    pub(super) fn key(&self, method: Method) -> ServerKey {
-        let call = match &self.via.branch {
+    pub(super) fn key(&self, method: &Method) -> ServerKey {
+        let Via { host, port, .. } = &self.via;
+        let text = match &self.via.branch {
             Some(branch) if self.via.has_transaction_branch() => {
-                CallKey::Branch(branch.clone(), self.via.host.clone(), self.via.port)
+                format!("{branch}\n{host}\n{}\n{method}", port.unwrap_or_default())
             }
-            _ => CallKey::Legacy(Box::new(LegacyKey {
-                uri: self.request.uri.to_string(),
-                from_tag: self.from_tag.clone(),
-                call_id: self.call_id.clone(),
-                cseq: self.cseq,
-                via: self.via.to_string(),
-            })),
+            // RFC 2543 peers. The To tag is left out, as only the ACK has it.
+            _ => format!(
+                "\n{}\n{}\n{}\n{}\n{}\n{method}",
+                self.request.uri, self.from_tag, self.call_id, self.cseq, self.via
+            ),
         };
-        ServerKey { call, method }
+        ServerKey(text.into())
     }
 
     pub(super) fn merge_key(&self) -> MergeKey {
-        MergeKey {
-            call_id: self.call_id.clone(),
-            from_tag: self.from_tag.clone(),
-            cseq: self.cseq,
-            method: self.method().clone(),
-        }
+        let text = format!(
+            "{}\n{}\n{}\n{}",
+            self.call_id,
+            self.from_tag,
+            self.cseq,
+            self.method()
+        );
+        MergeKey(text.into())
     }
 
     /// What the peer offers its TLS connection for (RFC 5923 §4, §7.2): requests to this host and port.
@@ -153,7 +130,7 @@ impl Received {
     /// The To tag of a stateless response: the same for a retransmission (RFC 3261 §8.2.7).
     pub(super) fn stateless_tag(&self) -> String {
         let mut hasher = DefaultHasher::new();
-        self.key(self.method().clone()).hash(&mut hasher);
+        self.key(self.method()).hash(&mut hasher);
         format!("{:016x}", hasher.finish())
     }
 

@@ -11,14 +11,16 @@ use super::{
     dialog::{DialogKey, Usage},
     event::Event,
     received::Received,
-    server::{Due, ReferDue, Reply, ServerId},
+    referral::REFERRALS_MAX,
+    server::{Due, Progress, ReferDue, Reply, ServerId},
+    uas::OVERLOAD_RETRY_AFTER,
 };
 use crate::message::{Headers, NameAddr};
 
 /// RFC 3515 §2.4.5: the body of its NOTIFYs.
 const SIPFRAG: &str = "message/sipfrag;version=2.0";
 /// How long the outcome of a REFER may take: as long as an INVITE may be unanswered (RFC 3261 §16.6, timer C).
-const PROGRESS: Duration = Duration::from_secs(180);
+pub(super) const PROGRESS: Duration = Duration::from_secs(180);
 
 impl Endpoint {
     pub(super) fn handle_refer(
@@ -33,6 +35,10 @@ impl Endpoint {
             let refusal = Reply::new(400).phrase(Some("Exactly one Refer-To is needed".to_owned()));
             return self.reply(server, refusal, now);
         };
+        let progress = wanted_progress(&received.request.headers);
+        if progress == Progress::AskedFor && self.referrals.len() >= REFERRALS_MAX {
+            return self.reply(server, Reply::unavailable(OVERLOAD_RETRY_AFTER), now);
+        }
         let (key, invite) = match dialog {
             Some(known) => known,
             None => match self.open_dialog(received, server) {
@@ -47,12 +53,11 @@ impl Endpoint {
         // RFC 3515 §2.4.6: only the first in a dialog may go without.
         let id = (dialog.refers > 1).then_some(received.cseq);
         self.dialogs.attach(key, Usage::Refer(server));
-        let silent = forgoes_subscription(&received.request.headers);
         self.servers.set_due(
             server,
             Due::Refer(ReferDue {
                 dialog: key,
-                silent,
+                progress,
                 id,
             }),
         );
@@ -68,9 +73,16 @@ impl Endpoint {
 
     /// 200, and the one NOTIFY.
     pub(super) fn accept_refer(&mut self, due: ReferDue, server: ServerId, contact: &Contact, now: Instant) {
-        self.agree_to_refer(due, server, contact, now);
-        if !due.silent {
-            self.notify_once(due.dialog, EventName::refer(due.id), trying(), now);
+        let id = self.next_subscription_id();
+        self.agree_to_refer(due, server, contact, id, now);
+        let over = SubscriptionState::Terminated("noresource".to_owned());
+        match due.progress {
+            Progress::Implied => {
+                self.imply_subscription(id, due.dialog, EventName::refer(due.id), Duration::ZERO, now);
+                self.notify(id, over, Some(trying()), now);
+            }
+            Progress::AskedFor => self.notify(id, over, None, now),
+            Progress::Untold => {}
         }
         self.refer_over(due, server);
     }
@@ -84,15 +96,22 @@ impl Endpoint {
         subscription: SubscriptionId,
         now: Instant,
     ) {
-        self.agree_to_refer(due, server, contact, now);
-        if !due.silent {
+        self.agree_to_refer(due, server, contact, subscription, now);
+        if due.progress == Progress::Implied {
             self.notify_progress(subscription, due.dialog, EventName::refer(due.id), PROGRESS, now);
             self.notify(subscription, SubscriptionState::Active, Some(trying()), now);
         }
         self.refer_over(due, server);
     }
 
-    fn agree_to_refer(&mut self, due: ReferDue, server: ServerId, contact: &Contact, now: Instant) {
+    fn agree_to_refer(
+        &mut self,
+        due: ReferDue,
+        server: ServerId,
+        contact: &Contact,
+        id: SubscriptionId,
+        now: Instant,
+    ) {
         let key = due.dialog;
         if self.open_invite_usage(key).is_none() {
             self.set_contact(key, contact);
@@ -100,8 +119,10 @@ impl Endpoint {
         let mut reply = Reply::new(200)
             .opening_dialog()
             .with("Contact", self.contact_of(key));
-        if due.silent {
-            reply = reply.with("Refer-Sub", "false");
+        match due.progress {
+            Progress::Implied => {}
+            Progress::AskedFor => reply = reply.with("Refer-Events-At", self.open_referral(id, key, now)),
+            Progress::Untold => reply = reply.with("Refer-Sub", "false"),
         }
         self.reply(server, reply, now);
     }
@@ -112,11 +133,27 @@ impl Endpoint {
     }
 }
 
-fn trying() -> Body {
+pub(super) fn trying() -> Body {
     Body {
         content_type: SIPFRAG.to_owned(),
         bytes: Bytes::from_static(b"SIP/2.0 100 Trying\r\n"),
     }
+}
+
+fn wanted_progress(headers: &Headers) -> Progress {
+    if requires(headers, "explicitsub") {
+        Progress::AskedFor
+    } else if forgoes_subscription(headers) {
+        Progress::Untold
+    } else {
+        Progress::Implied
+    }
+}
+
+fn requires(headers: &Headers, option: &str) -> bool {
+    headers
+        .list("Require")
+        .any(|tag| tag.trim().eq_ignore_ascii_case(option))
 }
 
 /// Whether no NOTIFYs are wanted or sent: `Refer-Sub: false` (RFC 4488 §4), or `nosub` required (RFC 7614 §5).
@@ -126,10 +163,7 @@ pub(super) fn forgoes_subscription(headers: &Headers) -> bool {
         .split(';')
         .next()
         .is_some_and(|value| value.trim().eq_ignore_ascii_case("false"));
-    is_false
-        || headers
-            .list("Require")
-            .any(|tag| tag.trim().eq_ignore_ascii_case("nosub"))
+    is_false || requires(headers, "nosub")
 }
 
 fn single_refer_to(received: &Received) -> Option<NameAddr> {

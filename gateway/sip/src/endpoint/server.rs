@@ -38,32 +38,49 @@ pub(super) enum Due {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct ReferDue {
     pub(super) dialog: DialogKey,
-    /// `Refer-Sub: false`: no implicit subscription (RFC 4488).
-    pub(super) silent: bool,
+    pub(super) progress: Progress,
     /// The `id` that its NOTIFY must carry.
     pub(super) id: Option<u32>,
 }
 
+/// How the sender of a REFER wants to hear how it goes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Progress {
+    /// By the subscription that it implies (RFC 3515).
+    Implied,
+    /// By a SUBSCRIBE of its own, `Require: explicitsub` (RFC 7614 §4).
+    AskedFor,
+    /// Not at all: `Refer-Sub: false` (RFC 4488), `Require: nosub` (RFC 7614 §5).
+    Untold,
+}
+
 #[derive(Debug, Default)]
 pub(super) struct Servers {
-    table: BTreeMap<ServerId, Server>,
+    table: BTreeMap<ServerId, Box<Server>>,
     by_key: BTreeMap<ServerKey, ServerId>,
     merged: BTreeMap<MergeKey, ServerId>,
     last: u64,
 }
 
+/// Most of them are answered and wait for retransmissions for 32 s: so they keep little, and nothing that only an answer needs.
 #[derive(Debug)]
 struct Server {
     machine: Machine,
     key: ServerKey,
     merge: Option<MergeKey>,
-    /// Until the final response, which is kept itself.
-    echo: Option<Echo>,
-    to_tag: String,
-    cseq: u32,
+    to_tag: Box<str>,
     target: Target,
     last: Option<Bytes>,
     transmit: Option<TransmitId>,
+    /// Until the final response.
+    unanswered: Option<Box<Unanswered>>,
+}
+
+/// What the answer to a request needs.
+#[derive(Debug)]
+struct Unanswered {
+    echo: Echo,
+    cseq: u32,
     due: Option<Due>,
 }
 
@@ -165,30 +182,36 @@ impl Servers {
     }
 
     pub(super) fn due(&self, id: ServerId) -> Option<Due> {
-        self.table.get(&id).and_then(|server| server.due)
+        self.unanswered(id)?.due
     }
 
     pub(super) fn set_due(&mut self, id: ServerId, due: Due) {
-        if let Some(server) = self.table.get_mut(&id) {
-            server.due = Some(due);
+        let server = self.table.get_mut(&id);
+        if let Some(unanswered) = server.and_then(|server| server.unanswered.as_mut()) {
+            unanswered.due = Some(due);
         }
     }
 
     /// The tag that responses to this request carry in To.
     pub(super) fn to_tag(&self, id: ServerId) -> Option<&str> {
-        self.table.get(&id).map(|server| server.to_tag.as_str())
+        self.table.get(&id).map(|server| &*server.to_tag)
     }
 
     /// RFC 3261 §9.2: the answer to CANCEL carries the tag of the answer to its request.
     pub(super) fn share_to_tag(&mut self, from: ServerId, to: ServerId) {
-        let tag = self.to_tag(from).map(str::to_owned);
+        let tag = self.to_tag(from).map(Box::from);
         if let (Some(tag), Some(server)) = (tag, self.table.get_mut(&to)) {
             server.to_tag = tag;
         }
     }
 
+    /// The sequence number of a request that is not answered yet.
     pub(super) fn cseq(&self, id: ServerId) -> Option<u32> {
-        self.table.get(&id).map(|server| server.cseq)
+        Some(self.unanswered(id)?.cseq)
+    }
+
+    fn unanswered(&self, id: ServerId) -> Option<&Unanswered> {
+        self.table.get(&id)?.unanswered.as_deref()
     }
 
     /// Hands over the 2xx to an INVITE and where it went: its user repeats it, the transaction never does (RFC 6026 §7.1).
@@ -225,13 +248,6 @@ impl Machine {
             Self::Other(machine) => machine.poll_timeout(),
         }
     }
-
-    fn is_unanswered(&self) -> bool {
-        match self {
-            Self::Invite(machine) => machine.is_unanswered(),
-            Self::Other(machine) => machine.is_unanswered(),
-        }
-    }
 }
 
 impl Endpoint {
@@ -245,7 +261,7 @@ impl Endpoint {
         };
         self.servers.last += 1;
         let id = ServerId(self.servers.last);
-        let key = received.key(received.method().clone());
+        let key = received.key(received.method());
         let merge = received.to_tag.is_none().then(|| received.merge_key());
         if let Some(merge) = &merge {
             self.servers.merged.entry(merge.clone()).or_insert(id);
@@ -255,15 +271,21 @@ impl Endpoint {
             machine,
             key,
             merge,
-            echo: Some(received.echo()),
-            to_tag: received.to_tag.clone().unwrap_or_else(|| self.tokens.tag()),
-            cseq: received.cseq,
+            to_tag: received
+                .to_tag
+                .clone()
+                .unwrap_or_else(|| self.tokens.tag())
+                .into(),
             target: received.response_target(),
             last: None,
             transmit: None,
-            due: None,
+            unanswered: Some(Box::new(Unanswered {
+                echo: received.echo(),
+                cseq: received.cseq,
+                due: None,
+            })),
         };
-        self.servers.table.insert(id, server);
+        self.servers.table.insert(id, Box::new(server));
         self.arm_server(id);
         id
     }
@@ -273,15 +295,14 @@ impl Endpoint {
         let Some(server) = self.servers.table.get_mut(&id) else {
             return;
         };
-        let Some(echo) = server.echo.as_ref().filter(|_| server.machine.is_unanswered()) else {
+        let Some(Unanswered { echo, .. }) = server.unanswered.as_deref() else {
             return;
         };
         let status = reply.status;
         let bytes = reply.write(echo, &server.to_tag, &self.config.product);
         server.last = Some(bytes.clone());
         if !status.is_provisional() {
-            server.due = None;
-            server.echo = None;
+            server.unanswered = None;
         }
         let over = match &mut server.machine {
             Machine::Invite(machine) => {
@@ -351,9 +372,10 @@ impl Endpoint {
 
     /// The shell could not send the response (RFC 3261 §17.2.4). A 2xx to INVITE is still retransmitted until its own deadline.
     pub(super) fn server_unreachable(&mut self, id: ServerId) {
-        let is_final_of_non_invite = self.servers.table.get(&id).is_some_and(|server| {
-            matches!(server.machine, Machine::Other(_)) && !server.machine.is_unanswered()
-        });
+        let is_final_of_non_invite =
+            self.servers.table.get(&id).is_some_and(|server| {
+                matches!(server.machine, Machine::Other(_)) && server.unanswered.is_none()
+            });
         if is_final_of_non_invite {
             self.forget_server(id);
         }

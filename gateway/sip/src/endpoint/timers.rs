@@ -24,6 +24,8 @@ pub(super) enum Timer {
     Unanswered(DialogId),
     /// A peer's subscription: its expiry, or the end of the wait for the last NOTIFY.
     Notifier(SubscriptionId),
+    /// A referral that is asked about: the end of the wait for its outcome, or of keeping that.
+    Referral(SubscriptionId),
     /// A subscription of ours: its refresh, or the end of the wait for a NOTIFY.
     Subscriber(SubscriptionId),
     /// A session's refresh, or its end if nobody refreshes it.

@@ -264,7 +264,7 @@ impl Endpoint {
 
     fn belongs_to_something(&self, received: &Received) -> bool {
         match *received.method() {
-            Method::CANCEL => self.servers.find(&received.key(Method::INVITE)).is_some(),
+            Method::CANCEL => self.servers.find(&received.key(&Method::INVITE)).is_some(),
             // It may come before the dialog that its 2xx opens (RFC 6665 §4.4.1).
             Method::NOTIFY => received.to_tag.is_some(),
             _ => self.dialogs.find(received).is_some(),

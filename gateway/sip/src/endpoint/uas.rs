@@ -6,6 +6,7 @@ use super::{
     Endpoint,
     command::{AnswerDue, Contact, DialogId},
     compose,
+    config::LocalAddress,
     dialog::{Dialog, DialogKey},
     event::Event,
     flow::Flow,
@@ -16,7 +17,7 @@ use super::{
 };
 use crate::{
     endpoint::command::Readiness,
-    message::{Method, Request},
+    message::{Method, Request, Via},
 };
 
 /// Seconds after which a peer that met a limit may try again.
@@ -47,7 +48,7 @@ impl Endpoint {
             self.handle_ack(&received, now);
             return;
         }
-        if let Some(id) = self.servers.find(&received.key(received.method().clone())) {
+        if let Some(id) = self.servers.find(&received.key(received.method())) {
             self.handle_request_retransmission(id);
             return;
         }
@@ -83,7 +84,19 @@ impl Endpoint {
         }
     }
 
-    /// Method, merged requests, Require, Content-Encoding: in the order of RFC 3261 §8.2.
+    /// Whether a request has our own Via: it was ours, and somebody has sent it back (RFC 5393 §4.2).
+    fn has_sent(&self, received: &Received) -> bool {
+        let vias = received.request.headers.list("Via");
+        vias.filter_map(|via| via.parse::<Via>().ok()).any(|via| {
+            let is_ours = |own: &LocalAddress| {
+                let port = via.port.unwrap_or(own.transport.default_port());
+                own.port == port && own.host.eq_ignore_ascii_case(&via.host)
+            };
+            self.config.local.iter().any(is_ours)
+        })
+    }
+
+    /// Method, loops, merged requests, Require, Content-Encoding: in the order of RFC 3261 §8.2.
     fn screen(&self, received: &Received, id: ServerId) -> Option<Reply> {
         let method = received.method();
         if NOT_ALLOWED.contains(method) {
@@ -93,7 +106,7 @@ impl Endpoint {
         if !is_known {
             return Some(Reply::new(501).with("Allow", compose::ALLOW));
         }
-        if received.to_tag.is_none() && self.servers.is_merged(received, id) {
+        if received.to_tag.is_none() && (self.servers.is_merged(received, id) || self.has_sent(received)) {
             return Some(Reply::new(482));
         }
         let headers = &received.request.headers;
@@ -199,11 +212,11 @@ impl Endpoint {
     }
 
     fn handle_cancel(&mut self, received: &Received, id: ServerId, now: Instant) {
-        let invite = self.servers.find(&received.key(Method::INVITE));
+        let invite = self.servers.find(&received.key(&Method::INVITE));
         let other = || {
             NOT_CANCELLABLE
                 .into_iter()
-                .find_map(|method| self.servers.find(&received.key(method)))
+                .find_map(|method| self.servers.find(&received.key(&method)))
         };
         let Some(cancelled) = invite.or_else(other) else {
             self.reply(id, Reply::new(481), now);

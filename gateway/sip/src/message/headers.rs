@@ -84,24 +84,25 @@ impl fmt::Display for Parameterized {
 impl FromStr for Parameterized {
     type Err = Rejection;
     fn from_str(text: &str) -> Result<Self, Rejection> {
-        let (value, parameters) = match lex::split_once_outside(text, b';') {
-            Some((value, parameters)) => (value, lex::read_parameters(parameters)?),
-            None => (text, Vec::new()),
-        };
+        let (value, parameters) = split_value(text);
         Ok(Self {
             value: lex::trim(value).to_owned(),
-            parameters,
+            parameters: lex::read_parameters(parameters)?,
         })
     }
 }
 
 /// Whether a value reads as [`Parameterized`], without a copy of it.
 pub(super) fn check_parameterized(text: &str) -> Result<(), Rejection> {
-    let parameters = lex::split_once_outside(text, b';').map(|(_, parameters)| parameters);
-    parameters
-        .into_iter()
-        .flat_map(lex::parameters)
-        .try_for_each(|parameter| parameter.map(drop))
+    let (_, parameters) = split_value(text);
+    lex::parameters(parameters).try_for_each(|parameter| parameter.map(drop))
+}
+
+fn split_value(text: &str) -> (&str, Option<&str>) {
+    match lex::split_once_outside(text, b';') {
+        Some((value, parameters)) => (value, Some(parameters)),
+        None => (text, None),
+    }
 }
 
 /// The name as this crate writes it: long and in the usual case if known (then it is borrowed), else as written.
@@ -129,11 +130,9 @@ fn separator(name: &str) -> Option<u8> {
     known(name).is_some_and(|known| known.list).then_some(b',')
 }
 
+/// Nearly everybody writes names as the RFCs do.
 fn known(name: &str) -> Option<&'static Known> {
-    let of_length = KNOWN.get(name.len()).copied().unwrap_or_default();
-    of_length
-        .iter()
-        .find(|known| known.name.eq_ignore_ascii_case(name))
+    exactly(name).or_else(|| KNOWN.iter().find(|known| known.name.eq_ignore_ascii_case(name)))
 }
 
 /// Compact forms (RFC 3261 §7.3.3 and the registry).
@@ -176,91 +175,94 @@ const fn list(name: &'static str) -> Known {
     Known { name, list: true }
 }
 
-/// By the length of the name; the most frequent first.
-const KNOWN: [&[Known]; 21] = [
-    &[],
-    &[],
-    &[single("To")],
-    &[list("Via")],
-    &[single("From"), single("CSeq"), list("Path"), single("Date")],
-    &[list("Route"), list("Allow"), single("Event")],
-    &[list("Accept"), single("Server"), list("Reason"), single("Min-SE")],
-    &[
-        single("Call-ID"),
-        list("Contact"),
-        list("Require"),
-        single("Expires"),
-        single("Subject"),
-        list("Warning"),
-        single("Privacy"),
-    ],
-    &[single("Refer-To"), single("Reply-To"), single("Replaces")],
-    &[
-        list("Supported"),
-        single("Refer-Sub"),
-        single("Timestamp"),
-        list("Recv-Info"),
-        list("Call-Info"),
-    ],
-    &[single("User-Agent"), list("Alert-Info"), list("Error-Info")],
-    &[
-        single("Referred-By"),
-        single("Retry-After"),
-        single("Min-Expires"),
-        list("Unsupported"),
-        list("In-Reply-To"),
-    ],
-    &[
-        single("Max-Forwards"),
-        single("Content-Type"),
-        list("Record-Route"),
-        list("Allow-Events"),
-        list("History-Info"),
-    ],
-    &[
-        single("Authorization"),
-        list("Proxy-Require"),
-        list("Service-Route"),
-    ],
-    &[
-        single("Content-Length"),
-        list("Accept-Contact"),
-        list("Reject-Contact"),
-    ],
-    &[
-        single("Session-Expires"),
-        list("Accept-Encoding"),
-        list("Accept-Language"),
-        list("Security-Client"),
-        list("Security-Server"),
-    ],
-    &[
-        single("WWW-Authenticate"),
-        list("Content-Encoding"),
-        list("Content-Language"),
-        list("P-Associated-URI"),
-    ],
-    &[],
-    &[single("Subscription-State"), single("Proxy-Authenticate")],
-    &[
-        single("Content-Disposition"),
-        single("Proxy-Authorization"),
-        list("P-Asserted-Identity"),
-        list("Request-Disposition"),
-    ],
-    &[list("P-Preferred-Identity")],
-];
+macro_rules! known {
+    ($($kind:ident $name:literal)*) => {
+        const KNOWN: &[Known] = &[$($kind($name)),*];
+
+        /// By the usual spelling.
+        fn exactly(name: &str) -> Option<&'static Known> {
+            match name {
+                $($name => Some(const { &$kind($name) }),)*
+                _ => None,
+            }
+        }
+    };
+}
+known! {
+    single "To"
+    list "Via"
+    single "From"
+    single "CSeq"
+    list "Path"
+    single "Date"
+    list "Route"
+    list "Allow"
+    single "Event"
+    list "Accept"
+    single "Server"
+    list "Reason"
+    single "Min-SE"
+    single "Call-ID"
+    list "Contact"
+    list "Require"
+    single "Expires"
+    single "Subject"
+    list "Warning"
+    single "Privacy"
+    single "Refer-To"
+    single "Reply-To"
+    single "Replaces"
+    list "Supported"
+    single "Refer-Sub"
+    single "Timestamp"
+    list "Recv-Info"
+    list "Call-Info"
+    single "User-Agent"
+    list "Alert-Info"
+    list "Error-Info"
+    single "Referred-By"
+    single "Retry-After"
+    single "Min-Expires"
+    list "Unsupported"
+    list "In-Reply-To"
+    single "Max-Forwards"
+    single "Content-Type"
+    list "Record-Route"
+    list "Allow-Events"
+    list "History-Info"
+    single "Authorization"
+    list "Proxy-Require"
+    list "Service-Route"
+    single "Content-Length"
+    list "Accept-Contact"
+    list "Reject-Contact"
+    single "Session-Expires"
+    list "Accept-Encoding"
+    list "Accept-Language"
+    list "Security-Client"
+    list "Security-Server"
+    single "WWW-Authenticate"
+    list "Content-Encoding"
+    list "Content-Language"
+    list "P-Associated-URI"
+    single "Subscription-State"
+    single "Proxy-Authenticate"
+    single "Content-Disposition"
+    single "Proxy-Authorization"
+    list "P-Asserted-Identity"
+    list "Request-Disposition"
+    list "P-Preferred-Identity"
+}
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
-    fn known_headers_stand_by_their_length() {
-        for (length, names) in KNOWN.iter().enumerate() {
-            for known in *names {
-                assert_eq!(known.name.len(), length, "{}", known.name);
-                assert_eq!(known_name(&known.name.to_ascii_uppercase()), Some(known.name));
+    fn known_headers_are_found_in_either_case() {
+        for known in KNOWN {
+            for written in [known.name.to_owned(), known.name.to_ascii_uppercase()] {
+                assert_eq!(known_name(&written), Some(known.name));
             }
         }
     }

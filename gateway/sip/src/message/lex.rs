@@ -1,6 +1,6 @@
 //! Tokens, quoted strings, lists, parameters and escapes of RFC 3261 §25.1.
 
-use std::borrow::Cow;
+use std::{borrow::Cow, ops::Range};
 
 use super::Rejection;
 
@@ -78,9 +78,27 @@ fn is_blank(octet: &u8) -> bool {
     matches!(octet, b' ' | b'\t')
 }
 
-/// What stands before and behind the first of this ASCII octet.
+/// What stands before and behind the first of this ASCII octet. It is mostly near: to prepare a wide search would cost more than it saves.
 pub(super) fn split_once(text: &str, separator: u8) -> Option<(&str, &str)> {
-    let (before, behind) = text.split_at_checked(memchr::memchr(separator, text.as_bytes())?)?;
+    split_where(text, |octet| octet == separator)
+}
+
+/// The same where it is mostly far.
+pub(super) fn split_once_far(text: &str, separator: u8) -> Option<(&str, &str)> {
+    split_at_octet(text, memchr::memchr(separator, text.as_bytes())?)
+}
+
+/// What stands before and behind the first space or tab.
+pub(super) fn split_blank(text: &str) -> Option<(&str, &str)> {
+    split_where(text, |octet| is_blank(&octet))
+}
+
+fn split_where(text: &str, is_separator: impl Fn(u8) -> bool) -> Option<(&str, &str)> {
+    split_at_octet(text, text.bytes().position(is_separator)?)
+}
+
+fn split_at_octet(text: &str, place: usize) -> Option<(&str, &str)> {
+    let (before, behind) = text.split_at_checked(place)?;
     Some((before, behind.get(1..)?))
 }
 
@@ -121,8 +139,7 @@ fn behind_brackets(octets: &[u8], mut from: usize) -> Option<usize> {
 
 /// What stands before and behind the first `separator` outside quoted strings and angle brackets.
 pub(super) fn split_once_outside(text: &str, separator: u8) -> Option<(&str, &str)> {
-    let (before, behind) = text.split_at_checked(find_outside(text, separator)?)?;
-    Some((before, behind.get(1..)?))
+    split_at_octet(text, find_outside(text, separator)?)
 }
 
 /// The trimmed pieces between separators outside quoted strings and angle brackets.
@@ -211,13 +228,55 @@ pub(crate) fn unquote(value: &str) -> String {
     }
 }
 
-/// The `name[=value]` pieces between semicolons. The text stands behind the first semicolon.
-pub(super) fn parameters(text: &str) -> impl Iterator<Item = Result<(&str, Option<&str>), Rejection>> {
-    split_outside(text, b';').map(read_parameter)
+/// The `name[=value]` pieces between semicolons. The text is what stands behind the first semicolon, if there is one.
+pub(super) fn parameters(text: Option<&str>) -> Parameters<'_> {
+    Parameters { rest: text }
+}
+
+/// The parameters of a value.
+pub(super) struct Parameters<'a> {
+    rest: Option<&'a str>,
+}
+
+impl<'a> Iterator for Parameters<'a> {
+    type Item = Result<(&'a str, Option<&'a str>), Rejection>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        let text = self.rest?;
+        if let Some((name, value, behind)) = split_plain(text, &TOKEN, &VALUE) {
+            self.rest = behind;
+            return Some(Ok((name, value)));
+        }
+        let (piece, behind) = match split_once_outside(text, b';') {
+            Some((piece, behind)) => (piece, Some(behind)),
+            None => (text, None),
+        };
+        self.rest = behind;
+        Some(read_parameter(trim(piece)))
+    }
+}
+
+/// Name, value and what stands behind the next semicolon, if the name and the value are just what they are mostly: these octets alone.
+pub(super) fn split_plain<'a>(
+    text: &'a str,
+    names: &Octets,
+    values: &Octets,
+) -> Option<(&'a str, Option<&'a str>, Option<&'a str>)> {
+    let (name, behind) = split_where_not(text, names);
+    let (value, behind) = match behind.strip_prefix('=') {
+        Some(behind) => {
+            let (value, behind) = split_where_not(behind, values);
+            (Some(value), behind)
+        }
+        None => (None, behind),
+    };
+    let rest = behind.strip_prefix(';');
+    let is_plain = !name.is_empty() && value != Some("") && (rest.is_some() || behind.is_empty());
+    is_plain.then_some((name, value, rest))
 }
 
 /// The same as owned values.
-pub(super) fn read_parameters(text: &str) -> Result<Vec<Parameter>, Rejection> {
+pub(super) fn read_parameters(text: Option<&str>) -> Result<Vec<Parameter>, Rejection> {
     parameters(text)
         .map(|parameter| parameter.map(|(name, value)| (name.to_owned(), value.map(str::to_owned))))
         .collect()
@@ -274,6 +333,19 @@ pub(super) fn find_parameter<'a>(parameters: &'a [Parameter], name: &str) -> Opt
         .iter()
         .find(|(written, _)| written.eq_ignore_ascii_case(name))
         .map(|(_, value)| value.as_deref().unwrap_or_default())
+}
+
+/// Where a part that was cut out of `whole` lies in it.
+pub(super) fn place_in(whole: &[u8], part: &[u8]) -> Range<usize> {
+    let start = (part.as_ptr() as usize).saturating_sub(whole.as_ptr() as usize);
+    start..start + part.len()
+}
+
+/// The longest beginning that has only these octets, and the rest.
+pub(super) fn split_where_not<'a>(text: &'a str, allowed: &Octets) -> (&'a str, &'a str) {
+    let end = text.bytes().position(|octet| !allowed.has(octet));
+    text.split_at_checked(end.unwrap_or(text.len()))
+        .unwrap_or((text, ""))
 }
 
 /// Whether each `%` is followed by two hexadecimal digits and each other octet is allowed.
@@ -363,11 +435,10 @@ pub(super) fn read_host_port(
     let (host, port) = match text.strip_prefix('[') {
         Some(inner) => split_address(inner, trim)?,
         None => {
-            let (host, port) = match split_once(text, b':') {
-                Some((host, port)) => (trim(host), Some(port)),
-                None => (text, None),
-            };
-            if !is_host_name(host) {
+            let (host, behind) = split_where_not(text, &HOST);
+            let behind = trim(behind);
+            let port = behind.strip_prefix(':');
+            if host.is_empty() || port.is_none() && !behind.is_empty() {
                 return Err(Rejection::bad("Malformed host (RFC 3261 §25.1)"));
             }
             (Cow::Borrowed(host), port)
@@ -404,6 +475,17 @@ fn split_address(inner: &str, trim: fn(&str) -> &str) -> Result<(Cow<'_, str>, O
     }
 }
 
-fn is_host_name(text: &str) -> bool {
-    !text.is_empty() && HOST.has_all(text)
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        #[test]
+        fn parameters_are_the_pieces_between_semicolons(text in "[a1=;\"<>\\\\ \té%]{0,14}") {
+            let pieces: Vec<_> = split_outside(&text, b';').map(read_parameter).collect();
+            prop_assert_eq!(parameters(Some(&text)).collect::<Vec<_>>(), pieces);
+        }
+    }
 }

@@ -78,9 +78,8 @@ impl fmt::Display for CSeq {
 impl FromStr for CSeq {
     type Err = Rejection;
     fn from_str(text: &str) -> Result<Self, Rejection> {
-        let (number, method) = lex::trim(text)
-            .split_once([' ', '\t'])
-            .ok_or(Rejection::bad("Malformed CSeq (RFC 3261 §20.16)"))?;
+        let (number, method) =
+            lex::split_blank(lex::trim(text)).ok_or(Rejection::bad("Malformed CSeq (RFC 3261 §20.16)"))?;
         let number = lex::read_number(number, (1 << 31) - 1)
             .and_then(|number| u32::try_from(number).ok())
             .ok_or(Rejection::bad(

@@ -53,7 +53,7 @@ impl FromStr for NameAddr {
         Ok(Self {
             display_name: parts.display_name.map(Cow::into_owned),
             uri: parts.uri.into_uri(parts.uri_text),
-            parameters: parts.parameters.map_or(Ok(Vec::new()), lex::read_parameters)?,
+            parameters: lex::read_parameters(parts.parameters)?,
         })
     }
 }
@@ -89,7 +89,7 @@ impl<'a> Parts<'a> {
     /// Whether all is well formed, and the value of `tag`; `Some("")` if it has none.
     pub(super) fn check(text: &'a str) -> Result<Option<&'a str>, Rejection> {
         let mut tag = None;
-        for parameter in Self::read(text)?.parameters.into_iter().flat_map(lex::parameters) {
+        for parameter in lex::parameters(Self::read(text)?.parameters) {
             let (name, value) = parameter?;
             if tag.is_none() && name.eq_ignore_ascii_case("tag") {
                 tag = Some(value.unwrap_or_default());
@@ -99,8 +99,8 @@ impl<'a> Parts<'a> {
     }
 
     fn read_bracketed(display_name: Option<Cow<'a, str>>, rest: &'a str) -> Result<Self, Rejection> {
-        let (uri_text, rest) =
-            lex::split_once(rest, b'>').ok_or(Rejection::bad("Unclosed angle bracket (RFC 3261 §25.1)"))?;
+        let (uri_text, rest) = lex::split_once_far(rest, b'>')
+            .ok_or(Rejection::bad("Unclosed angle bracket (RFC 3261 §25.1)"))?;
         let rest = lex::trim(rest);
         let parameters = rest.strip_prefix(';');
         if parameters.is_none() && !rest.is_empty() {
@@ -123,9 +123,7 @@ impl<'a> Parts<'a> {
         let hides_user = |value: &str| !value.starts_with('"') && value.contains('@');
         let ambiguous = uri_text.contains(['?', ','])
             || !uri_text.contains('@')
-                && parameters
-                    .into_iter()
-                    .flat_map(lex::parameters)
+                && lex::parameters(parameters)
                     .flatten()
                     .any(|(_, value)| value.is_some_and(hides_user));
         if ambiguous {

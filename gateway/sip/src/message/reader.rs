@@ -108,6 +108,8 @@ fn leading_line_ends(octets: &[u8]) -> usize {
 impl<'a> Head<'a> {
     fn read_lines(&mut self, text: &'a [u8], limits: &Limits) {
         let text = text.get(..limits.head).map_or(text, whole_lines);
+        // Looked at as a whole, which is cheaper than each line by itself.
+        let whole = std::str::from_utf8(text).ok();
         let mut lines = LogicalLines { rest: Some(text) };
         self.headers.0.reserve(USUAL_HEADERS);
         match lines.next() {
@@ -119,7 +121,14 @@ impl<'a> Head<'a> {
             None => {}
         }
         for line in lines {
-            if self.read_header(&line, limits).is_break() {
+            let text = match &line {
+                Cow::Borrowed(part) => {
+                    whole.and_then(|whole| whole.get(lex::place_in(whole.as_bytes(), part)))
+                }
+                Cow::Owned(_) => None,
+            };
+            let text = text.or_else(|| std::str::from_utf8(&line).ok());
+            if self.read_header(line.len(), text, limits).is_break() {
                 break;
             }
         }
@@ -136,16 +145,18 @@ impl<'a> Head<'a> {
         }
     }
 
-    fn read_header(&mut self, line: &[u8], limits: &Limits) -> ControlFlow<()> {
+    /// A header line of this length; `None`: it is no text.
+    fn read_header(&mut self, length: usize, text: Option<&str>, limits: &Limits) -> ControlFlow<()> {
         if self.headers.0.len() >= limits.headers {
             self.note(too_large("Too many header fields (RFC 3261 §21.5.7)"));
             return ControlFlow::Break(());
         }
-        if line.len() > limits.header_line {
+        if length > limits.header_line {
             self.note(too_large("Header field over the limit (RFC 3261 §21.5.7)"));
             return ControlFlow::Continue(());
         }
-        match read_field(line) {
+        let no_text = Rejection::bad("Header field is not UTF-8 (RFC 3261 §7)");
+        match text.ok_or(no_text).and_then(read_field) {
             Ok(header) => self.headers.0.push(header),
             Err(rejection) => self.note(rejection),
         }
@@ -157,9 +168,7 @@ impl<'a> Head<'a> {
     }
 }
 
-fn read_field(line: &[u8]) -> Result<Header, Rejection> {
-    let text =
-        std::str::from_utf8(line).map_err(|_| Rejection::bad("Header field is not UTF-8 (RFC 3261 §7)"))?;
+fn read_field(text: &str) -> Result<Header, Rejection> {
     let (name, value) = lex::split_once(text, b':')
         .ok_or(Rejection::bad("Header field without a colon (RFC 3261 §7.3.1)"))?;
     let name = canonical_name(lex::trim_end(name));

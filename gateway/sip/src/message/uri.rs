@@ -401,6 +401,9 @@ impl<'a> Parts<'a> {
                 rule: "URI over 1024 octets (RFC 3261 §21.4.12)",
             });
         }
+        if let Some(rest) = text.strip_prefix("sip:") {
+            return Self::read_sip("sip", rest);
+        }
         let (scheme, rest) = lex::split_once(text, b':')
             .filter(|(scheme, _)| is_scheme(scheme))
             .ok_or(Rejection::bad("URI without a scheme (RFC 3261 §25.1)"))?;
@@ -415,21 +418,7 @@ impl<'a> Parts<'a> {
     }
 
     fn read_sip(scheme: &'static str, rest: &'a str) -> Result<Self, Rejection> {
-        // An at sign can stand behind a user part only; everywhere else it is escaped.
-        let (user_info, rest) = match lex::split_once(rest, b'@') {
-            Some((user_info, rest)) => (Some(user_info), rest),
-            None => (None, rest),
-        };
-        let user = user_info.map(|info| lex::split_once(info, b':').map_or(info, |(user, _)| user));
-        if let Some((info, user)) = user_info.zip(user) {
-            let password = info.get(user.len()..).unwrap_or_default();
-            if user.is_empty()
-                || !lex::is_escaped(user, &USER)
-                || !lex::is_escaped(password.strip_prefix(':').unwrap_or_default(), &USER)
-            {
-                return Err(Rejection::bad("Malformed user part of a URI (RFC 3261 §25.1)"));
-            }
-        }
+        let (user_info, user, rest) = read_user_info(rest)?;
         let (address, parameters, headers) = split_address(rest);
         if headers.is_some_and(|headers| headers.is_empty() || !lex::is_escaped(headers, &HEADER)) {
             return Err(Rejection::bad("Malformed headers of a URI (RFC 3261 §25.1)"));
@@ -492,7 +481,7 @@ impl<'a> Parts<'a> {
 
     /// Copies `text`, which these are the parts of.
     pub(super) fn into_uri(self, text: &str) -> Uri {
-        let place = |part: &str| place_in(text, part);
+        let place = |part: &str| lex::place_in(text.as_bytes(), part.as_bytes());
         let end = text.len();
         let host = match self.host {
             Cow::Borrowed(host) if !host.bytes().any(|octet| octet.is_ascii_uppercase()) => {
@@ -516,6 +505,24 @@ impl<'a> Parts<'a> {
     }
 }
 
+/// User and password together, the user alone, and what stands behind the at sign.
+fn read_user_info(text: &str) -> Result<(Option<&str>, Option<&str>, &str), Rejection> {
+    // Mostly there is a user without escapes or password, found and checked at one look.
+    let (user, behind) = lex::split_where_not(text, &USER);
+    if let Some(rest) = behind.strip_prefix('@').filter(|_| !user.is_empty()) {
+        return Ok((Some(user), Some(user), rest));
+    }
+    // An at sign can stand behind a user part only; everywhere else it is escaped.
+    let Some((info, rest)) = lex::split_once(text, b'@') else {
+        return Ok((None, None, text));
+    };
+    let (user, password) = lex::split_once(info, b':').unwrap_or((info, ""));
+    if user.is_empty() || !lex::is_escaped(user, &USER) || !lex::is_escaped(password, &USER) {
+        return Err(Rejection::bad("Malformed user part of a URI (RFC 3261 §25.1)"));
+    }
+    Ok((Some(info), Some(user), rest))
+}
+
 /// The parts `address[;parameters][?headers]`.
 fn split_address(text: &str) -> (&str, Option<&str>, Option<&str>) {
     let end = memchr::memchr2(b';', b'?', text.as_bytes()).unwrap_or(text.len());
@@ -528,25 +535,26 @@ fn split_address(text: &str) -> (&str, Option<&str>, Option<&str>) {
 }
 
 fn check_parameters(parameters: Option<&str>) -> Result<(), Rejection> {
-    let Some(parameters) = parameters else {
-        return Ok(());
-    };
-    let fine = parameters.split(';').all(|piece| {
+    let mut rest = parameters;
+    while let Some(text) = rest {
+        if let Some((_, _, behind)) = lex::split_plain(text, &PARAMETER, &PARAMETER) {
+            rest = behind;
+            continue;
+        }
+        let (piece, behind) = match lex::split_once(text, b';') {
+            Some((piece, behind)) => (piece, Some(behind)),
+            None => (text, None),
+        };
         let (name, value) = split_pair(piece);
-        !name.is_empty()
-            && lex::is_escaped(name, &PARAMETER)
-            && value.is_none_or(|value| lex::is_escaped(value, &PARAMETER))
-    });
-    if !fine {
-        return Err(Rejection::bad("Malformed URI parameter (RFC 3261 §25.1)"));
+        if name.is_empty()
+            || !lex::is_escaped(name, &PARAMETER)
+            || !value.is_none_or(|value| lex::is_escaped(value, &PARAMETER))
+        {
+            return Err(Rejection::bad("Malformed URI parameter (RFC 3261 §25.1)"));
+        }
+        rest = behind;
     }
     Ok(())
-}
-
-/// Where a part that was cut out of `text` lies in it.
-fn place_in(text: &str, part: &str) -> Range<usize> {
-    let start = (part.as_ptr() as usize).saturating_sub(text.as_ptr() as usize);
-    start..start + part.len()
 }
 
 const USER: Octets = Octets::alphanumeric_and(b"-_.!~*'()&=+$,;?/");

@@ -133,8 +133,8 @@ impl<'a> Parts<'a> {
         })
     }
 
-    fn parameters(&self) -> impl Iterator<Item = Result<(&'a str, Option<&'a str>), Rejection>> + use<'a> {
-        self.parameters.into_iter().flat_map(lex::parameters)
+    fn parameters(&self) -> lex::Parameters<'a> {
+        lex::parameters(self.parameters)
     }
 }
 
@@ -193,12 +193,18 @@ fn read_port(text: &str) -> Option<u16> {
 /// Splits `SIP / 2.0 / UDP sent-by`; space may stand around the slashes.
 fn read_protocol(text: &str, is_version: fn(&str) -> bool) -> Result<(&str, &str), Rejection> {
     const FAULT: Rejection = Rejection::bad("Malformed Via (RFC 3261 §20.42)");
-    let (name, rest) = lex::split_once(text, b'/').ok_or(FAULT)?;
-    let (version, rest) = lex::split_once(rest, b'/').ok_or(FAULT)?;
-    if !lex::trim(name).eq_ignore_ascii_case("SIP") || !is_version(lex::trim(version)) {
-        return Err(FAULT);
-    }
-    let (transport, sent_by) = lex::trim(rest).split_once([' ', '\t']).ok_or(FAULT)?;
+    let rest = match text.strip_prefix("SIP/2.0/") {
+        Some(rest) => rest,
+        None => {
+            let (name, rest) = lex::split_once(text, b'/').ok_or(FAULT)?;
+            let (version, rest) = lex::split_once(rest, b'/').ok_or(FAULT)?;
+            if !lex::trim(name).eq_ignore_ascii_case("SIP") || !is_version(lex::trim(version)) {
+                return Err(FAULT);
+            }
+            rest
+        }
+    };
+    let (transport, sent_by) = lex::split_blank(lex::trim(rest)).ok_or(FAULT)?;
     if !lex::is_token(transport) {
         return Err(FAULT);
     }

@@ -15,6 +15,7 @@ mod invite_client;
 mod invite_server;
 mod notifier;
 mod pair;
+mod referral;
 mod registration;
 mod reinvite;
 mod reliable;

@@ -683,21 +683,3 @@ fn rfc6665_section_8_2_2_the_owner_says_which_packages_are_served() {
         Some("conference, presence, reg, refer")
     );
 }
-
-#[test]
-fn rfc7614_section_5_a_refer_that_requires_no_subscription_gets_none() {
-    let mut scene = Scene::new();
-    scene.ask(
-        &Ask::new("REFER", 1)
-            .header("Refer-To: <sip:benvolio@example.com>")
-            .header("Require: nosub"),
-    );
-    let Event::Referred { due, .. } = scene.event() else {
-        panic!("no referral")
-    };
-    scene.command(Command::AcceptRefer { due, contact: room() });
-    assert_eq!(scene.response().status.0, 200);
-    scene.pass(seconds(33.0));
-    scene.assert_quiet();
-    scene.assert_empty();
-}

@@ -67,6 +67,21 @@ fn a_merged_request_is_482() {
     assert!(scene.events.is_empty());
 }
 
+// Rows: C7247-28
+#[test]
+fn rfc5393_section_4_2_a_request_of_ours_that_comes_back_is_482() {
+    for (via, status) in [
+        ("SIP/2.0/UDP 198.51.100.1:5060;branch=z9hG4bK-ours", 482),
+        ("SIP/2.0/TCP 198.51.100.1;branch=z9hG4bK-ours", 482),
+        ("SIP/2.0/UDP 198.51.100.1:5070;branch=z9hG4bK-other-port", 200),
+        ("SIP/2.0/UDP 198.51.100.2:5060;branch=z9hG4bK-other-host", 200),
+    ] {
+        let mut scene = Scene::new();
+        scene.ask(&Ask::new("OPTIONS", 1).header(&format!("Via: {via}")));
+        assert_eq!(scene.titles(), [format!("{status} OPTIONS")], "{via}");
+    }
+}
+
 // Rows: CSIP-22
 #[test]
 fn unsupported_require_is_420_and_encoded_bodies_are_415() {

@@ -10,8 +10,11 @@ use sip::{
     Command, Config, Contact, Endpoint, Event, Flow, Limits, LocalAddress, NameAddr, Transport, Uri,
     conference::Document,
     digest::{Asked, Authority, AuthorityLimits, Challenge, Password, Verdict},
-    message::{Message, Request, Response, StreamDecoder, StreamItem, Via},
-    sdp,
+    message::{
+        Message, Request, Response, StreamDecoder, StreamItem, Via,
+        multipart::{self, Part},
+    },
+    resource_lists, sdp,
 };
 
 /// What a response adds to what it repeats: status line, tag, Contact, Allow, Supported, Server.
@@ -271,6 +274,70 @@ pub(crate) fn sdp(data: &[u8]) {
         let path = answered.get(index).and_then(|media| media.attribute("path"));
         assert_eq!(path.is_some(), is_taken);
     }
+}
+
+/// A Content-Type, a line feed, a body: its parts are no more than it has, come back the same when they are put together anew, and are
+/// bounded where they have parts or recipients themselves.
+pub(crate) fn multipart(data: &[u8]) {
+    let Some((kind, body)) = halves(data) else {
+        return;
+    };
+    let Ok(parts) = multipart::read(kind, &Bytes::copy_from_slice(body)) else {
+        return;
+    };
+    assert!(parts.len() <= 16);
+    let held: usize = parts.iter().map(|part| part.bytes.len()).sum();
+    assert!(held <= body.len(), "{held} octets out of {}", body.len());
+    for part in &parts {
+        if let Ok(inner) = multipart::read(&part.content_type, &part.bytes) {
+            let held: usize = inner.iter().map(|part| part.bytes.len()).sum();
+            assert!(held <= part.bytes.len());
+        }
+        if let Ok(entries) = resource_lists::read(&part.bytes) {
+            assert!(entries.len() <= 1000);
+            assert!(entries.iter().all(|entry| !entry.uri.is_empty()));
+        }
+    }
+    // What is added below must not bring a header over its limit.
+    if body.len() < 3 * 1024 {
+        let boundary = (0..)
+            .map(|number| format!("fresh{number}"))
+            .find(|boundary| {
+                !body
+                    .windows(boundary.len())
+                    .any(|window| window == boundary.as_bytes())
+            })
+            .expect("a body does not hold every number");
+        let kind = format!("multipart/mixed;boundary={boundary}");
+        let again = multipart::read(&kind, &put_together(&parts, &boundary));
+        assert_eq!(again.expect("what is put together can be read"), parts);
+    }
+}
+
+fn halves(data: &[u8]) -> Option<(&str, &[u8])> {
+    let end = data.iter().position(|octet| *octet == b'\n')?;
+    let (kind, body) = data.split_at_checked(end)?;
+    Some((std::str::from_utf8(kind).ok()?, body.get(1..)?))
+}
+
+fn put_together(parts: &[Part], boundary: &str) -> Bytes {
+    let mut body = Vec::new();
+    for part in parts {
+        let mut head = format!("--{boundary}\r\nContent-Type: {}\r\n", part.content_type);
+        if let Some(id) = &part.id {
+            head += &format!("Content-ID: <{id}>\r\n");
+        }
+        if let Some(disposition) = &part.disposition {
+            let handling = if part.optional { ";handling=optional" } else { "" };
+            head += &format!("Content-Disposition: {disposition}{handling}\r\n");
+        }
+        body.extend_from_slice(head.as_bytes());
+        body.extend_from_slice(b"\r\n");
+        body.extend_from_slice(&part.bytes);
+        body.extend_from_slice(b"\r\n");
+    }
+    body.extend_from_slice(format!("--{boundary}--").as_bytes());
+    body.into()
 }
 
 /// A conference document: what could be read is rendered in a form that reads the same, and applying it to another is bounded by both.

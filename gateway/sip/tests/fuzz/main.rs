@@ -12,24 +12,35 @@ mod fuzzed;
 use std::{fs, path::PathBuf};
 
 fn replay(target: &str, run: fn(&[u8])) {
+    let count = replay_folder(&format!("corpora/{target}"), run);
+    assert!(count >= 50, "{count} inputs");
+}
+
+fn replay_folder(folder: &str, run: fn(&[u8])) -> usize {
     let folder = PathBuf::from(env!("CARGO_MANIFEST_DIR"))
-        .join("tests/corpora")
-        .join(target);
+        .join("tests")
+        .join(folder);
     let mut inputs: Vec<PathBuf> = fs::read_dir(folder)
         .unwrap()
         .map(|entry| entry.unwrap().path())
         .collect();
     inputs.sort();
-    assert!(inputs.len() >= 50, "{} inputs", inputs.len());
-    for input in inputs {
+    for input in &inputs {
         println!("{}", input.display());
         run(&fs::read(input).unwrap());
     }
+    inputs.len()
 }
 
 #[test]
 fn datagram() {
     replay("datagram", fuzzed::datagram);
+}
+
+#[test]
+fn the_torture_messages_as_datagrams() {
+    assert_eq!(replay_folder("torture/rfc4475", fuzzed::datagram), 49);
+    assert_eq!(replay_folder("torture/rfc5118", fuzzed::datagram), 12);
 }
 
 #[test]
@@ -40,6 +51,11 @@ fn stream() {
 #[test]
 fn sdp() {
     replay("sdp", fuzzed::sdp);
+}
+
+#[test]
+fn multipart() {
+    replay("multipart", fuzzed::multipart);
 }
 
 #[test]

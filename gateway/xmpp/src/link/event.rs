@@ -64,13 +64,37 @@ pub enum Event {
         /// The occupant.
         occupant: FullJid,
     },
-    /// A stanza of ours, or the link's own answer to a request, did not go out.
+    /// A stanza of ours, or the link's own answer to a request, did not go out, or may not have.
     Unsent {
         /// Which.
         stanza: Box<Outgoing>,
-        /// Why: `link down`, `queue full`, `stanza too large`, `foreign from`, `invalid payload` (a name that XML does not allow).
-        why: &'static str,
+        /// Why.
+        why: Unsent,
     },
+}
+
+/// Why a stanza is given back.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum Unsent {
+    /// There is no connection, or there was none any more when its turn came.
+    #[error("link down")]
+    LinkDown,
+    /// It was written, and the connection ended before the server was known to have read it. Told of stanzas that
+    /// [must arrive](Outgoing::must_arrive) alone, and at most of the latest [`Limits::queue`](super::Limits::queue) octets of them.
+    #[error("not known to have been read")]
+    Unconfirmed,
+    /// [`Limits::queue`](super::Limits::queue) octets wait already.
+    #[error("queue full")]
+    QueueFull,
+    /// Longer than [`Limits::stanza_out`](super::Limits::stanza_out).
+    #[error("stanza too large")]
+    TooLarge,
+    /// Its `from` is not of the link's domain.
+    #[error("foreign from")]
+    ForeignFrom,
+    /// A name in it is none that XML allows.
+    #[error("invalid payload")]
+    InvalidPayload,
 }
 
 /// Why the link is down, each with its remedy in `Display`.

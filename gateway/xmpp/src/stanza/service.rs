@@ -58,6 +58,19 @@ pub enum RoomStanza {
         /// Body.
         body: String,
     },
+    /// Somebody is invited into the room (XEP-0045 §7.8.2), in the direct form, too (XEP-0249): some clients know only that.
+    Invited {
+        /// Room.
+        from: BareJid,
+        /// Who is invited.
+        to: BareJid,
+        /// Id.
+        id: String,
+        /// Who invites.
+        inviter: Jid,
+        /// Why.
+        reason: Option<String>,
+    },
     /// Somebody does not follow an invitation (XEP-0045 §7.8.2).
     Declined {
         /// Room.
@@ -116,7 +129,7 @@ impl RoomStanza {
         match self {
             Self::Presence(presence) => &presence.from,
             Self::Groupchat { from, .. } | Self::Refused { from, .. } => from,
-            Self::Subject { from, .. } | Self::Declined { from, .. } => from,
+            Self::Subject { from, .. } | Self::Invited { from, .. } | Self::Declined { from, .. } => from,
             Self::Private { from, .. } => from,
         }
     }
@@ -209,6 +222,26 @@ pub(super) fn write(stanza: &RoomStanza, xml: &mut XmlWriter<'_>) {
         RoomStanza::Private { from, to, id, body } => {
             super::write::head(xml, "message", from, to, Some(id), Some("chat"));
             super::write::private(xml, body);
+        }
+        RoomStanza::Invited {
+            from,
+            to,
+            id,
+            inviter,
+            reason,
+        } => {
+            super::write::head(xml, "message", from, to, Some(id), None);
+            xml.raw("><x");
+            xml.attribute("xmlns", ns::MUC_USER);
+            xml.raw("><invite");
+            xml.attribute("from", inviter.as_str());
+            xml.raw(">");
+            xml.text_element("reason", reason.as_deref());
+            xml.raw("</invite></x><x");
+            xml.attribute("xmlns", "jabber:x:conference");
+            xml.attribute("jid", from.as_str());
+            xml.attribute_if("reason", reason.as_deref());
+            xml.raw("/></message>");
         }
         RoomStanza::Declined {
             from,

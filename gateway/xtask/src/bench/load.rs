@@ -1,29 +1,25 @@
-//! Calls under load, made by sipp over UDP: through the endpoint with the smallest shell around it, and through the gateway with Prosody behind it.
+//! Calls under load, made by sipp over UDP: through the endpoint with the smallest shell around it, and through the gateway with rooms that cost
+//! nothing or with Prosody behind it.
 
-use std::{
-    path::{Path, PathBuf},
-    time::Duration,
-};
+use std::{net::SocketAddr, path::Path, time::Duration};
 
 use gateway_tests::{
-    Context, Result,
+    Result,
     peers::{Gateway, GatewaySettings, XmppServer, XmppServerKind},
     ports::free_port,
     process::{Launch, Process, Usage},
     scratch::Scratch,
     sipp::{CallCount, Sipp, SippTransport},
 };
-use serde_json::Value;
 
-use crate::{
-    screen,
-    steps::{cargo_command, run_quietly},
-};
+use crate::{screen, steps::released};
 
 /// How long a program may take to listen.
 const START: Duration = Duration::from_secs(20);
 /// Dialogs, sessions and transactions that are allowed: more than any run has.
 const ROOM_ENOUGH: usize = 100_000;
+/// The secret of `room-server`.
+const ROOMS_SECRET: &str = "s3cret";
 const MEBIBYTE: f64 = 1024.0 * 1024.0;
 
 /// One row: so many calls, so many of them begun each second, each lasting so long.
@@ -73,17 +69,26 @@ const ROOMS_AT_ONCE: Load = Load {
 /// # Errors
 /// Something does not build or start. Failed calls are printed, not an error.
 pub(super) fn run() -> Result<()> {
-    let endpoint = built("sip-answer")?;
-    let gateway = built("sip-xmpp-gateway")?;
+    let endpoint = released("sip-answer")?;
+    let gateway = released("sip-xmpp-gateway")?;
     screen::heading("calls through the endpoint alone: INVITE, 200, ACK, BYE, 200 over UDP");
     heading();
     for load in [COMPARED, STEADY, AT_ONCE] {
         print(&load, &endpoint_alone(&endpoint, &load)?);
     }
-    screen::heading("calls through the gateway, each into a room of its own at Prosody");
+    screen::heading("calls through the gateway, each into a room of its own that costs nothing");
+    heading();
+    let rooms = released("room-server")?;
+    for load in [STEADY, AT_ONCE] {
+        let (_rooms, settings) = start_rooms(&rooms)?;
+        print(&load, &whole_gateway(&gateway, settings, &load)?);
+    }
+    screen::heading("the same at Prosody");
     heading();
     for load in [STEADY_ROOMS, ROOMS_AT_ONCE] {
-        print(&load, &whole_gateway(&gateway, &load)?);
+        let xmpp = XmppServer::start(XmppServerKind::default())?;
+        let settings = GatewaySettings::for_server(&xmpp);
+        print(&load, &whole_gateway(&gateway, settings, &load)?);
     }
     Ok(())
 }
@@ -96,28 +101,55 @@ struct Cost {
 }
 
 fn endpoint_alone(program: &Path, load: &Load) -> Result<Cost> {
-    let scratch = Scratch::new("load")?;
-    let address = ([127, 0, 0, 1], free_port()?).into();
-    let mut process = Launch::new("sip-answer", program, scratch.path().join("log"))
-        .arguments([
-            format!("{address}"),
-            "--dialogs".to_owned(),
-            ROOM_ENOUGH.to_string(),
-        ])
-        .start()?;
-    process.wait_for_log("listening", 0, START)?;
+    let dialogs = ["--dialogs".to_owned(), ROOM_ENOUGH.to_string()];
+    let listening = Listening::start("sip-answer", program, dialogs)?;
     let sipp = Sipp {
         calls: load.calls,
         rate: load.rate,
         hold: load.hold,
         limit: patience(load),
-        ..Sipp::once("call", address, SippTransport::Udp)
+        ..Sipp::once("call", listening.address, SippTransport::Udp)
     };
-    measured(&sipp, &process)
+    measured(&sipp, &listening.process)
 }
 
-fn whole_gateway(program: &Path, load: &Load) -> Result<Cost> {
-    let xmpp = XmppServer::start(XmppServerKind::default())?;
+/// Rooms that cost nothing, and what attaches the gateway to them.
+fn start_rooms(program: &Path) -> Result<(Listening, GatewaySettings)> {
+    let rooms = Listening::start("room-server", program, [])?;
+    let settings = GatewaySettings {
+        server: rooms.address,
+        secret: ROOMS_SECRET.to_owned(),
+        overrides: Vec::new(),
+        msrp_tls: None,
+        program: None,
+    };
+    Ok((rooms, settings))
+}
+
+/// A program of ours that listens at one address.
+struct Listening {
+    process: Process,
+    address: SocketAddr,
+    _scratch: Scratch,
+}
+
+impl Listening {
+    fn start(name: &str, program: &Path, options: impl IntoIterator<Item = String>) -> Result<Self> {
+        let scratch = Scratch::new("load")?;
+        let address = SocketAddr::from(([127, 0, 0, 1], free_port()?));
+        let mut process = Launch::new(name, program, scratch.path().join("log"))
+            .arguments(std::iter::once(address.to_string()).chain(options))
+            .start()?;
+        process.wait_for_log("listening", 0, START)?;
+        Ok(Self {
+            process,
+            address,
+            _scratch: scratch,
+        })
+    }
+}
+
+fn whole_gateway(program: &Path, settings: GatewaySettings, load: &Load) -> Result<Cost> {
     let enough = || ROOM_ENOUGH.to_string();
     let mut gateway = Gateway::start(&GatewaySettings {
         overrides: vec![
@@ -129,7 +161,7 @@ fn whole_gateway(program: &Path, load: &Load) -> Result<Cost> {
             ("GATEWAY__LOG__LEVEL", "warn".to_owned()),
         ],
         program: Some(program.to_owned()),
-        ..GatewaySettings::for_server(&xmpp)
+        ..settings
     })?;
     std::thread::sleep(Duration::from_secs(2));
     let sipp = Sipp {
@@ -175,22 +207,4 @@ fn print(load: &Load, cost: &Cost) {
         seconds * 1e6 / f64::from(load.calls),
         cost.usage.peak as f64 / MEBIBYTE,
     );
-}
-
-/// Builds a program as it is released, and tells where it is.
-fn built(name: &str) -> Result<PathBuf> {
-    let printed = run_quietly(&mut cargo_command(&[
-        "build",
-        "--release",
-        "--bin",
-        name,
-        "--message-format",
-        "json",
-    ]))?;
-    let path = printed
-        .lines()
-        .filter_map(|line| serde_json::from_str::<Value>(line).ok())
-        .filter_map(|message| message.get("executable")?.as_str().map(PathBuf::from))
-        .next_back();
-    path.with_context(|| format!("cargo names no program {name}"))
 }

@@ -11,6 +11,8 @@ use gateway_tests::{Context, Result, bail};
 use super::PAGE;
 
 const WAIVERS: &str = "waivers.md";
+/// The heading of its second part.
+const OUTSIDE: &str = "# Rows about something else";
 
 /// The files in the order of the page.
 const ORDER: &[&str] = &[
@@ -100,14 +102,21 @@ pub(super) fn sections(folder: &Path) -> Result<Vec<Section>> {
     ORDER.iter().map(|stem| section(folder, stem)).collect()
 }
 
-/// Why rows are not proven, by row.
+/// Why rows are not proven, by row; and which are about something that the gateway does not offer.
 ///
 /// # Errors
-/// The file is missing or a waiver has no reason.
-pub(super) fn waivers(folder: &Path) -> Result<BTreeMap<String, String>> {
+/// The file is missing, lacks its second part, or a waiver has no reason.
+pub(super) fn waivers(folder: &Path) -> Result<(BTreeMap<String, String>, BTreeMap<String, String>)> {
     let text = fs::read_to_string(folder.join(WAIVERS)).context(WAIVERS)?;
+    let (waived, outside) = text
+        .split_once(OUTSIDE)
+        .with_context(|| format!("{WAIVERS} lacks {OUTSIDE}"))?;
+    Ok((reasons(waived)?, reasons(outside)?))
+}
+
+fn reasons(text: &str) -> Result<BTreeMap<String, String>> {
     let mut waivers = BTreeMap::new();
-    for cells in table(&text) {
+    for cells in table(text) {
         let [ids, reason] = cells.as_slice() else {
             bail!("{WAIVERS}: not two cells: {}", cells.join(" | "));
         };

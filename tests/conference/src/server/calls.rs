@@ -73,7 +73,7 @@ impl Server {
         if is_full {
             return Err(refusal(486));
         }
-        let peer = Peer::read(request.body.as_ref()).ok_or(refusal(488))?;
+        let peer = Peer::read(request.body.as_ref(), self.secured.is_some()).ok_or(refusal(488))?;
         Ok((name.to_owned(), peer))
     }
 
@@ -122,7 +122,7 @@ impl Server {
             return self.refuse(due, 481, Vec::new(), now);
         };
         let session = self.call(&seat).map(|call| call.session.clone());
-        match (session, Peer::read(request.body.as_ref())) {
+        match (session, Peer::read(request.body.as_ref(), self.secured.is_some())) {
             (Some(session), Some(peer)) => {
                 let ours = self.ours(&session);
                 let (local, body) = (ours.path(), peer.answer(&ours));
@@ -214,6 +214,7 @@ impl Server {
             options: &self.options,
             address: self.msrp,
             session,
+            secured: self.secured.as_ref(),
         }
     }
 }

@@ -162,7 +162,10 @@ impl Server {
         let Some(invitation) = self.invitations.remove(&dialog) else {
             return;
         };
-        let Some(peer) = Peer::read(body) else {
+        let secured = self.secured.is_some();
+        let reachable = |peer: &Peer| !secured || peer.setup == Some(Setup::Active);
+        // We connect without TLS alone.
+        let Some(peer) = Peer::read(body, secured).filter(reachable) else {
             self.sip(sip::Command::Bye { dialog, reason: None }, now);
             return self.not_invited(invitation, StatusCode(488), "Not Acceptable Here", now);
         };

@@ -63,7 +63,8 @@ impl World {
     /// The core wants a connection; only the switch takes one.
     fn connect_msrp(&mut self, id: ConnectionId, host: &str) {
         if host != focus::ADDRESS.to_string() {
-            return self.host.core.handle_msrp(id, msrp::Event::Closed, self.now);
+            let why = mapping::NotConnected::Unreachable;
+            return self.host.core.handle_not_connected(id, why, self.now);
         }
         let stream = self.open_stream(Purpose::Msrp, Place::Gateway, Place::Focus);
         self.host.open_msrp(id, stream, self.now);

@@ -17,12 +17,16 @@ pub(crate) struct Muc {
     pub(crate) mute: bool,
     /// What entering gets instead of being admitted.
     pub(crate) refuse: Option<Condition>,
+    /// What entering has to say.
+    pub(crate) password: Option<String>,
     /// The address that comes with `refuse`.
     pub(crate) new_address: Option<String>,
     /// Nobody of ours may remove anybody.
     pub(crate) moderated: bool,
     /// Who is told to try again later, by his nickname.
     pub(crate) turned_away: Option<String>,
+    /// If anything: the histories that were asked for, which come later.
+    pub(crate) withheld: Option<Vec<Stanza>>,
 }
 
 #[derive(Default)]
@@ -122,8 +126,18 @@ impl Muc {
                 to,
                 id,
                 history,
+                password,
                 ..
-            } => self.enter(from, &to, &id, history),
+            } => match &self.password {
+                Some(wanted) if password.as_ref() != Some(wanted) => vec![error(
+                    &to.to_bare(),
+                    to.resource().as_str(),
+                    &from,
+                    &id,
+                    Condition::NotAuthorized,
+                )],
+                _ => self.enter(from, &to, &id, history),
+            },
             Outgoing::ChangeNickname { from, to, id } => self.rename(&from, &to, &id),
             Outgoing::Leave { from, to, .. } => {
                 let room = to.to_bare();
@@ -221,6 +235,7 @@ impl Muc {
                 Some("participant"),
             ));
         }
+        let presences = told.len();
         let replayed = state.history.len().saturating_sub(history as usize);
         for (nick, id, text, stamp) in &state.history[replayed..] {
             let Stanza::Message(mut message) = message(&room, nick, &from, id, text) else {
@@ -233,6 +248,9 @@ impl Muc {
             told.push(Stanza::Message(message));
         }
         told.push(subject(&room, &from, &state.subject));
+        if let Some(withheld) = self.withheld.as_mut().filter(|_| history > 0) {
+            withheld.extend(told.drain(presences..));
+        }
         told
     }
 
@@ -333,7 +351,7 @@ impl Room {
             .map(|(nick, _)| nick.clone())
     }
 
-    fn tell_ours(&self, stanza: impl Fn(&FullJid) -> Stanza) -> Vec<Stanza> {
+    pub(crate) fn tell_ours(&self, stanza: impl Fn(&FullJid) -> Stanza) -> Vec<Stanza> {
         self.occupants
             .iter()
             .filter_map(|(_, jid)| jid.clone().try_into_full().ok())

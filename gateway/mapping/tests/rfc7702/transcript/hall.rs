@@ -8,9 +8,14 @@ use std::{
 
 use bytes::{Bytes, BytesMut};
 use mapping::{
-    AnswerRule, Command, ConferenceDomain, Config, ConflictRule, ConnectionId, Gateway, LinkId, OutageRule,
+    AnswerRule, Command, ConferenceDomain, Config, ConflictRule, ConnectionId, Gateway, LinkId, MsrpPlaces,
+    MsrpTransport, NotConnected, OutageRule, Place, RoomPassword,
 };
-use sip::{Endpoint, Flow, FlowId, LocalAddress, Transport};
+use msrp::sdp::Fingerprints;
+use sip::{
+    Endpoint, Flow, FlowId, LocalAddress, Transport,
+    digest::{Asked, Challenge, Password},
+};
 use xmpp::{Link, LinkConfig};
 
 use super::{
@@ -29,6 +34,8 @@ pub(crate) struct Hall {
     switch: BTreeMap<String, Wire>,
     /// By name, in the order in which they first spoke.
     callers: Vec<String>,
+    /// Why the gateway does not connect to switches.
+    not_connected: Option<NotConnected>,
     heard: BTreeMap<Peer, VecDeque<String>>,
 }
 
@@ -46,11 +53,18 @@ struct Wire {
 impl Hall {
     pub(crate) fn new(givens: &[&String]) -> Self {
         let mut config = Config {
-            msrp: ("s2m.example.com".to_owned(), 2855),
+            msrp: MsrpPlaces::Tcp(place()),
+            certificates: Fingerprints::of([&b"abc"[..]]),
             ..config()
         };
+        let mut not_connected = None;
         for given in givens {
-            set(&mut config, given);
+            match given.as_str() {
+                "a switch with the certificate of another host" => {
+                    not_connected = Some(NotConnected::WrongName);
+                }
+                given => set(&mut config, given),
+            }
         }
         #[expect(
             clippy::disallowed_methods,
@@ -72,6 +86,7 @@ impl Hall {
                 .collect(),
             switch: BTreeMap::new(),
             callers: Vec::new(),
+            not_connected,
             heard: BTreeMap::new(),
         };
         for (_, link) in &mut hall.links {
@@ -111,10 +126,11 @@ impl Hall {
     /// Octets on an MSRP connection, as they are.
     pub(crate) fn say_msrp(&mut self, name: &str, octets: &[u8]) {
         let wires = self.switch.len() as u64;
+        let secured = String::from_utf8_lossy(octets).contains("To-Path: msrps:");
         let wire = self
             .switch
             .entry(name.to_owned())
-            .or_insert_with(|| Wire::new(ConnectionId(2 * wires + 1)));
+            .or_insert_with(|| Wire::new(ConnectionId(2 * wires + 1), secured));
         wire.judge.heard(octets);
         wire.machine.handle_bytes(octets, self.now);
         self.run();
@@ -216,7 +232,11 @@ impl Hall {
             match command {
                 Command::Resolve { .. } => unreachable!("every domain of a transcript is known"),
                 Command::Reload => {}
-                Command::Connect { connection, .. } => {
+                Command::Connect { connection, tls, .. } => {
+                    if let Some(why) = self.not_connected {
+                        self.gateway.handle_not_connected(connection, why, self.now);
+                        continue;
+                    }
                     let earlier = self
                         .switch
                         .keys()
@@ -226,7 +246,7 @@ impl Hall {
                         0 => "switch".to_owned(),
                         _ => format!("switch{}", earlier + 1),
                     };
-                    self.switch.insert(name, Wire::new(connection));
+                    self.switch.insert(name, Wire::new(connection, tls.is_some()));
                 }
                 Command::Sip(command) => self.endpoint.handle_command(command, self.now),
                 Command::Msrp(id, command) => {
@@ -325,10 +345,11 @@ impl Hall {
 }
 
 impl Wire {
-    fn new(id: ConnectionId) -> Self {
+    fn new(id: ConnectionId, secured: bool) -> Self {
+        let machine = msrp::Connection::new(msrp::Limits::default(), [9; 32]);
         Self {
             id,
-            machine: msrp::Connection::new(msrp::Limits::default(), [9; 32]),
+            machine: if secured { machine.secured() } else { machine },
             octets: BytesMut::new(),
             open: true,
             judge: msrp_checker::Judge::default(),
@@ -342,13 +363,32 @@ fn set(config: &mut Config, given: &str) {
             muc: domain.to_owned(),
             sip: domain.to_owned(),
         }),
+        ("password", password) => {
+            let password = RoomPassword {
+                password: mapping::Password::new(password),
+                ask: true,
+            };
+            config.passwords.insert(crate::ROOM.parse().unwrap(), password);
+        }
         ("conflict", "varied") => config.conflict = ConflictRule::Vary,
         ("answer", "at once") => config.answer = AnswerRule::AtOnce,
         ("history", count) => config.history = count.parse().unwrap(),
         ("outage", "told") => config.outage.tell = true,
+        ("msrp", "over TLS") => config.msrp = MsrpPlaces::Tls(place()),
+        ("msrp", "over either") => {
+            config.msrp = MsrpPlaces::Either {
+                tcp: place(),
+                tls: ("s2m.example.com".to_owned(), 2856),
+                offered: MsrpTransport::Tcp,
+            }
+        }
         ("outage", "held") => config.outage.messages = OutageRule::Hold,
         _ => panic!("no such setting: {given}"),
     }
+}
+
+fn place() -> Place {
+    ("s2m.example.com".to_owned(), 2855)
 }
 
 fn endpoint() -> Endpoint {
@@ -387,7 +427,8 @@ fn address(caller: usize) -> SocketAddr {
 
 /// With the line ends and the length that the wire needs.
 fn sip_octets(text: &str) -> Bytes {
-    let (head, body) = text.split_once("\n\n").unwrap_or((text, ""));
+    let text = with_response(text);
+    let (head, body) = text.split_once("\n\n").unwrap_or((&text, ""));
     let mut body = body.replace('\n', "\r\n");
     if body.starts_with("v=0") {
         body.push_str("\r\n");
@@ -395,6 +436,26 @@ fn sip_octets(text: &str) -> Bytes {
     let mut octets = head.replace('\n', "\r\n");
     octets.push_str(&format!("\r\nContent-Length: {}\r\n\r\n{body}", body.len()));
     octets.into()
+}
+
+/// With the answer that the password, which stands in the place of the response, gives to what is before it.
+fn with_response(text: &str) -> String {
+    let line = text.lines().find_map(|line| line.strip_prefix("Authorization: "));
+    let Some((line, (challenge, password))) = line.zip(line.and_then(|line| line.split_once(", response=")))
+    else {
+        return text.to_owned();
+    };
+    let mut request = text.split(' ');
+    let asked = Asked {
+        method: request.next().unwrap(),
+        uri: request.next().unwrap(),
+        body: b"",
+    };
+    let password = Password::new(password.trim_matches('"'));
+    let answer = Challenge::read(challenge)
+        .unwrap()
+        .answer("romeo", &password, asked, 1, "once");
+    text.replace(line, &answer)
 }
 
 /// The length of the frame that the octets begin with.

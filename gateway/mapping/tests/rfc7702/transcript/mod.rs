@@ -14,7 +14,7 @@
 //! Everything that the gateway sends stands in the transcript, in order for each peer. Of a message, what is listed must be there — headers and attributes
 //! with these values, elements, lines of a session description — and what is not listed does not matter; `!Name` says that a header is not there. `…`
 //! stands for any text, and `$name` for a word that is the same wherever the name stands. A session description, a Content-Length and line ends are
-//! put right on their way in.
+//! put right on their way in; so is the `response` of an Authorization, where the password stands in its place.
 
 pub(crate) mod compare;
 pub(crate) mod hall;
@@ -49,15 +49,20 @@ macro_rules! transcripts {
 }
 
 transcripts! {
+    section_5_1_answered_without_tls,
     section_5_1_busy,
     section_5_1_call,
+    section_5_1_call_tls,
     section_5_1_enter,
     section_5_1_enter_again,
+    section_5_1_enter_tls,
     section_5_1_moved,
+    section_5_1_moved_tls,
     section_5_1_no_conference,
     section_5_1_no_such_conference,
     section_5_1_refused,
     section_5_1_what_does_not_enter,
+    section_5_1_wrong_certificate,
     section_5_2_conflict,
     section_5_2_conflict_varied,
     section_5_2_no_nicknames,
@@ -75,8 +80,15 @@ transcripts! {
     section_5_6_conflict,
     section_5_6_locked,
     section_5_6_nickname,
+    section_5_7_called,
+    section_5_7_called_and_comes,
+    section_5_7_called_and_declines,
+    section_5_7_called_and_silent,
+    section_5_7_called_no_more,
+    section_5_7_called_without_offer,
     section_5_7_declined,
     section_5_7_invite,
+    section_5_7_referred,
     section_5_7_refused,
     section_5_8_client_gone,
     section_5_8_conference_over,
@@ -87,6 +99,7 @@ transcripts! {
     section_5_service,
     section_6_1_banned,
     section_6_1_call,
+    section_6_1_challenged,
     section_6_1_cancelled,
     section_6_1_drawn_order,
     section_6_1_enter,
@@ -97,9 +110,11 @@ transcripts! {
     section_6_1_not_served,
     section_6_1_offer_without_cpim,
     section_6_1_offered_again,
+    section_6_1_over_tls,
     section_6_1_password,
     section_6_1_secure,
     section_6_1_silent,
+    section_6_1_tls_needed,
     section_6_1_unaware_client,
     section_6_2_changes,
     section_6_2_notify_refused,

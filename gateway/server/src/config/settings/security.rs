@@ -11,7 +11,7 @@ use crate::tls::ClientCertificates;
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct TlsSettings {
-    /// Certificate chain, PEM. Needed to listen with TLS.
+    /// Certificate chain, PEM. Needed to listen with TLS, for SIP or MSRP.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub certificate: Option<PathBuf>,
     /// Its private key, PEM.
@@ -26,7 +26,7 @@ pub struct TlsSettings {
     /// Certificates that peers' certificates must lead to, PEM. Default: the system's.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub trust_anchors: Option<PathBuf>,
-    /// Whether who connects must show a certificate. Default optional.
+    /// Whether who connects for SIP must show a certificate. Default optional.
     #[serde(with = "Asked")]
     pub client_certificates: ClientCertificates,
     /// How often the files are looked at for changes; zero: at SIGHUP only. Default 1 min.
@@ -46,6 +46,18 @@ impl Default for TlsSettings {
             check: Duration::from_secs(60),
         }
     }
+}
+
+/// `msrp.tls`, where TLS is listened on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum MsrpTls {
+    /// Whoever offers it gets it; we offer plain TCP.
+    Accepted,
+    /// We offer it; whoever offers plain TCP gets that.
+    Offered,
+    /// There is nothing else.
+    Required,
 }
 
 /// `[sip.trust]`.

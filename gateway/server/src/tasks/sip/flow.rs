@@ -16,14 +16,12 @@ use ::sip::{
 use bytes::{Bytes, BytesMut};
 use tokio::{
     io::{AsyncRead, AsyncWrite, AsyncWriteExt},
-    net::TcpStream,
     sync::{mpsc, oneshot, watch},
     time::timeout_at,
 };
-use tokio_rustls::TlsStream;
 
 use super::{
-    super::{BUFFER, read_some, send_without_delay},
+    super::{BUFFER, duplex::Duplex, read_some},
     Notice,
     flows::Destination,
     keep_alive::{Heard, Keeper, Rhythm},
@@ -37,34 +35,6 @@ const GOODBYE: Duration = Duration::from_secs(1);
 pub(super) struct Outgoing {
     pub(super) id: Option<TransmitId>,
     pub(super) bytes: Bytes,
-}
-
-/// The two halves of a connection, each waiting for itself alone.
-pub(super) struct Duplex {
-    reader: Box<dyn AsyncRead + Send + Unpin>,
-    writer: Box<dyn AsyncWrite + Send + Unpin>,
-}
-
-impl From<TcpStream> for Duplex {
-    fn from(stream: TcpStream) -> Self {
-        send_without_delay(&stream);
-        let (reader, writer) = stream.into_split();
-        Self {
-            reader: Box::new(reader),
-            writer: Box::new(writer),
-        }
-    }
-}
-
-impl From<TlsStream<TcpStream>> for Duplex {
-    fn from(stream: TlsStream<TcpStream>) -> Self {
-        send_without_delay(stream.get_ref().0);
-        let (reader, writer) = tokio::io::split(stream);
-        Self {
-            reader: Box::new(reader),
-            writer: Box::new(writer),
-        }
-    }
 }
 
 /// The SIP task's end of a stream. Dropping it ends the stream at once.
@@ -398,7 +368,10 @@ impl Writer {
 
 #[cfg(test)]
 mod tests {
-    use tokio::{io::AsyncReadExt, net::TcpListener};
+    use tokio::{
+        io::AsyncReadExt,
+        net::{TcpListener, TcpStream},
+    };
 
     use super::*;
 

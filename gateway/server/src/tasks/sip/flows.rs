@@ -6,7 +6,10 @@ use ::sip::{Flow, FlowId, Target, TransmitId, Transport};
 use bytes::Bytes;
 use tokio::{net::TcpStream, task::JoinSet};
 
-use super::flow::{self, Duplex, FlowHandle, Opener, Outgoing, Terms};
+use super::{
+    super::duplex::Duplex,
+    flow::{self, FlowHandle, Opener, Outgoing, Terms},
+};
 use crate::{admission::Seat, tls::Secured};
 
 /// Where a stream of ours leads. Over TLS two hosts at one address are two peers, each with a certificate of its own.

@@ -33,11 +33,6 @@ impl InviteServer {
         }
     }
 
-    /// Whether the final response is still due.
-    pub(in crate::endpoint) fn is_unanswered(&self) -> bool {
-        self.state == State::Proceeding
-    }
-
     /// Our user has just sent this response.
     pub(in crate::endpoint) fn respond(&mut self, status: StatusCode, now: Instant) {
         if status.is_provisional() {

@@ -28,11 +28,6 @@ impl NonInviteServer {
         }
     }
 
-    /// Whether the final response is still due.
-    pub(in crate::endpoint) fn is_unanswered(&self) -> bool {
-        self.state == State::Trying
-    }
-
     /// Our user has just sent this final response. True: the transaction is over, as timer J is zero on a reliable transport.
     pub(in crate::endpoint) fn respond(&mut self, status: StatusCode, now: Instant) -> bool {
         debug_assert!(

@@ -1,7 +1,9 @@
 //! XMPP users in SIP conferences: what they say and ask, and what a focus and its switch answer, plausible or not.
 
+use std::time::Duration;
+
 use bytes::Bytes;
-use mapping::ConnectionId;
+use mapping::{ConnectionId, NotConnected};
 use msrp::{Command as MsrpCommand, Event as MsrpEvent, LostCause, SessionId, Status};
 use sip::{
     Body, Command, DialogId, EndCause, Event, InviteParameters, NameAddr, StatusCode, SubscriptionId,
@@ -54,6 +56,8 @@ pub(super) struct Visit {
 #[derive(Default)]
 pub(super) struct Conferences {
     visits: Vec<Visit>,
+    /// Calls of a focus to XMPP users: room, and the switch's path if it was offered.
+    calls: Vec<(DialogId, usize, Option<String>)>,
     /// Conference subscriptions of ours, with the version of the last document.
     watches: Vec<(SubscriptionId, usize, u8)>,
     referrals: Vec<SubscriptionId>,
@@ -76,7 +80,10 @@ enum Fate {
 // What happens.
 impl Stage {
     pub(super) fn conference_act(&mut self, script: &mut Script<'_>) {
-        match script.octet() % 24 {
+        match script.octet() % 28 {
+            24 | 25 => self.focus_calls(script),
+            26 => self.focus_refers(script),
+            27 => self.focus_confirms(script),
             0 | 1 => self.client_enters(script),
             2..=5 => self.whole_visit(script),
             6 => self.client_presence(script),
@@ -311,6 +318,104 @@ impl Stage {
         self.gateway.handle_sip(event, self.now);
     }
 
+    /// An XMPP user is wanted in a conference.
+    fn focus_calls(&mut self, script: &mut Script<'_>) {
+        let room = script.below(ROOMS.len());
+        let kind = script.octet();
+        let Some(due) = self.mint.sip() else { return };
+        let number = self.fresh();
+        let dialog = DialogId(number);
+        let path = format!("msrp://127.0.0.9:9/caller{number};tcp");
+        let body = match kind % 8 {
+            0 => None,
+            1 => Some(sdp(&script.text())),
+            2 => Some(offer(&path, "a=setup:active\r\na=chatroom:nickname\r\n")),
+            _ => Some(offer(
+                &path,
+                "a=setup:actpass\r\na=chatroom:nickname private-messages\r\n",
+            )),
+        };
+        let offered = body.is_some().then_some(path);
+        let request = self.wanted(sip::Method::INVITE, room, kind, body, script);
+        self.conferences.calls.push((dialog, room, offered));
+        self.owe(&due, Owner::Dialog(dialog), self.limits.ringing);
+        self.gateway
+            .handle_sip(Event::Invited { dialog, request, due }, self.now);
+    }
+
+    fn focus_refers(&mut self, script: &mut Script<'_>) {
+        let room = script.below(ROOMS.len());
+        let kind = script.octet();
+        let Some(due) = self.mint.sip() else { return };
+        let request = self.wanted(sip::Method::REFER, room, kind, None, script);
+        self.owe(&due, Owner::Nobody, Duration::ZERO);
+        let event = Event::Referred {
+            dialog: None,
+            request,
+            refer_to: NameAddr::new(conference(room)),
+            due,
+        };
+        self.gateway.handle_sip(event, self.now);
+    }
+
+    /// A request of a focus, or of one who is none, to an XMPP user.
+    fn wanted(
+        &mut self,
+        method: sip::Method,
+        room: usize,
+        kind: u8,
+        body: Option<Body>,
+        script: &mut Script<'_>,
+    ) -> Box<sip::Incoming> {
+        let user = script.pick(&["romeo", "romeo", "juliet", "nobody"]);
+        let user = Uri::new(Some(user), "example.net", None);
+        let mut request = request(method, 0, user, body);
+        request.from = NameAddr::new(conference(room));
+        request.contact = (kind < 240).then(|| {
+            let contact = format!("<{}>;isfocus", conference(room));
+            contact.parse().expect("a Contact")
+        });
+        Box::new(request)
+    }
+
+    /// ACK, or CANCEL instead of it.
+    fn focus_confirms(&mut self, script: &mut Script<'_>) {
+        let kind = script.octet();
+        let place = script.below(self.conferences.calls.len());
+        if self.conferences.calls.is_empty() {
+            return;
+        }
+        let (dialog, ..) = self.conferences.calls[place];
+        let number = self.fresh();
+        let visit = self
+            .conferences
+            .visits
+            .iter_mut()
+            .find(|visit| visit.dialog == dialog);
+        let event = match visit {
+            Some(visit) if visit.over => return,
+            Some(visit) => {
+                self.conferences.calls.remove(place);
+                let late = visit.path.is_empty();
+                if late {
+                    visit.path = format!("msrp://127.0.0.9:9/late{number};tcp");
+                }
+                let answer = offer(&visit.path, "a=setup:passive\r\na=chatroom:nickname\r\n");
+                Event::Confirmed {
+                    dialog,
+                    body: late.then_some(answer).filter(|_| kind != 255),
+                }
+            }
+            None if kind.is_multiple_of(2) => {
+                self.conferences.calls.remove(place);
+                self.over(dialog);
+                Event::Cancelled { dialog }
+            }
+            None => return,
+        };
+        self.gateway.handle_sip(event, self.now);
+    }
+
     /// BYE, re-INVITE, and what else comes in the dialog.
     fn focus_acts(&mut self, script: &mut Script<'_>) {
         let place = script.below(self.conferences.visits.len());
@@ -338,7 +443,7 @@ impl Stage {
                     }
                 };
                 let Some(due) = self.mint.sip() else { return };
-                self.owe(&due, Owner::Dialog(dialog), std::time::Duration::ZERO);
+                self.owe(&due, Owner::Dialog(dialog), Duration::ZERO);
                 let request = Box::new(request(sip::Method::INVITE, 0, conference(room), body));
                 Event::Reinvited { dialog, request, due }
             }
@@ -482,6 +587,12 @@ impl Stage {
         };
         let session = visit.session.clone();
         let event = match script.below(4) {
+            // One of ours that never stood.
+            0 if !visit.is_open => {
+                self.connection_gone(connection);
+                let why = script.pick(&[NotConnected::Unreachable, NotConnected::Untrusted]);
+                return self.gateway.handle_not_connected(connection, why, self.now);
+            }
             0 => MsrpEvent::Closed,
             1 => MsrpEvent::Eased {
                 session: session.clone(),
@@ -523,7 +634,7 @@ impl Stage {
         };
         let message = self.cpim_message(&from, &to, kind, script);
         let due = self.mint.msrp();
-        self.owe(&due, owner(connection, &session), std::time::Duration::ZERO);
+        self.owe(&due, owner(connection, &session), Duration::ZERO);
         let event = MsrpEvent::Received {
             session,
             message,
@@ -591,11 +702,25 @@ impl Stage {
 
     /// An answer to a re-INVITE of a focus, which names our session of now; any other is none of ours.
     pub(super) fn conference_accepted(&mut self, owner: &Owner, body: &Body) -> bool {
+        let session = session_of(body);
+        let mut calls = self.conferences.calls.iter();
+        if let Some((dialog, room, path)) = calls.find(|call| *owner == Owner::Dialog(call.0)) {
+            self.conferences.visits.push(Visit {
+                dialog: *dialog,
+                room: *room,
+                session,
+                path: path.clone().unwrap_or_default(),
+                connection: None,
+                is_answered: true,
+                is_open: false,
+                over: false,
+            });
+            return true;
+        }
         let mut visits = self.conferences.visits.iter_mut();
         let Some(visit) = visits.find(|visit| *owner == Owner::Dialog(visit.dialog)) else {
             return false;
         };
-        let session = session_of(body);
         if visit.session != session {
             visit.session = session;
             visit.connection = None;
@@ -605,6 +730,7 @@ impl Stage {
     }
 
     pub(super) fn visit_over(&mut self, dialog: DialogId) {
+        self.conferences.calls.retain(|call| call.0 != dialog);
         for visit in &mut self.conferences.visits {
             visit.over |= visit.dialog == dialog;
         }

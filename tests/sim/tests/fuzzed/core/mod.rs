@@ -118,6 +118,7 @@ fn config(setting: u8) -> Config {
                 AddressForm::Native
             },
         }],
+        passwords: BTreeMap::new(),
         conferences: if both_ways(setting) {
             vec![ConferenceDomain {
                 muc: CONFERENCE_MUC.to_owned(),
@@ -130,7 +131,8 @@ fn config(setting: u8) -> Config {
             sip: MUC.to_owned(),
             muc: MUC.to_owned(),
         }],
-        msrp: ("127.0.0.1".to_owned(), 2855),
+        msrp: mapping::MsrpPlaces::Tcp(("127.0.0.1".to_owned(), 2855)),
+        certificates: msrp::sdp::Fingerprints::default(),
         answer: if bit(1) {
             AnswerRule::AtOnce
         } else {

@@ -1,7 +1,7 @@
 //! The room service: what it should answer, and what it should not.
 
 use xmpp::{
-    BareJid, FullJid, Jid,
+    BareJid, FullJid, Jid, Unsent,
     stanza::{
         Condition, Delay, Destroy, Extras, Invite, Iq, IqKind, Message, MessageKind, MucItem, MucUser,
         Outgoing, Presence, PresenceKind, Stanza, StanzaError,
@@ -182,7 +182,7 @@ impl Stage {
                 let place = script.below(self.stanzas.len());
                 if place < self.stanzas.len() {
                     let stanza = Box::new(self.stanzas.remove(place));
-                    let why = script.pick(&["link down", "stanza too large"]);
+                    let why = script.pick(&[Unsent::LinkDown, Unsent::Unconfirmed, Unsent::TooLarge]);
                     let event = xmpp::Event::Unsent { stanza, why };
                     self.gateway.handle_xmpp(LINK, event, self.now);
                 }
@@ -214,7 +214,7 @@ impl Stage {
         };
         if !is_up {
             let stanza = Box::new(stanza);
-            let why = "link down";
+            let why = Unsent::LinkDown;
             return self
                 .gateway
                 .handle_xmpp(link, xmpp::Event::Unsent { stanza, why }, self.now);
