@@ -388,7 +388,7 @@ pub struct Limits {
     pub listing: Duration,
     /// How long a participant whom it lists without a name is waited for to get one, before he is shown under his address. Default 2 s.
     pub unnamed: Duration,
-    /// Sessions in all, in both directions. Default 10 000.
+    /// Sessions in all, in both directions, with those who are being called or invited. Default 10 000.
     pub sessions: usize,
     /// SIP users who are being called into rooms and XMPP users who are invited into conferences, in all. Default 500.
     pub calls: usize,

@@ -550,9 +550,9 @@ impl Gateway {
         link.0 >= self.config.components.len()
     }
 
-    /// Whether no session more can be had, in either direction.
+    /// Whether no session more can be had, in either direction: who is being called may come.
     pub(crate) fn is_full(&self) -> bool {
-        self.sessions.len() + self.stays.len() >= self.config.limits.sessions
+        self.census().0 >= self.config.limits.sessions
     }
 
     /// Whether stanzas from this domain can be sent.
