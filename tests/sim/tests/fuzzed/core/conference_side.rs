@@ -53,6 +53,8 @@ pub(super) struct Conferences {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Fate {
     Open,
+    /// He was to hear, and the link was down.
+    Unsent,
     Shown,
     Refused,
 }

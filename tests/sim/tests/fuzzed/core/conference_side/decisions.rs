@@ -144,8 +144,8 @@ impl Stage {
         }
     }
 
-    /// Each message to a room is shown to its sender once at the most, and not after it was refused.
-    pub(in super::super) fn conference_stanza_out(&mut self, stanza: &Outgoing) {
+    /// Each message to a room is shown to its sender once at the most, and not after it was refused; what does not leave may be said again.
+    pub(in super::super) fn conference_stanza_out(&mut self, stanza: &Outgoing, leaves: bool) {
         let (to, id, fate) = match stanza {
             Outgoing::Room(RoomStanza::Groupchat { to, id: Some(id), .. }) => {
                 (Jid::from(to.clone()), id, Fate::Shown)
@@ -168,13 +168,13 @@ impl Stage {
         let mut said = self.conferences.said.iter_mut();
         if let Some((.., known)) = said.find(|(by, of, _)| *by == to && of == id) {
             let fits = match fate {
-                Fate::Shown => *known == Fate::Open,
+                Fate::Shown => matches!(known, Fate::Open | Fate::Unsent),
                 // A switch may report a failure of what it had taken.
                 Fate::Refused => *known != Fate::Refused,
-                Fate::Open => false,
+                Fate::Unsent | Fate::Open => false,
             };
             assert!(fits, "{id} of {to} was {known:?} and is now {fate:?}");
-            *known = fate;
+            *known = if leaves { fate } else { Fate::Unsent };
         }
     }
 
