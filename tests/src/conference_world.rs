@@ -1,9 +1,9 @@
 //! The other direction: XMPP users in conferences of the SIP side.
 
-use std::{net::SocketAddr, time::Duration};
+use std::net::SocketAddr;
 
 use crate::{
-    Context, Result,
+    Context, PATIENCE, Result,
     authority::Files,
     peers::{
         Conference, Gateway, GatewaySettings, Kamailio, SipChat, SipChatSettings, XmppServer, XmppServerKind,
@@ -19,7 +19,6 @@ pub const CONFERENCE_JID: &str = "verona@conference.example.org";
 /// The same, as SIP users name it.
 pub const CONFERENCE_URI: &str = "sip:verona@conference.example.org";
 
-const ATTACH: Duration = Duration::from_secs(20);
 const ATTACHED: &str = "link up";
 const ATTEMPTS: usize = 5;
 
@@ -169,7 +168,7 @@ fn start_gateway(
     for _ in 0..2 {
         let process = gateway.process();
         process
-            .wait_for_log(ATTACHED, from, ATTACH)
+            .wait_for_log(ATTACHED, from, PATIENCE)
             .with_context(|| xmpp.log_tail())?;
         let log = process.log();
         let found = log.get(from..).and_then(|rest| rest.find(ATTACHED));

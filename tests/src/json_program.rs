@@ -11,9 +11,8 @@ use std::{
 use serde_json::{Value, json};
 
 use crate::{
-    Context, Result,
+    Context, PATIENCE, Result,
     inbox::Inbox,
-    peers::xmpp_user::PATIENCE,
     process::{Launch, Process},
     scratch::Scratch,
 };

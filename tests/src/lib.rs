@@ -23,4 +23,9 @@ pub mod stanza;
 pub mod tls;
 pub mod world;
 
+use std::time::Duration;
+
 pub use anyhow::{Context, Result, bail, ensure};
+
+/// How long to wait for what has to come. It costs nothing where it comes, so it suits a machine that is busy with other things.
+pub const PATIENCE: Duration = Duration::from_secs(30);

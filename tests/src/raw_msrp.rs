@@ -7,17 +7,13 @@ use std::{
     net::{SocketAddr, TcpStream},
     sync::mpsc::{Sender, channel},
     thread,
-    time::Duration,
 };
 
 use crate::{
-    Context, Result, ensure,
+    Context, PATIENCE, Result, ensure,
     inbox::Inbox,
     raw_sip::{Message, RawSip, Request, unique},
 };
-
-/// How long to wait for an answer that has to come.
-pub const PATIENCE: Duration = Duration::from_secs(15);
 
 /// An MSRP request or response as it came.
 #[derive(Debug, Clone, PartialEq, Eq)]

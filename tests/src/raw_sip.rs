@@ -13,10 +13,7 @@ use std::{
     time::Duration,
 };
 
-use crate::{Context, Result, ensure, inbox::Inbox};
-
-/// How long to wait for an answer that has to come.
-pub const PATIENCE: Duration = Duration::from_secs(15);
+use crate::{Context, PATIENCE, Result, ensure, inbox::Inbox};
 
 /// A SIP message as it came.
 #[derive(Debug, Clone, PartialEq, Eq)]

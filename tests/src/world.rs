@@ -1,9 +1,7 @@
 //! An XMPP server, Kamailio and the gateway, together on loopback.
 
-use std::time::Duration;
-
 use crate::{
-    Context, Result,
+    Context, PATIENCE, Result,
     authority::Files,
     ensure,
     peers::{
@@ -16,7 +14,6 @@ pub const ROOM: &str = "capulet@rooms.example.com";
 /// The room of the tests, as SIP users name it.
 pub const ROOM_URI: &str = "sip:capulet@rooms.example.com";
 
-const ATTACH: Duration = Duration::from_secs(20);
 const ATTACHED: &str = "link up";
 
 /// The three servers of the deployed configuration.
@@ -64,7 +61,7 @@ impl World {
         })?;
         gateway
             .process()
-            .wait_for_log(ATTACHED, 0, ATTACH)
+            .wait_for_log(ATTACHED, 0, PATIENCE)
             .with_context(|| xmpp.log_tail())?;
         let kamailio = Kamailio::start(gateway.sip_address())?;
         Ok(Self {

@@ -1,16 +1,13 @@
 //! TLS between the gateway and ejabberd's component listener: the certificate has to be for the server and of a known authority.
 
-use std::time::Duration;
-
 use gateway_tests::{
-    Context, Result,
+    Context, PATIENCE, Result,
     authority::{Authority, Says, dns},
     ensure,
     peers::{Ejabberd, Gateway, GatewaySettings, Kamailio, XmppServer},
     world::{ROOM, World},
 };
 
-const PATIENCE: Duration = Duration::from_secs(30);
 const NAME: &str = "xmpp.example.com";
 
 /// ejabberd under a certificate for [`NAME`].

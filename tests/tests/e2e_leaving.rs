@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use gateway_tests::{
-    Result, ensure, on_each_xmpp_server,
+    PATIENCE, Result, ensure, on_each_xmpp_server,
     peers::{
         SipChat, XmppServerKind,
         sip_chat::{code, field},
@@ -106,7 +106,7 @@ fn a_gateway_that_stops_tells_both_sides(server: XmppServerKind) -> Result<()> {
         world.gateway.process().terminate();
         must_have_been_ended(&mut romeo, None)?;
         juliet.see(ROOM, "Romeo", Some("unavailable"))?;
-        let status = world.gateway.process().wait(Duration::from_secs(15))?;
+        let status = world.gateway.process().wait(PATIENCE)?;
         ensure!(status.success(), "the gateway ended with {status}");
         Ok(())
     })

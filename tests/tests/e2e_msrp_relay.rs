@@ -8,7 +8,7 @@ use std::{
 
 use bytes::BytesMut;
 use gateway_tests::{
-    Context, Result, bail, ensure,
+    Context, PATIENCE, Result, bail, ensure,
     peers::{Kamailio, kamailio::RELAY_PASSWORD},
 };
 use msrp::{
@@ -17,8 +17,6 @@ use msrp::{
     relay::{Account, Algorithm, Grant, Parameters, Refusal},
 };
 use msrp_checker::Judge;
-
-const PATIENCE: Duration = Duration::from_secs(10);
 
 #[test]
 fn rfc4976_5_1_a_relay_refuses_a_wrong_password() -> Result<()> {

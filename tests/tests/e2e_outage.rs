@@ -3,7 +3,7 @@
 use std::{net::SocketAddr, thread, time::Duration};
 
 use gateway_tests::{
-    Context, Result, ensure, on_each_xmpp_server,
+    Context, PATIENCE, Result, ensure, on_each_xmpp_server,
     peers::{
         Gateway, GatewaySettings, Prosody, ProsodySettings, SipChat, SipChatSettings, XmppServer,
         XmppServerKind,
@@ -15,8 +15,6 @@ use gateway_tests::{
     raw_sip::{RawSip, Request},
     world::{ROOM, ROOM_URI, World, in_a_world_with},
 };
-
-const SOON: Duration = Duration::from_secs(20);
 
 /// What a SIP user is told by the room.
 const AWAY: &str = "(the room is out of reach for now; this call stays up until it is back)";
@@ -143,7 +141,7 @@ fn who_whispers_while_the_server_stands_still_hears_that_it_may_be_lost(
     world
         .gateway
         .process()
-        .wait_for_log("back in the room", 0, SOON)?;
+        .wait_for_log("back in the room", 0, PATIENCE)?;
     juliet.say(ROOM, "are you there?")?;
     romeo.hear("are you there?")?;
     let again = juliet.inbox().history().iter();
@@ -164,7 +162,7 @@ fn after_a_crash_of_the_gateway_nobody_is_left_behind_in_the_room(server: XmppSe
         let settings = GatewaySettings::for_server(&world.xmpp);
         world.gateway.process().kill()?;
         world.gateway = Gateway::start_on(sip, msrp, &settings)?;
-        world.gateway.process().wait_for_log("link up", 0, SOON)?;
+        world.gateway.process().wait_for_log("link up", 0, PATIENCE)?;
         juliet.say(ROOM, "Romeo?")?;
         juliet.see(ROOM, "Romeo", Some("unavailable"))?;
         let mut romeo = world.sip_user("romeo", "Romeo")?;
@@ -263,7 +261,7 @@ fn a_conflict_is_named_in_the_log_and_the_gateway_lives() -> Result<()> {
 /// The log says so, and the process lives.
 fn must_log(settings: &GatewaySettings, cause: &str) -> Result<()> {
     let mut gateway = Gateway::start(settings)?;
-    gateway.process().wait_for_log(cause, 0, SOON)?;
+    gateway.process().wait_for_log(cause, 0, PATIENCE)?;
     ensure!(gateway.is_running(), "the gateway has ended");
     Ok(())
 }

@@ -1,9 +1,9 @@
 //! SIP over TLS between Kamailio and the gateway, each with a certificate that the other verifies.
 
-use std::{net::SocketAddr, time::Duration};
+use std::net::SocketAddr;
 
 use gateway_tests::{
-    Context, Result,
+    Context, PATIENCE, Result,
     authority::{Authority, Files, SanType, Says, dns},
     ensure,
     peers::{Gateway, GatewaySettings, Kamailio, XmppServer, XmppServerKind, XmppUser, sip_chat::field},
@@ -13,7 +13,6 @@ use gateway_tests::{
     world::{ROOM, ROOM_URI, World},
 };
 
-const PATIENCE: Duration = Duration::from_secs(20);
 const PATH: &str = "msrp://127.0.0.1:9/x;tcp";
 
 fn local(port: u16) -> SocketAddr {

@@ -492,6 +492,7 @@ impl Outgoing {
     #[must_use]
     pub fn must_arrive(&self) -> bool {
         match self {
+            Self::Room(service::RoomStanza::Refused { name: "iq", .. }) => false,
             Self::Private { .. } | Self::Leave { .. } | Self::Error { .. } | Self::Room(_) => true,
             Self::Enter { .. }
             | Self::ChangeNickname { .. }

@@ -123,6 +123,7 @@ fn defect(repository: &Path, copy: &Path, patch: &Path) -> Result<String> {
         .env("CARGO_TARGET_DIR", copy.join("target"))
         .args(["run", "--quiet", "--package", "gateway-sim", "--"])
         .args(["--seeds", &SEEDS.to_string(), "--failures", "1000000", "--brief"])
+        .args(["--until", invariant])
         .output()?;
     let text = String::from_utf8_lossy(&said.stdout);
     let caught = text

@@ -128,20 +128,21 @@ pub(crate) fn run_quietly(command: &mut Command) -> Result<String> {
 /// # Errors
 /// It does not build.
 pub(crate) fn released(name: &str) -> Result<PathBuf> {
-    let printed = run_quietly(&mut cargo_command(&[
-        "build",
-        "--release",
-        "--bin",
-        name,
-        "--message-format",
-        "json",
-    ]))?;
+    built(&["build", "--release", "--bin", name])
+}
+
+/// Runs a cargo command that builds one program, and tells where it is.
+///
+/// # Errors
+/// It does not build.
+pub(crate) fn built(arguments: &[&str]) -> Result<PathBuf> {
+    let printed = run_quietly(cargo_command(arguments).args(["--message-format", "json"]))?;
     let path = printed
         .lines()
         .filter_map(|line| serde_json::from_str::<Value>(line).ok())
         .filter_map(|message| message.get("executable")?.as_str().map(PathBuf::from))
         .next_back();
-    path.with_context(|| format!("cargo names no program {name}"))
+    path.with_context(|| format!("`cargo {}` names no program", arguments.join(" ")))
 }
 
 /// Runs `cargo test`, its output going to ours, and adds to `count`.

@@ -6,7 +6,7 @@ use std::{
     process::ExitCode,
     sync::{
         Mutex,
-        atomic::{AtomicU64, Ordering},
+        atomic::{AtomicBool, AtomicU64, Ordering},
     },
     time::{Duration, Instant},
 };
@@ -48,6 +48,9 @@ struct Arguments {
     /// Stop after so many failing seeds
     #[arg(long, default_value_t = 5)]
     failures: u64,
+    /// Stop once this invariant is broken
+    #[arg(long)]
+    until: Option<String>,
 }
 
 fn main() -> ExitCode {
@@ -116,6 +119,7 @@ fn run_all(arguments: &Arguments, choice: &Choice) -> Totals {
     let next = AtomicU64::new(arguments.from);
     let last = arguments.from + arguments.seeds;
     let totals = Mutex::new(Totals::default());
+    let found = AtomicBool::new(false);
     let workers = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
     std::thread::scope(|scope| {
         for _ in 0..workers {
@@ -125,7 +129,14 @@ fn run_all(arguments: &Arguments, choice: &Choice) -> Totals {
                     if seed >= last || end.is_some_and(|end| Instant::now() >= end) {
                         return;
                     }
-                    one(arguments, choice, seed, &totals);
+                    if let Some(broken) = one(arguments, choice, seed, &totals)
+                        && arguments.until.as_deref() == Some(broken)
+                    {
+                        found.store(true, Ordering::Relaxed);
+                    }
+                    if found.load(Ordering::Relaxed) {
+                        return;
+                    }
                     let Ok(totals) = totals.lock() else { return };
                     if totals.failed >= arguments.failures {
                         return;
@@ -165,7 +176,8 @@ fn run_all(arguments: &Arguments, choice: &Choice) -> Totals {
     totals
 }
 
-fn one(arguments: &Arguments, choice: &Choice, seed: u64, totals: &Mutex<Totals>) {
+/// Runs a seed; returns the invariant that it breaks first.
+fn one(arguments: &Arguments, choice: &Choice, seed: u64, totals: &Mutex<Totals>) -> Option<&'static str> {
     let mut plan = Plan::new(seed, choice);
     if !arguments.keep.is_empty() {
         plan.keep(&arguments.keep);
@@ -181,17 +193,20 @@ fn one(arguments: &Arguments, choice: &Choice, seed: u64, totals: &Mutex<Totals>
     if let Some(text) = &outcome.text {
         println!("{text}");
     }
-    if let Some(failure) = outcome.failures.first() {
-        if arguments.brief {
-            return println!("seed {seed}: {} broken: {}", failure.invariant, failure.detail);
-        }
-        let least = if arguments.log {
-            plan
-        } else {
-            shrink(&plan, failure.invariant)
-        };
-        let again = run(&least, false);
-        let failure = again.failures.first().unwrap_or(failure);
-        println!("{}", report(&least, choice, failure));
+    let failure = outcome.failures.first()?;
+    if arguments.brief {
+        println!("seed {seed}: {} broken: {}", failure.invariant, failure.detail);
+        return Some(failure.invariant);
     }
+    let least = if arguments.log {
+        plan
+    } else {
+        shrink(&plan, failure.invariant)
+    };
+    let again = run(&least, false);
+    println!(
+        "{}",
+        report(&least, choice, again.failures.first().unwrap_or(failure))
+    );
+    Some(failure.invariant)
 }

@@ -9,8 +9,8 @@ use serde_json::{Value, json};
 
 use super::{SipChatSettings, on_free_ports};
 use crate::{
-    Context, Result, authority::Files, binaries::Binaries, ensure, inbox::Inbox, json_program::JsonProgram,
-    msrp_tap::MsrpTap, ports::free_port,
+    Context, PATIENCE, Result, authority::Files, binaries::Binaries, ensure, inbox::Inbox,
+    json_program::JsonProgram, msrp_tap::MsrpTap, ports::free_port,
 };
 
 /// The domain of its rooms.
@@ -182,9 +182,9 @@ impl Conference {
     /// Asks for the rooms as they stand until they are so.
     ///
     /// # Errors
-    /// They are not within 10 s.
+    /// They are not within [`PATIENCE`].
     pub fn expect_status(&mut self, what: &str, mut matches: impl FnMut(&Value) -> bool) -> Result<()> {
-        let deadline = Instant::now() + Duration::from_secs(10);
+        let deadline = Instant::now() + PATIENCE;
         loop {
             self.command(&json!({"cmd": "status"}))?;
             let status = self.wait("status")?;
@@ -223,7 +223,7 @@ impl Conference {
     /// It does not end.
     pub fn quit(&mut self) -> Result<()> {
         self.command(&json!({"cmd": "quit"}))?;
-        self.program.process().wait(Duration::from_secs(10)).map(drop)
+        self.program.process().wait(PATIENCE).map(drop)
     }
 
     /// The end of its log.

@@ -10,7 +10,7 @@ use std::{
 
 use super::{XmppServer, deployed, on_free_ports};
 use crate::{
-    Context, Result,
+    Context, PATIENCE, Result,
     authority::Files,
     bail,
     binaries::Binaries,
@@ -19,8 +19,6 @@ use crate::{
     process::{Launch, Process},
     scratch::Scratch,
 };
-
-const START: Duration = Duration::from_secs(20);
 
 /// What a test may want otherwise than it is.
 #[derive(Debug, Clone)]
@@ -187,7 +185,7 @@ impl Gateway {
     }
 
     fn wait_until_it_listens(&mut self) -> Result<()> {
-        let deadline = Instant::now() + START;
+        let deadline = Instant::now() + PATIENCE;
         while Instant::now() < deadline {
             if !self.is_running() {
                 bail!("the gateway did not start\n{}", self.log_tail());

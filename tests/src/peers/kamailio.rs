@@ -10,15 +10,13 @@ use std::{
 
 use super::{deployed, on_free_ports, server_program};
 use crate::{
-    Context, Result,
+    Context, PATIENCE, Result,
     authority::{Authority, Files},
     bail,
     ports::free_port,
     process::{Launch, Process},
     scratch::{Scratch, User},
 };
-
-const START: Duration = Duration::from_secs(20);
 
 /// What an MSRP relay of [`Kamailio::start_msrp_relay`] wants to know of its users: every one of them has this password.
 pub const RELAY_PASSWORD: &str = "secret";
@@ -168,7 +166,7 @@ impl Kamailio {
     fn wait_until_it_answers(&mut self) -> Result<()> {
         let socket = UdpSocket::bind("127.0.0.1:0")?;
         socket.set_read_timeout(Some(Duration::from_millis(50)))?;
-        let deadline = Instant::now() + START;
+        let deadline = Instant::now() + PATIENCE;
         while Instant::now() < deadline {
             if !self.process.is_running() {
                 bail!("Kamailio did not start\n{}", self.process.log_tail());
@@ -220,7 +218,8 @@ fn options(to: SocketAddr, from: SocketAddr) -> String {
 mod tests {
     use std::net::UdpSocket;
 
-    use super::{Kamailio, START, options};
+    use super::{Kamailio, options};
+    use crate::PATIENCE;
 
     /// What the checks of every end-to-end test rest on.
     #[test]
@@ -244,7 +243,7 @@ mod tests {
             socket.send_to(sent.as_bytes(), kamailio.address()).unwrap();
             kamailio
                 .process
-                .wait_for_log("refused by sanity", before, START)
+                .wait_for_log("refused by sanity", before, PATIENCE)
                 .unwrap_or_else(|error| panic!("{what}: {error:#}"));
         }
         assert!(kamailio.complaints().len() >= 2, "{:?}", kamailio.complaints());

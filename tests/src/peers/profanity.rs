@@ -12,12 +12,11 @@ use std::{
 
 use super::{REMEDY, XmppClient, prosody::USERS};
 use crate::{
-    Context, Result, bail, ensure,
+    Context, PATIENCE, Result, bail, ensure,
     process::{Launch, Process, find_program},
     scratch::Scratch,
 };
 
-const PATIENCE: Duration = Duration::from_secs(20);
 const POLL: Duration = Duration::from_millis(50);
 /// Wide enough that no line of the tests is broken.
 const TERMINAL: &str = "stty cols 240 rows 60 && exec profanity --account";

@@ -4,7 +4,7 @@ use std::{fs, net::SocketAddr, os::unix::fs::chown, path::PathBuf, time::Duratio
 
 use super::{XmppUser, deployed, on_free_ports, server_program};
 use crate::{
-    Context, Result,
+    Context, PATIENCE, Result,
     ports::free_port,
     process::{Launch, Process},
     scratch::{Scratch, User},
@@ -17,7 +17,6 @@ pub const ROOMS: &str = "rooms.example.com";
 /// The component domain, which is the SIP users' domain.
 pub const COMPONENT: &str = "example.org";
 
-const START: Duration = Duration::from_secs(20);
 const READY: [&str; 2] = ["Activated service 'component'", "Activated service 'c2s'"];
 
 /// What a test may want otherwise than the deployed file has it.
@@ -124,7 +123,7 @@ impl Prosody {
         let from = fs::metadata(self.scratch.path().join("prosody.log")).map_or(0, |log| log.len());
         let mut process = process.start()?;
         for service in READY {
-            process.wait_for_log(service, usize::try_from(from)?, START)?;
+            process.wait_for_log(service, usize::try_from(from)?, PATIENCE)?;
         }
         self.process = Some(process);
         Ok(())

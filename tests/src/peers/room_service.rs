@@ -11,13 +11,9 @@ use std::{
 
 use sha1::{Digest, Sha1};
 
-use super::{
-    XmppServer,
-    conference::CONFERENCES,
-    xmpp_user::{PATIENCE, escape},
-};
+use super::{XmppServer, conference::CONFERENCES, xmpp_user::escape};
 use crate::{
-    Context, Result, bail, ensure,
+    Context, PATIENCE, Result, bail, ensure,
     inbox::Inbox,
     raw_msrp::RawParticipant,
     stanza::{Element, read_stream},

@@ -8,9 +8,8 @@ use std::{
 
 use serde_json::{Value, json};
 
-use super::xmpp_user::PATIENCE;
 pub use crate::json_program::field;
-use crate::{Context, Result, binaries::Binaries, ensure, inbox::Inbox, json_program::JsonProgram};
+use crate::{Context, PATIENCE, Result, binaries::Binaries, ensure, inbox::Inbox, json_program::JsonProgram};
 
 /// Who enters which room, and how to get there.
 #[derive(Debug, Clone)]
@@ -203,7 +202,7 @@ impl SipChat {
     /// # Errors
     /// It goes on for more than 10 s.
     pub fn wait_for_end(&mut self) -> Result<()> {
-        self.program.process().wait(Duration::from_secs(10)).map(drop)
+        self.program.process().wait(PATIENCE).map(drop)
     }
 
     /// The end of its log.

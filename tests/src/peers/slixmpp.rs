@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 
 use super::{REMEDY, XmppClient, prosody::USERS};
 use crate::{
-    Context, Result, ensure,
+    Context, PATIENCE, Result, ensure,
     inbox::Inbox,
     json_program::{JsonProgram, field},
 };
@@ -102,12 +102,9 @@ impl XmppClient for Slixmpp {
         self.program
             .command(&json!({"cmd": "enter", "room": room, "nick": nickname}))?;
         let log = self.program.log_tail();
-        let outcome = self
-            .program
-            .inbox()
-            .wait("entering", Duration::from_secs(20), |event| {
-                matches!(field(event, "event"), "entered" | "refused" | "error")
-            });
+        let outcome = self.program.inbox().wait("entering", PATIENCE, |event| {
+            matches!(field(event, "event"), "entered" | "refused" | "error")
+        });
         let outcome = outcome.context(log)?;
         ensure!(field(&outcome, "event") == "entered", "{outcome}");
         room.clone_into(&mut self.room);

@@ -7,20 +7,16 @@ use std::{
     net::{Shutdown, SocketAddr, TcpStream},
     sync::mpsc::channel,
     thread,
-    time::Duration,
 };
 
 use base64::{Engine, engine::general_purpose::STANDARD};
 
 use super::prosody::USERS;
 use crate::{
-    Context, Result, ensure,
+    Context, PATIENCE, Result, ensure,
     inbox::Inbox,
     stanza::{Element, read_stream},
 };
-
-/// How long to wait for anything that has to come.
-pub const PATIENCE: Duration = Duration::from_secs(15);
 
 /// A logged-in XMPP user.
 #[derive(Debug)]

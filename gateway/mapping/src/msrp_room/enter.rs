@@ -95,15 +95,16 @@ impl Gateway {
                 .clients
                 .get(client)
                 .is_some_and(|known| known.asked == *asked);
-        if !same {
-            return self.wishes_nickname(key, client, asked.clone(), presence.id.clone(), now);
-        }
+        // Who enters again believes that he is out: whatever he wants to be called, he has to know first who is in.
         if let (Some(join), Some(known)) = (&presence.join, stay.clients.get_mut(client)) {
             known.id.clone_from(&presence.id);
             known.no_history = join.no_history;
             if stay.phase == Phase::Joined {
                 self.tell_room(key, client);
             }
+        }
+        if !same {
+            self.wishes_nickname(key, client, asked.clone(), presence.id.clone(), now);
         }
     }
 

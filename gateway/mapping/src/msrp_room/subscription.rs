@@ -91,13 +91,16 @@ impl Gateway {
         let is_listing = stay.phase == Phase::Listing;
         let pause = match (is_listing, status.0) {
             (true, 480) => RETRY,
-            // Its dialog is gone, or the focus did not answer in time.
-            (false, 408 | 480 | 481 | 500..) => RENEWAL,
+            // Its dialog is gone, or the focus was not reached or did not answer in time.
+            (_, 408 | 480 | 481 | 500..) => RENEWAL,
             _ => Duration::ZERO,
         };
-        if !pause.is_zero() && stay.subscribing < ATTEMPTS {
+        let again = !pause.is_zero() && stay.subscribing < ATTEMPTS;
+        if again {
             self.watch_later(key, pause, now);
-        } else if is_listing {
+        }
+        // Nobody waits for seconds to hear that he is in.
+        if is_listing && !(again && pause == RETRY) {
             self.listed(key, now);
         }
     }

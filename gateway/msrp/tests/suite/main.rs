@@ -5,6 +5,8 @@ mod bodies;
 #[cfg(test)]
 mod chat_server;
 #[cfg(test)]
+mod chunks;
+#[cfg(test)]
 mod conversation;
 #[cfg(test)]
 mod cpim;

@@ -34,6 +34,15 @@ pub(crate) fn send(id: &str, headers: &[&str], body: &str, flag: char) -> String
     )
 }
 
+/// The texts of messages that were received, if nothing else happened.
+pub(crate) fn bodies(events: &[Event]) -> Vec<String> {
+    let body = |event: &Event| match event {
+        Event::Received { message, .. } => String::from_utf8_lossy(&message.body).into_owned(),
+        other => panic!("{other:?}"),
+    };
+    events.iter().map(body).collect()
+}
+
 impl Peer {
     pub(crate) fn new(limits: Limits) -> Self {
         Self {

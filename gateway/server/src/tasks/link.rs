@@ -312,3 +312,51 @@ async fn open(address: SocketAddr, host: &str, tls: Option<&ComponentTls>) -> io
         None => Box::new(stream),
     })
 }
+
+#[cfg(all(test, target_os = "linux"))]
+mod tests {
+    #![expect(clippy::unwrap_used, reason = "tests: a failed assumption is a failed test")]
+
+    use std::time::Duration;
+
+    use bytes::BytesMut;
+    use socket2::SockRef;
+    use tokio::{
+        net::{TcpListener, TcpStream},
+        time::timeout,
+    };
+
+    use super::{Transport, progress};
+
+    fn socket(transport: &Transport) -> SockRef<'_> {
+        let Transport::Open { stream, .. } = transport else {
+            panic!("it stays open");
+        };
+        SockRef::from(stream.tcp())
+    }
+
+    /// Whether acknowledgements go at once after the task has waited for progress, when they did not before.
+    async fn at_once(transport: &mut Transport, reading: bool) -> bool {
+        // As the kernel does in the course of a conversation.
+        socket(transport).set_tcp_quickack(false).unwrap();
+        assert!(!socket(transport).tcp_quickack().unwrap());
+        let (mut inbox, mut outbox) = (BytesMut::with_capacity(16), BytesMut::new());
+        let waited = progress(transport, &mut inbox, &mut outbox, reading);
+        assert!(timeout(Duration::ZERO, waited).await.is_err(), "nothing has come");
+        socket(transport).tcp_quickack().unwrap()
+    }
+
+    #[tokio::test]
+    async fn what_is_read_is_acknowledged_at_once_each_time_the_kernel_has_forgotten_it() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let stream = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
+        let _server = listener.accept().await.unwrap();
+        let mut transport = Transport::Open {
+            stream: Box::new(stream),
+            unflushed: false,
+        };
+        assert!(at_once(&mut transport, true).await);
+        assert!(!at_once(&mut transport, false).await, "there is no read");
+        assert!(at_once(&mut transport, true).await);
+    }
+}

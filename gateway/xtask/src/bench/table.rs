@@ -10,7 +10,7 @@ use serde_json::Value;
 
 use crate::{
     screen,
-    steps::{cargo_command, run_quietly},
+    steps::{built, run_quietly},
 };
 
 /// Runs by which two counts of instructions differ, so that what happens only once cancels out.
@@ -149,22 +149,14 @@ impl Measured {
 
 /// The built benchmark.
 fn program(crate_name: &str) -> Result<PathBuf> {
-    let printed = run_quietly(&mut cargo_command(&[
+    built(&[
         "bench",
         "--package",
         crate_name,
         "--bench",
         crate_name,
         "--no-run",
-        "--message-format",
-        "json",
-    ]))?;
-    let path = printed
-        .lines()
-        .filter_map(|line| serde_json::from_str::<Value>(line).ok())
-        .filter_map(|message| message.get("executable")?.as_str().map(PathBuf::from))
-        .next_back();
-    path.context("cargo names no benchmark program")
+    ])
 }
 
 /// Instructions per unit of a row.

@@ -206,7 +206,9 @@ impl World {
             .iter()
             .any(|(who, nickname)| nickname == from && Some(who) != rightful.as_ref());
         let known = rightful.and_then(|who| roster.get(&who).cloned());
-        if other && known.is_some_and(|known| known != from) {
+        // What he said under his former name may come after the news of his new one.
+        let former = said.accepted.is_some() && said.nickname == from;
+        if other && !former && known.is_some_and(|known| known != from) {
             let detail = format!("n{native} hears {token} from {from}, who is another");
             self.model.fail("messages_are_accounted", detail, self.now);
         }
@@ -270,7 +272,9 @@ impl World {
             Some(Who::Caller(aor)) => vec![aor.clone()],
             Some(Who::Local(_)) | None => Vec::new(),
         };
-        if self.model.accepted(token, "", to, now).is_none() {
+        let nickname = self.side.focus.roster(room).get(from).cloned();
+        let nickname = nickname.unwrap_or_default();
+        if self.model.accepted(token, &nickname, to, now).is_none() {
             return;
         }
         let said = &self.model.said[&token];

@@ -138,7 +138,13 @@ impl Seat {
     }
 
     fn presence_refused(&mut self, stanza: &Element) -> Noticed {
+        // Who has left before he was in may still hear that he was not let in.
+        let was_in = self.roster.contains(&self.nickname);
         match self.state {
+            State::Leaving if !was_in => {
+                self.state = State::Over;
+                Noticed::Out
+            }
             // A nickname that is taken does not end a stay.
             State::Inside | State::Leaving => Noticed::Refused {
                 id: stanza.attribute("id").unwrap_or_default().to_owned(),

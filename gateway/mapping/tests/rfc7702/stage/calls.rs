@@ -163,16 +163,7 @@ impl Stage {
         let session = sip::sdp::Session::parse(&body.bytes).unwrap();
         let path: msrp::Path = session.media()[0].attribute("path").unwrap().parse().unwrap();
         let connection = ConnectionId(1000 + u64::try_from(self.switch.len()).unwrap());
-        let machine = msrp::Connection::new(msrp::Limits::default(), [9; 32]);
-        self.switch.insert(
-            connection,
-            Wire {
-                machine,
-                user,
-                open: true,
-                judge: msrp_checker::Judge::default(),
-            },
-        );
+        self.switch.insert(connection, Wire::to(user));
         let caller = &mut self.users[user];
         caller.connection = Some(connection);
         caller.switch = Some(path.clone());
@@ -197,16 +188,7 @@ impl Stage {
             return self.gateway.handle_not_connected(connection, why, self.now);
         };
         self.users[user].connection = Some(connection);
-        let machine = msrp::Connection::new(msrp::Limits::default(), [9; 32]);
-        self.switch.insert(
-            connection,
-            Wire {
-                machine,
-                user,
-                open: true,
-                judge: msrp_checker::Judge::default(),
-            },
-        );
+        self.switch.insert(connection, Wire::to(user));
     }
 
     /// The user's MSRP connection breaks.

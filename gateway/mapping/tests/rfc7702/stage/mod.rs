@@ -74,6 +74,16 @@ struct Wire {
 }
 
 impl Wire {
+    /// An open one, to this user.
+    fn to(user: usize) -> Self {
+        Self {
+            machine: msrp::Connection::new(msrp::Limits::default(), [9; 32]),
+            user,
+            open: true,
+            judge: msrp_checker::Judge::default(),
+        }
+    }
+
     fn hear(&mut self, octets: &[u8], now: Instant) {
         self.judge.heard(octets);
         self.machine.handle_bytes(octets, now);

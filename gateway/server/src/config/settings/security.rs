@@ -48,18 +48,6 @@ impl Default for TlsSettings {
     }
 }
 
-/// `msrp.tls`, where TLS is listened on.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum MsrpTls {
-    /// Whoever offers it gets it; we offer plain TCP.
-    Accepted,
-    /// We offer it; whoever offers plain TCP gets that.
-    Offered,
-    /// There is nothing else.
-    Required,
-}
-
 /// `[sip.trust]`.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]

@@ -191,7 +191,12 @@ impl Stage {
     }
 
     pub(super) fn stanza_out(&mut self, link: LinkId, stanza: Outgoing) {
-        self.conference_stanza_out(&stanza);
+        let is_up = if link == LINK {
+            self.link_up
+        } else {
+            self.conference_up
+        };
+        self.conference_stanza_out(&stanza, is_up);
         if let Outgoing::Enter { from, to, .. } = &stanza {
             let known = self
                 .calls
@@ -207,11 +212,6 @@ impl Stage {
                 call.entered = Some((from.clone(), to.clone()));
             }
         }
-        let is_up = if link == LINK {
-            self.link_up
-        } else {
-            self.conference_up
-        };
         if !is_up {
             let stanza = Box::new(stanza);
             let why = Unsent::LinkDown;
