@@ -315,7 +315,11 @@ async fn open(address: SocketAddr, host: &str, tls: Option<&ComponentTls>) -> io
 
 #[cfg(all(test, target_os = "linux"))]
 mod tests {
-    #![expect(clippy::unwrap_used, reason = "tests: a failed assumption is a failed test")]
+    #![expect(
+        clippy::panic,
+        clippy::unwrap_used,
+        reason = "tests: a failed assumption is a failed test"
+    )]
 
     use std::time::Duration;
 
