@@ -178,17 +178,21 @@ fn bind(id: &str, to: &str, from: &str) -> String {
     )
 }
 
-/// The answer to one request.
+/// The answer to one request; what the gateway says of itself may come before it.
 async fn answer(stream: &mut (impl AsyncReadExt + AsyncWriteExt + Unpin), request: &str) -> String {
     stream.write_all(request.as_bytes()).await.unwrap();
     stream.flush().await.unwrap();
-    let mut answer = Vec::new();
-    while !answer.ends_with(b"$\r\n") {
-        let read = within("the answer", stream.read_buf(&mut answer)).await.unwrap();
+    let id = request.split(' ').nth(1).unwrap();
+    let end = format!("-------{id}$\r\n");
+    let mut octets = Vec::new();
+    while !(octets.ends_with(b"$\r\n") && String::from_utf8_lossy(&octets).contains(&end)) {
+        let read = within("the answer", stream.read_buf(&mut octets)).await.unwrap();
         assert_ne!(read, 0, "the connection ended");
     }
-    assert_sound_msrp(&answer, request.as_bytes());
-    String::from_utf8(answer).unwrap()
+    assert_sound_msrp(&octets, request.as_bytes());
+    let text = String::from_utf8(octets).unwrap();
+    let begin = text.find(&format!("MSRP {id} ")).unwrap();
+    text[begin..].to_owned()
 }
 
 /// Until the gateway has noticed that a file has changed.
