@@ -399,7 +399,12 @@ impl XmppUser {
             "{} gets no resource: {bound:#?}",
             self.name
         );
-        self.send("<presence/>")
+        // Who is not there yet gets no messages: the server has read the presence once it answers what comes behind it.
+        self.send(format!(
+            "<presence/><iq type='get' id='there' to='{USERS}'><ping xmlns='urn:xmpp:ping'/></iq>"
+        ))?;
+        self.wait("to be there", |stanza| stanza.attribute("id") == Some("there"))
+            .map(drop)
     }
 
     fn open(&mut self) -> Result<()> {

@@ -98,7 +98,10 @@ impl World {
                 self.disturb_conferences();
                 self.side.focus.mute = on;
             }
-            Act::Zone { dead } => self.side.zone_dead = dead,
+            Act::Zone { dead } => {
+                self.side.zone_dead = dead;
+                self.disturb_conferences();
+            }
         }
         self.settle();
     }
