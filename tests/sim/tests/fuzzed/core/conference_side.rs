@@ -53,7 +53,7 @@ pub(super) struct Conferences {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Fate {
     Open,
-    /// He was to hear, and the link was down.
+    /// He was to hear, and the link was down, or he has left.
     Unsent,
     Shown,
     Refused,

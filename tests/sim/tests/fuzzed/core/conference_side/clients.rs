@@ -169,8 +169,27 @@ impl Stage {
         (client, room)
     }
 
+    /// Who leaves, or is found to be gone, is shown nothing more.
+    fn excuse(&mut self, stanza: &Stanza) {
+        let gone = match stanza {
+            Stanza::Presence(presence)
+                if matches!(presence.kind, PresenceKind::Unavailable | PresenceKind::Error(_)) =>
+            {
+                &presence.from
+            }
+            Stanza::Message(message) if message.kind == MessageKind::Error => &message.from,
+            _ => return,
+        };
+        for (by, _, fate) in &mut self.conferences.said {
+            if by == gone && *fate == Fate::Open {
+                *fate = Fate::Unsent;
+            }
+        }
+    }
+
     fn conference_stanza(&mut self, stanza: Stanza) {
         if self.conference_up {
+            self.excuse(&stanza);
             self.gateway
                 .handle_xmpp(CONFERENCE_LINK, xmpp::Event::Stanza(stanza), self.now);
         }
