@@ -100,6 +100,8 @@ fn lost_media_ends_the_stay(server: XmppServerKind) -> Result<()> {
         world
             .conference
             .command(&json!({"cmd": "unbind", "room": CONFERENCE, "nick": "JuliC"}))?;
+        // It answers in order: then that is done.
+        world.conference.expect_status("an answer", |_| true)?;
         juliet.say(CONFERENCE_JID, "Do you hear me?")?;
         // RFC 4975 §10.8: the session is no more.
         juliet.refused_message(CONFERENCE_JID)?;
