@@ -25,6 +25,9 @@ const UNNOTICED: Duration = Duration::from_secs(60);
 /// What they are told when the history begins later than what they know ends.
 const CUT_SHORT: &str = "(earlier messages are missing here: the room remembers no more)";
 
+/// What they are told when nobody is left who could have it.
+const NOBODY_ASKS: &str = "(messages may be missing here: nobody could ask the room for them)";
+
 /// Users of one domain in one room who missed something.
 #[derive(Debug)]
 pub(super) struct Behind {
@@ -141,9 +144,13 @@ impl Gateway {
     /// The oldest message that the room can replay is new to them: what is between it and the last that they know is lost.
     fn tell_cut_short(&mut self, room: &BareJid, domain: &str, now: Instant) {
         tracing::warn!(%room, "the room's history does not reach back to when the link broke; let the room keep more of it");
+        self.tell_behind(room, domain, CUT_SHORT, now);
+    }
+
+    fn tell_behind(&mut self, room: &BareJid, domain: &str, what: &str, now: Instant) {
         if self.config.outage.tell {
             for key in self.behind(room, domain) {
-                self.tell_of_room(key, CUT_SHORT, now);
+                self.tell_of_room(key, what, now);
             }
         }
     }
@@ -177,20 +184,47 @@ impl Gateway {
         let asked = std::mem::take(&mut session.catches_up);
         let (room, domain) = (session.room.clone(), session.who.jid.domain().as_str().to_owned());
         if asked {
-            for key in self.behind(&room, &domain) {
-                if let Some(session) = self.sessions.get_mut(key) {
-                    session.behind = false;
-                }
-                self.tell_ahead(key, &room, now);
-            }
-            if let Some(room) = self.rooms.get_mut(&room) {
-                room.behind.retain(|behind| behind.domain != domain);
-            }
+            self.all_caught_up(&room, &domain, now);
         } else {
             self.tell_ahead(key, &room, now);
         }
         if let Some(session) = self.sessions.get_mut(key) {
             session.follows = false;
+        }
+    }
+
+    fn all_caught_up(&mut self, room: &BareJid, domain: &str, now: Instant) {
+        for key in self.behind(room, domain) {
+            if let Some(session) = self.sessions.get_mut(key) {
+                session.behind = false;
+            }
+            self.tell_ahead(key, room, now);
+        }
+        if let Some(room) = self.rooms.get_mut(room) {
+            room.behind.retain(|behind| behind.domain != domain);
+        }
+    }
+
+    /// Somebody has left for good, and he may be the one who was to have the history. Whoever has yet to ask to enter asks for it, too. If
+    /// there is no such user, what was said meanwhile stays unknown, and the others are told so now: the next history would bring it late.
+    pub(super) fn keep_catching_up(&mut self, room: &BareJid, domain: &str, now: Instant) {
+        let someone_is_behind = self
+            .rooms
+            .get(room)
+            .is_some_and(|room| room.behind.iter().any(|behind| behind.domain == domain));
+        let someone_asks = self.sessions.in_room(room).any(|(_, session)| {
+            session.who.jid.domain().as_str() == domain
+                && (session.catches_up
+                    || session.follows && matches!(session.phase, Phase::Out { asked: None, .. }))
+        });
+        if someone_is_behind && !someone_asks {
+            tracing::warn!(%room, "who asked for what was said while the link was down left before it came");
+            self.tell_behind(room, domain, NOBODY_ASKS, now);
+            self.all_caught_up(room, domain, now);
+            let wall = self.wall(now);
+            if let Some(room) = self.rooms.get_mut(room) {
+                room.sharing.begin(domain, wall);
+            }
         }
     }
 

@@ -164,7 +164,7 @@ impl Gateway {
         {
             let status = why.map(|why| why.reason().text);
             self.xmpp(Outgoing::Leave {
-                from: session.who.jid,
+                from: session.who.jid.clone(),
                 to,
                 status,
             });
@@ -179,6 +179,7 @@ impl Gateway {
                 self.timers.cancel(timer);
             }
         } else {
+            self.keep_catching_up(&session.room, session.who.jid.domain().as_str(), now);
             self.keep_watched(&session.room);
             self.relisted(&session.room, now);
         }

@@ -31,7 +31,7 @@ pub(crate) struct Sharing {
     leaving: BTreeSet<FullJid>,
     /// The room tells its occupants different things under one id: each gets his own.
     differs: bool,
-    /// Under which domain somebody shares, and since when.
+    /// Under which domain somebody shares, and since when all that is said is told.
     begun: Vec<(String, Timestamp)>,
 }
 
@@ -59,10 +59,19 @@ enum Verdict {
 }
 
 impl Sharing {
-    /// Since when users of a domain share.
+    /// Since when all that is said is told under a domain.
     pub(super) fn begun(&self, domain: &str) -> Option<Timestamp> {
         let mut begun = self.begun.iter();
         begun.find(|(of, _)| of == domain).map(|(_, at)| *at)
+    }
+
+    /// What was said before and is not known is told no more.
+    pub(super) fn begin(&mut self, domain: &str, at: Timestamp) {
+        let mut begun = self.begun.iter_mut();
+        match begun.find(|(of, _)| of == domain) {
+            Some((_, since)) => *since = at,
+            None => self.begun.push((domain.to_owned(), at)),
+        }
     }
 
     /// `since`: when its recipient began to share.
@@ -143,6 +152,14 @@ impl Gateway {
     pub(super) fn begin_sharing(&mut self, key: SessionKey, now: Instant) {
         self.caught_up(key, now);
         let wall = self.wall(now);
+        let Some(session) = self.sessions.get(key) else {
+            return;
+        };
+        let domain = session.who.jid.domain();
+        let is_first = !self
+            .sessions
+            .in_room(&session.room)
+            .any(|(_, other)| other.shares_since.is_some() && other.who.jid.domain() == domain);
         let Some(session) = self.sessions.get_mut(key) else {
             return;
         };
@@ -152,9 +169,8 @@ impl Gateway {
         if session.shares_since.is_some() || room.sharing.differs || !self.config.occupants.share_copies {
             return;
         }
-        let domain = session.who.jid.domain().as_str();
-        if room.sharing.begun(domain).is_none() {
-            room.sharing.begun.push((domain.to_owned(), wall));
+        if is_first {
+            room.sharing.begin(session.who.jid.domain().as_str(), wall);
         }
         session.shares_since = Some(room.sharing.count);
         let (room, occupant) = (session.room.clone(), session.who.jid.clone());

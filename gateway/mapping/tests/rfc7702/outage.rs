@@ -304,6 +304,69 @@ fn who_comes_back_last_hears_what_is_said_to_the_first() {
     }
 }
 
+/// Otherwise they would hear after the next outage, behind what is newer, what was said during this one.
+#[test]
+fn when_who_asked_for_the_history_leaves_before_it_comes_the_others_are_told_that_they_may_miss_something() {
+    let (mut stage, romeo, mercutio) = with_two(with(Outage::default()));
+    stage.link(false);
+    remember(&mut stage, &[("Juliet", "1", "meanwhile", NOW)]);
+    stage.pass(SOON);
+    stage.muc.withheld = Some(Vec::new());
+    stage.link(true);
+    stage.cut(romeo);
+    stage.pass(SOON);
+    stage.muc.withheld = None;
+    let said = stage.muc.native_says(ROOM, "Juliet", "lo");
+    stage.stanzas(said);
+    stage.link(false);
+    stage.link(true);
+    stage.pass(SOON);
+    let mut heard = texts(&stage, mercutio);
+    heard.retain(|text| !text.starts_with("(the room is"));
+    assert_eq!(
+        heard,
+        [
+            "(messages may be missing here: nobody could ask the room for them)",
+            "lo"
+        ]
+    );
+}
+
+#[test]
+fn when_who_was_to_ask_for_the_history_leaves_before_he_does_another_asks_for_it() {
+    let (mut stage, romeo, mercutio) = with_two(with(Outage::default()));
+    stage.link(false);
+    remember(&mut stage, &[("Juliet", "1", "meanwhile", NOW)]);
+    stage.cut(romeo);
+    stage.link(true);
+    stage.pass(SOON);
+    let mut heard = texts(&stage, mercutio);
+    heard.retain(|text| !text.starts_with("(the room is"));
+    assert_eq!(heard, ["meanwhile"]);
+}
+
+#[test]
+fn what_nobody_heard_while_the_room_itself_was_away_does_not_come_late_after_the_next_outage() {
+    let (mut stage, romeo, mercutio) = with_two(holding());
+    stage.muc.mute = true;
+    for user in ["Romeo", "Mercutio"] {
+        let gone = stage.muc.leaves(ROOM, user, &[307, 333], None);
+        stage.stanzas(gone);
+    }
+    remember(&mut stage, &[("Juliet", "1", "to nobody", NOW)]);
+    stage.pass(SOON);
+    stage.muc.mute = false;
+    stage.pass(config().limits.admission);
+    let said = stage.muc.native_says(ROOM, "Juliet", "lo");
+    stage.stanzas(said);
+    stage.link(false);
+    stage.link(true);
+    stage.pass(SOON);
+    for user in [romeo, mercutio] {
+        assert_eq!(texts(&stage, user), ["lo"]);
+    }
+}
+
 /// One of them asks for the history, and others may be back before it has come.
 #[test]
 fn what_was_told_before_the_history_came_is_not_told_again_as_a_part_of_it() {
