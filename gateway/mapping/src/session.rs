@@ -72,6 +72,8 @@ pub(crate) struct Session {
     pub(crate) sent_privately: VecDeque<SentPrivately>,
     /// His nickname change under way.
     pub(crate) renaming: Option<Renaming>,
+    /// The nickname that he had asked for when the link broke: the room may have given it to him.
+    pub(crate) sought: Option<String>,
     /// Private messages on their way to him, whose senders must hear of a failure.
     pub(crate) private_in: BTreeMap<MessageTag, PrivateSender>,
     /// His conference subscriptions.
@@ -205,6 +207,12 @@ impl Session {
     /// still has him in it.
     pub(crate) fn hears_for_all(&self, message: &Message) -> bool {
         self.shares_since.is_some() || self.follows && !self.behind && !self.is_replayed(message)
+    }
+
+    /// Whether he is who said this to the room. Under a nickname that he may have been given, the id tells: others may have it.
+    pub(crate) fn said(&self, nickname: &str, id: Option<&str>) -> bool {
+        let sought = self.sought.as_deref() == Some(nickname);
+        self.nickname == nickname || sought && id.is_some_and(|id| self.unreflected.contains_key(id))
     }
 
     /// Whether a message is of the history that he is told. Only the room replays, and only between his presence and its subject; a delay on

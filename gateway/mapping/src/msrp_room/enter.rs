@@ -270,6 +270,7 @@ impl Gateway {
             referral: None,
             missed: 0,
             gone: BTreeSet::new(),
+            former: BTreeSet::new(),
             heard_privately: VecDeque::new(),
         };
         self.stays.insert(key, stay);

@@ -10,7 +10,7 @@ use xmpp::{
 
 use super::{
     exit::Farewell,
-    presence::{absence_of, status},
+    presence::{absence_of, former_of, status},
     stay::{Heard, Phase, StayKey},
 };
 use crate::{Gateway, LinkId, refusal::Refusal, roster::Departure, session::SentPrivately, timers::Timer};
@@ -53,8 +53,18 @@ impl Gateway {
     }
 
     fn tell_gone(&mut self, key: StayKey) {
-        let gone = self.stays.get_mut(key).map(|stay| std::mem::take(&mut stay.gone));
-        for nickname in gone.unwrap_or_default() {
+        let Some(stay) = self.stays.get_mut(key) else {
+            return;
+        };
+        let (gone, former) = (std::mem::take(&mut stay.gone), std::mem::take(&mut stay.former));
+        // A client that does not know its nickname to be another's would take it for the end of its stay.
+        for nickname in former {
+            self.tell_all(key, |stay, client| {
+                let renamed = former_of(stay, &nickname, &stay.nickname, client, None, &[status::SELF]);
+                renamed.filter(|_| nickname != stay.nickname)
+            });
+        }
+        for nickname in gone {
             self.tell_all(key, |stay, client| {
                 let is_back = nickname == stay.nickname || stay.listing.occupant(&nickname).is_some();
                 absence_of(stay, &nickname, client, &Departure::Departed).filter(|_| !is_back)
@@ -99,8 +109,10 @@ impl Gateway {
             RoomStanza::Presence(presence) if presence.unavailable => {
                 let key = self.stays.of_client(&presence.from.to_bare(), &presence.to);
                 match key.and_then(|key| self.stays.get_mut(key)) {
-                    Some(stay) if stay.gone.len() < most => {
-                        stay.gone.insert(presence.from.resource().as_str().to_owned());
+                    Some(stay) if stay.gone.len() + stay.former.len() < most => {
+                        let is_his = presence.statuses.contains(&status::SELF);
+                        let lost = if is_his { &mut stay.former } else { &mut stay.gone };
+                        lost.insert(presence.from.resource().as_str().to_owned());
                     }
                     // He is out himself: nobody will tell him anything else.
                     None if presence.statuses.contains(&status::SELF) => {

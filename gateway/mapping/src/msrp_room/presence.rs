@@ -386,7 +386,7 @@ pub(super) fn absence_of(stay: &Stay, nickname: &str, to: &FullJid, how: &Depart
 }
 
 /// The first half of a change of nickname: the former one goes (XEP-0045 §7.6).
-fn former_of(
+pub(super) fn former_of(
     stay: &Stay,
     from: &str,
     to: &str,

@@ -72,6 +72,8 @@ pub(crate) struct Stay {
     pub(super) missed: u32,
     /// Who has left without his clients knowing it, since the link was away.
     pub(super) gone: BTreeSet<String>,
+    /// Nicknames of his own that his clients may not know to be former ones, since the link was away.
+    pub(super) former: BTreeSet<String>,
     /// Private messages for him that may still turn out to be lost, oldest first.
     pub(super) heard_privately: VecDeque<SentPrivately>,
 }

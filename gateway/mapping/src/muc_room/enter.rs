@@ -224,6 +224,7 @@ impl Gateway {
             held_timer: None,
             sent_privately: std::collections::VecDeque::new(),
             renaming: None,
+            sought: None,
             private_in: std::collections::BTreeMap::new(),
             subscriptions: Vec::new(),
             history: true,

@@ -349,9 +349,8 @@ impl Gateway {
         now: Instant,
     ) {
         let is_sender = |key: &SessionKey| {
-            self.sessions
-                .get(*key)
-                .is_some_and(|session| session.nickname == nickname)
+            let session = self.sessions.get(*key);
+            session.is_some_and(|session| session.said(nickname, id))
         };
         let (senders, others): (Vec<_>, Vec<_>) = hearers.iter().copied().partition(is_sender);
         for sender in senders {

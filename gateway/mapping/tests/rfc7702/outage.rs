@@ -180,6 +180,21 @@ fn cut_off(stage: &mut Stage, romeo: usize) -> (MessageTag, String) {
     (tag, id)
 }
 
+/// The room gave it to him, and he never heard of that.
+#[test]
+fn what_was_on_its_way_is_known_from_the_history_under_the_nickname_that_was_asked_for_before_it() {
+    let (mut stage, romeo, mercutio) = with_two(holding());
+    stage.muc.mute = true;
+    stage.nickname(romeo, "Montague");
+    let (tag, id) = cut_off(&mut stage, romeo);
+    remember(&mut stage, &[("Montague", &id, "in flight", NOW)]);
+    stage.link(true);
+    stage.pass(SOON);
+    assert_eq!(outcome(&stage, romeo, tag), Some(Ok(())));
+    assert_eq!(texts(&stage, mercutio), ["in flight"]);
+    assert_eq!(texts(&stage, romeo), Vec::<String>::new());
+}
+
 fn remember(stage: &mut Stage, said: &[(&str, &str, &str, &'static str)]) {
     let room = stage.muc.rooms.get_mut(&ROOM.parse::<xmpp::BareJid>().unwrap());
     room.unwrap().history.extend(

@@ -224,6 +224,29 @@ fn what_may_have_been_lost_when_the_link_broke_is_told_or_told_again() {
 }
 
 #[test]
+fn who_was_renamed_when_the_link_broke_is_told_so_when_it_is_back() {
+    let mut hall = Hall::new();
+    hall.enter(JULIET, "JuliC");
+    hall.told.clear();
+    hall.rename(JULIET, "Capulet");
+    let lost = std::mem::take(&mut hall.told);
+    hall.link(false);
+    for stanza in lost {
+        hall.unconfirmed(stanza);
+    }
+    hall.link(true);
+    let heard = hall.heard(JULIET);
+    assert_eq!(
+        heard.first().map(String::as_str),
+        Some("JuliC is out (participant) 303 110 now Capulet")
+    );
+    assert!(
+        heard.contains(&"Capulet is in (participant) 110".to_owned()),
+        "{heard:?}"
+    );
+}
+
+#[test]
 fn who_left_when_the_link_broke_is_told_so_when_it_is_back() {
     let mut hall = Hall::new();
     hall.enter(JULIET, "JuliC");
