@@ -7,7 +7,7 @@ use tokio::sync::mpsc;
 use crate::client::{Command, Event};
 
 /// Octets of one line of input; a longer one is refused.
-pub(crate) const LINE: u64 = 64 * 1024;
+pub(crate) const LINE: u64 = 256 * 1024;
 /// Lines read ahead.
 const LINES: usize = 64;
 

@@ -16,7 +16,7 @@
 //!
 //! ## Commands
 //!
-//! Fields marked `?` may be left out; others must be there, and unknown ones are an error. A line has at most 64 KiB. Commands given
+//! Fields marked `?` may be left out; others must be there, and unknown ones are an error. A line has at most 256 KiB. Commands given
 //! before `entered` are held and carried out at entering (at most 256). `ref` is a number or a text of the caller's choice.
 //!
 //! | command | answered by |

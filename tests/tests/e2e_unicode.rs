@@ -20,7 +20,7 @@ on_each_xmpp_server! {
     in_resources,
 }
 
-/// Scalars of one text. Some take four octets, and 32 KiB is the most that a message may have.
+/// Scalars of one text. Some take four octets, and 64 KiB is the most that a message may have.
 const BATCH: usize = 4096;
 
 fn texts() -> impl Iterator<Item = String> {

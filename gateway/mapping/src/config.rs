@@ -398,8 +398,19 @@ pub struct Limits {
     pub occupants: usize,
     /// Messages and octets held for one session. Default 256 and 1 MiB.
     pub session_queue: (usize, usize),
-    /// Octets of one text. Default 32 KiB: escaped, it stays within one stanza.
+    /// Octets of one text. Default 64 KiB.
     pub text: usize,
+}
+
+/// Octets that a CPIM wrapper may add to a text.
+const WRAPPER: usize = 4096;
+
+impl Limits {
+    /// Octets of the longest MSRP message that is of use, a text in its wrapper: announced as `max-size` (RFC 4975 §8.6).
+    #[must_use]
+    pub const fn max_size(&self) -> usize {
+        self.text.saturating_add(WRAPPER)
+    }
 }
 
 impl Default for Limits {
@@ -421,7 +432,7 @@ impl Default for Limits {
             recipients: 50,
             occupants: 5000,
             session_queue: (256, 1024 * 1024),
-            text: 32 * 1024,
+            text: 64 * 1024,
         }
     }
 }

@@ -70,9 +70,6 @@ pub(crate) struct LocalMedia {
     wrapped: &'static str,
 }
 
-/// Octets that a wrapper may add to a text.
-const WRAPPER: usize = 4096;
-
 impl MsrpOffer {
     /// `standing`: what the session goes over already, if the offer comes within a call. What was secured is not laid open again.
     pub(crate) fn read(
@@ -183,7 +180,7 @@ impl LocalMedia {
             },
             origin,
             // RFC 7573 §8: what is longer would only be refused when it has come.
-            max_size: MaxSize((config.limits.text + WRAPPER) as u64),
+            max_size: MaxSize(config.limits.max_size() as u64),
             wrapped: "text/plain",
         }
     }

@@ -7,11 +7,11 @@ pub struct Limits {
     pub header_line: usize,
     /// Header lines of one frame. Default 32.
     pub headers: usize,
-    /// Octets of the body of one received chunk; the rest of a longer one is skipped, and it is answered 413. Default 64 KiB.
+    /// Octets of the body of one received chunk; the rest of a longer one is skipped, and it is answered 413. Default 128 KiB.
     pub chunk_in: usize,
     /// Octets of the body of one sent chunk; RFC 4975 §7.1.1 makes longer ones interruptible. Default 8 KiB; 2048 at least.
     pub chunk_out: usize,
-    /// Octets of one reassembled message; a longer one is answered 413. Default 64 KiB.
+    /// Octets of one reassembled message; a longer one is answered 413. Default 128 KiB.
     pub message: usize,
     /// Incomplete incoming messages per session. Default 8.
     pub open_messages: usize,
@@ -39,9 +39,9 @@ impl Default for Limits {
             start_line: 512,
             header_line: 2200,
             headers: 32,
-            chunk_in: 64 * 1024,
+            chunk_in: 128 * 1024,
             chunk_out: 8 * 1024,
-            message: 64 * 1024,
+            message: 128 * 1024,
             open_messages: 8,
             reassembly: 1024 * 1024,
             incoming: 8 * 1024 * 1024,

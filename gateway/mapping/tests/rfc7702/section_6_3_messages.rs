@@ -202,7 +202,7 @@ fn rfc7701_section_6_2_a_client_without_private_messages_gets_none() {
 fn rfc7701_section_6_what_a_send_must_not_be() {
     let (mut stage, romeo, mercutio) = with_two();
     let room = ROOM_URI;
-    let long = "x".repeat(32 * 1024 + 1);
+    let long = "x".repeat(64 * 1024 + 1);
     let cases: Vec<(&str, &str, Vec<&str>, &str, u16)> = vec![
         (
             "a foreign From",

@@ -40,6 +40,15 @@ struct Outcome {
     connection: String,
 }
 
+/// Those of the corpus.
+fn limits() -> Limits {
+    Limits {
+        chunk_in: 64 * 1024,
+        message: 64 * 1024,
+        ..Limits::default()
+    }
+}
+
 // Rows: E-09, E-10, E-12, E-13, E-34
 #[test]
 fn every_msrp_file_ends_as_its_table_says() {
@@ -111,7 +120,7 @@ fn rows(table: &str, folder: &str, columns: usize) -> Vec<(Vec<String>, Vec<u8>)
 /// A receiver with the sessions of the README takes these pieces; its application answers everything with 200.
 fn outcome(pieces: &[&[u8]]) -> Outcome {
     let now = start();
-    let mut receiver = Connection::new(Limits::default(), [9; 32]);
+    let mut receiver = Connection::new(limits(), [9; 32]);
     for (_, local, remote) in SESSIONS {
         let parameters = SessionParameters {
             local: local.parse().unwrap(),
@@ -177,7 +186,7 @@ fn in_order<'a>(answers: impl Iterator<Item = &'a str>) -> String {
 
 /// The frames that a decoder reads, and whether another one has begun.
 fn frames(pieces: &[&[u8]]) -> (Vec<String>, bool) {
-    let mut decoder = Decoder::new(&Limits::default());
+    let mut decoder = Decoder::new(&limits());
     let mut frames = Vec::new();
     for piece in pieces {
         decoder.push(piece);
@@ -264,7 +273,7 @@ fn at(session: &SessionId) -> String {
 
 /// Responses and REPORTs of the receiver. Where they go is told when it is not the first hop of the session `room`.
 fn answers(octets: &[u8]) -> Vec<String> {
-    let mut decoder = Decoder::new(&Limits::default());
+    let mut decoder = Decoder::new(&limits());
     decoder.push(octets);
     std::iter::from_fn(|| decoder.next_frame())
         .map(|frame| {

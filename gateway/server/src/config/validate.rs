@@ -490,7 +490,7 @@ impl Check<'_> {
 
     fn limits(&mut self, settings: &Settings) {
         let limits = &settings.limits;
-        let rules: [(&[&str], bool, &str, &str); 9] = [
+        let rules: [(&[&str], bool, &str, &str); 10] = [
             (
                 &["limits", "mapping", "reflection"],
                 limits.mapping.reflection < limits.msrp.transaction,
@@ -544,6 +544,12 @@ impl Check<'_> {
                 limits.mapping.text <= limits.xmpp.stanza_out,
                 "more than limits.xmpp.stanza_out",
                 "no stanza could carry it: choose less",
+            ),
+            (
+                &["limits", "mapping", "text"],
+                limits.mapping.max_size() <= limits.msrp.message,
+                "more than limits.msrp.message holds with its wrapper",
+                "no message could bring it: choose less, or a larger limits.msrp.message",
             ),
         ];
         for (key, holds, problem, remedy) in rules {

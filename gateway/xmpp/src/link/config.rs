@@ -67,7 +67,7 @@ pub struct Limits {
     pub name: usize,
     /// Octets of one incoming stanza. Default 512 KiB.
     pub stanza_in: usize,
-    /// Octets of one outgoing stanza. Default 64 KiB.
+    /// Octets of one outgoing stanza; more than the server takes ends the link. Default 256 KiB, half of what Prosody takes.
     pub stanza_out: usize,
     /// Octets queued for sending. Default 4 MiB.
     pub queue: usize,
@@ -82,7 +82,7 @@ impl Default for Limits {
             elements: 8192,
             name: 256,
             stanza_in: 512 * 1024,
-            stanza_out: 64 * 1024,
+            stanza_out: 256 * 1024,
             queue: 4 * 1024 * 1024,
         }
     }

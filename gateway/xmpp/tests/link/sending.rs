@@ -106,7 +106,7 @@ fn a_stanza_has_a_largest_size() {
     }
     // Escaping counts.
     let mut link = up();
-    link.handle_command(Command::Send(message(&"&".repeat(20_000))), origin());
+    link.handle_command(Command::Send(message(&"&".repeat(60_000))), origin());
     assert_eq!(events(&mut link).len(), 1);
 }
 
