@@ -405,6 +405,7 @@ impl Gateway {
                 tracing::warn!(rule, from = %from.escape_debug(), "stanza skipped");
             }
             xmpp::Event::Unshared { room, occupant } => self.unshared(&room, &occupant),
+            xmpp::Event::NotSole => {}
             xmpp::Event::Unsent { stanza, why } => self.unsent(*stanza, why),
         }
     }
