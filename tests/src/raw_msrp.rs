@@ -128,7 +128,14 @@ impl RawParticipant {
     /// # Errors
     /// He is refused, or something is not answered.
     pub fn enter(gateway: SocketAddr, room: &str, from: &str) -> Result<Self> {
-        let mut sip = RawSip::connect(gateway)?;
+        Self::enter_over(RawSip::connect(gateway)?, room, from)
+    }
+
+    /// The same over a SIP connection that is there.
+    ///
+    /// # Errors
+    /// He is refused, or something is not answered.
+    pub fn enter_over(mut sip: RawSip, room: &str, from: &str) -> Result<Self> {
         let own_path = format!("msrp://{}/raw{};tcp", sip.contact(), unique());
         let mut invite = Request::invite(room, sip.contact(), &offer(&own_path));
         invite.from = from.to_owned();
