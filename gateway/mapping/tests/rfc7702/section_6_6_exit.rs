@@ -35,6 +35,7 @@ fn hang_up_for(stage: &mut Stage, user: usize, reason: Option<sip::Reason>) {
     stage.run();
 }
 
+// Rows: G-03
 #[test]
 fn what_a_user_says_with_his_bye_is_told_to_the_room() {
     for (text, told) in [("Parting is such sweet sorrow", true), ("", false), (" ", false)] {
