@@ -128,7 +128,14 @@ impl RawParticipant {
     /// # Errors
     /// He is refused, or something is not answered.
     pub fn enter(gateway: SocketAddr, room: &str, from: &str) -> Result<Self> {
-        let mut sip = RawSip::connect(gateway)?;
+        Self::enter_over(RawSip::connect(gateway)?, room, from)
+    }
+
+    /// The same over a SIP connection that is there.
+    ///
+    /// # Errors
+    /// He is refused, or something is not answered.
+    pub fn enter_over(mut sip: RawSip, room: &str, from: &str) -> Result<Self> {
         let own_path = format!("msrp://{}/raw{};tcp", sip.contact(), unique());
         let mut invite = Request::invite(room, sip.contact(), &offer(&own_path));
         invite.from = from.to_owned();
@@ -247,6 +254,22 @@ impl RawParticipant {
         self.stream
             .write_all(octets)
             .context("the MSRP connection is gone")
+    }
+
+    /// Hangs up a call of his own, and returns the answer. `text`: what he gives as his reason (RFC 3326), as it stands between the quotes.
+    ///
+    /// # Errors
+    /// The connection is gone, or nothing is answered.
+    pub fn hang_up(&mut self, text: &str) -> Result<Message> {
+        let field = |name: &'static str| self.answer.header(name).context(name);
+        let mut bye = Request::new("BYE", uri_of(self.answer.header("Contact"))?, self.sip.contact());
+        bye.from = field("From")?.replace(";tag=raw", "");
+        bye.to = field("To")?.to_owned();
+        bye.call_id = field("Call-ID")?.to_owned();
+        "2 BYE".clone_into(&mut bye.cseq);
+        bye.extra.push(format!("Reason: SIP;cause=200;text=\"{text}\""));
+        self.sip.send(bye.to_string())?;
+        self.sip.final_response(&bye.call_id)
     }
 
     /// Waits until the gateway has closed the MSRP connection.

@@ -6,7 +6,7 @@ use gateway_tests::{
     Context, PATIENCE, Result, ensure, on_each_xmpp_server,
     peers::{
         Gateway, GatewaySettings, Prosody, ProsodySettings, SipChat, SipChatSettings, XmppServer,
-        XmppServerKind,
+        XmppServerKind, XmppUser,
         sip_chat::{field, is_message},
         xmpp_user::is_whispered,
     },
@@ -24,6 +24,7 @@ on_each_xmpp_server! {
     sip_users_survive_a_crash_of_the_xmpp_server_and_are_back_in_the_room,
     what_is_said_during_an_outage_is_held_and_sent_once_where_the_operator_wants_it,
     after_a_crash_of_the_gateway_nobody_is_left_behind_in_the_room,
+    whatever_a_room_has_for_somebody_who_was_left_behind_makes_him_leave,
     who_whispers_while_the_server_stands_still_hears_that_it_may_be_lost,
     a_wrong_secret_is_named_in_the_log_and_the_gateway_lives,
 }
@@ -168,6 +169,52 @@ fn after_a_crash_of_the_gateway_nobody_is_left_behind_in_the_room(server: XmppSe
         let mut romeo = world.sip_user("romeo", "Romeo")?;
         romeo.say_and_wait("here, under my old name")?;
         assert_eq!(juliet.hear(ROOM, "here, under my old name")?, "Romeo");
+        Ok(())
+    })
+}
+
+fn whatever_a_room_has_for_somebody_who_was_left_behind_makes_him_leave(
+    server: XmppServerKind,
+) -> Result<()> {
+    type Happens = fn(&mut XmppUser, &mut XmppUser, &str) -> Result<()>;
+    let cases: [(&str, Happens); 4] = [
+        ("said", |juliet, _, room| juliet.say(room, "Romeo?")),
+        ("whispered", |juliet, _, room| {
+            juliet.whisper(room, "Romeo", "Romeo?")?;
+            juliet.refused_message(&format!("{room}/Romeo")).map(drop)
+        }),
+        ("asked", |juliet, _, room| {
+            let ping = "<ping xmlns='urn:xmpp:ping'/>";
+            juliet.send(format!("<iq type='get' id='ask' to='{room}/Romeo'>{ping}</iq>"))
+        }),
+        ("entered", |_, nurse, room| nurse.enter(room, "Nurse").map(drop)),
+    ];
+    in_a_world_with(server, |world| {
+        let mut juliet = world.xmpp_user("juliet")?;
+        let mut nurse = world.xmpp_user("nurse")?;
+        let mut romeos = Vec::new();
+        for (name, _) in cases {
+            let room = format!("{name}@rooms.example.com");
+            juliet.enter(&room, "Juliet")?;
+            let from = "\"Romeo\" <sip:romeo@example.org>";
+            romeos.push(RawParticipant::enter(
+                world.gateway.sip_address(),
+                &format!("sip:{room}"),
+                from,
+            )?);
+            juliet.see(&room, "Romeo", None)?;
+        }
+        let sip = world.gateway.sip_address();
+        let msrp = SocketAddr::from(([127, 0, 0, 1], free_port()?));
+        let settings = GatewaySettings::for_server(&world.xmpp);
+        world.gateway.process().kill()?;
+        world.gateway = Gateway::start_on(sip, msrp, &settings)?;
+        world.gateway.process().wait_for_log("link up", 0, PATIENCE)?;
+        for (name, happens) in cases {
+            let room = format!("{name}@rooms.example.com");
+            happens(&mut juliet, &mut nurse, &room).context(name)?;
+            juliet.see(&room, "Romeo", Some("unavailable")).context(name)?;
+        }
         Ok(())
     })
 }

@@ -9,6 +9,7 @@ use gateway_tests::{
         xmpp_user::escape,
     },
     raw_msrp::RawParticipant,
+    raw_sip::RawSip,
     world::{ROOM, ROOM_URI, World},
 };
 
@@ -17,6 +18,7 @@ on_each_xmpp_server! {
     in_nicknames_that_sip_users_ask_for,
     in_nicknames_and_subjects_of_a_room,
     in_the_reasons_of_a_room,
+    in_the_reasons_of_sip_users,
     in_resources,
 }
 
@@ -24,8 +26,12 @@ on_each_xmpp_server! {
 const BATCH: usize = 4096;
 
 fn texts() -> impl Iterator<Item = String> {
+    texts_of(BATCH)
+}
+
+fn texts_of(scalars: usize) -> impl Iterator<Item = String> {
     let all: Vec<char> = ('\0'..=char::MAX).collect();
-    let batches: Vec<String> = all.chunks(BATCH).map(|batch| batch.iter().collect()).collect();
+    let batches: Vec<String> = all.chunks(scalars).map(|batch| batch.iter().collect()).collect();
     // Something that is not trimmed at the ends, and a number to know them by.
     batches
         .into_iter()
@@ -159,13 +165,47 @@ fn in_nicknames_and_subjects_of_a_room(server: XmppServerKind) -> Result<()> {
     must_be_unbroken(&mut world)
 }
 
-fn in_the_reasons_of_a_room(server: XmppServerKind) -> Result<()> {
-    // He comes again for each text.
-    let often = [
+/// For users who come again for each text.
+fn often() -> Vec<(&'static str, String)> {
+    vec![
         ("GATEWAY__LIMITS__RATES__INVITES", "[1000, 1000]".to_owned()),
         ("GATEWAY__LIMITS__CONNECTIONS__PER_ADDRESS", "1000".to_owned()),
-    ];
-    let mut world = World::start_with(server, [vec![RoomService::setting()], often.to_vec()].concat())?;
+    ]
+}
+
+fn in_the_reasons_of_sip_users(server: XmppServerKind) -> Result<()> {
+    let mut world = World::start_with(server, often())?;
+    let mut juliet = world.xmpp_user("juliet")?;
+    juliet.enter(ROOM, "JuliC")?;
+    let mut sip = RawSip::connect(world.gateway.sip_address())?;
+    // A header line has at most 4096 octets.
+    for text in texts_of(1000) {
+        // No field of SIP holds a line end (RFC 3261 §25.1).
+        let text = text.replace(['\r', '\n'], "");
+        let mut romeo = RawParticipant::enter_over(sip, ROOM_URI, "<sip:romeo@example.org>")?;
+        let answer = romeo.hang_up(&quoted(&text))?;
+        ensure!(answer.status() == Some(200), "BYE got {}", answer.start);
+        let left = juliet.see(ROOM, "romeo", Some("unavailable"))?;
+        assert_eq!(left.child_text("status"), Some(in_xml(&text).as_str()));
+        sip = romeo.sip;
+    }
+    must_be_unbroken(&mut world)
+}
+
+/// What stands between the quotes of a quoted-string (RFC 3261 §25.1).
+fn quoted(text: &str) -> String {
+    let mut quoted = String::with_capacity(text.len());
+    for character in text.chars() {
+        if character.is_ascii_control() || matches!(character, '"' | '\\') {
+            quoted.push('\\');
+        }
+        quoted.push(character);
+    }
+    quoted
+}
+
+fn in_the_reasons_of_a_room(server: XmppServerKind) -> Result<()> {
+    let mut world = World::start_with(server, [vec![RoomService::setting()], often()].concat())?;
     let mut hall = RoomService::attach(&world.xmpp)?;
     for text in texts() {
         let (mut romeo, occupant) = hall.bring_in(world.gateway.sip_address(), "<sip:romeo@example.org>")?;

@@ -22,7 +22,7 @@ use xmpp::{
 use crate::{
     Config,
     msrp_room::{Invitees, Stays},
-    muc_room::{Askers, Call, Locating, LookupId, MucRoom, Removing, askers},
+    muc_room::{Askers, Call, Locating, LookupId, MucRoom, Removing, askers, last_words},
     refusal::{RETRY_AFTER, Refusal},
     session::{SessionKey, Sessions},
     timers::{Timer, Timers},
@@ -226,12 +226,12 @@ impl Gateway {
                 if self.stays.of_dialog(dialog).is_some() {
                     self.conference_ended(dialog, sip::EndCause::Gone);
                 } else if !self.focus_gave_up(dialog) {
-                    self.dialog_over(dialog, "call given up", now);
+                    self.dialog_over(dialog, "call given up", None, now);
                 }
             }
             Event::Ended { dialog, cause } => match self.stays.of_dialog(dialog) {
                 Some(_) => self.conference_ended(dialog, cause),
-                None => self.dialog_over(dialog, end_text(&cause), now),
+                None => self.dialog_over(dialog, end_text(&cause), last_words(cause), now),
             },
             Event::Subscribing {
                 subscription,
@@ -405,6 +405,7 @@ impl Gateway {
                 tracing::warn!(rule, from = %from.escape_debug(), "stanza skipped");
             }
             xmpp::Event::Unshared { room, occupant } => self.unshared(&room, &occupant),
+            xmpp::Event::NotSole => {}
             xmpp::Event::Unsent { stanza, why } => self.unsent(*stanza, why),
         }
     }

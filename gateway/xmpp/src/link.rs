@@ -6,6 +6,7 @@ mod config;
 mod event;
 mod outbox;
 mod service;
+mod sole;
 
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
@@ -24,6 +25,7 @@ use backoff::{Backoff, STABLE};
 pub use config::{ConflictRule, Limits, LinkConfig};
 pub use event::{Action, Command, DownCause, Event, Unsent};
 use outbox::Outbox;
+use sole::{ROW, Sole};
 
 /// Octets of the shell's text in [`DownCause::Unreachable`] that are kept.
 const CAUSE: usize = 512;
@@ -33,9 +35,9 @@ const CAUSE: usize = 512;
 /// Contract: call `handle_*` with what happened, drain `poll_action`, `poll_event` and `poll_transmit`, then ask `poll_timeout`. The
 /// number of events is bounded only by the bytes given, so drain them after each call. The first `handle_timeout` starts it. After each failure it waits with jittered back-off and emits [`Action::Connect`] again: 250 ms doubling to
 /// `LinkConfig::retry` while the server is out of reach; 1 s to 30 s after a stream error; 30 s to 120 s after a refused secret, or a
-/// conflict that is not likely to be with our own former connection; begun anew once the link has held for 30 s. It never gives up, but for
-/// [`ConflictRule::Stop`]. Silence is met
-/// with a ping, an unanswered ping with a new connection. Requests to the domain itself (disco, version, ping) are answered here.
+/// conflict that is not likely to be with our own former connection; counted from when the failed attempt began; begun anew once the link has
+/// held for 30 s. It never gives up, but for [`ConflictRule::Stop`]. Silence is met
+/// with a ping, an unanswered ping with a new connection, which is [`Event::Up`] once the server has let go of the former one, or after 2 s. Requests to the domain itself (disco, version, ping) are answered here.
 /// Stanzas that are queued but not yet taken by `poll_transmit` when the connection ends come back as [`Event::Unsent`], and so do those that
 /// [must arrive](Outgoing::must_arrive) and that the server is not known to have read.
 /// `handle_*` is total.
@@ -52,6 +54,12 @@ pub struct Link {
     events: VecDeque<Event>,
     rng: ChaCha12Rng,
     backoff: Backoff,
+    /// When the latest attempt began.
+    attempted: Option<Instant>,
+    /// Whether the server may still hold a former connection, which it has not noticed that we gave up.
+    lingers: bool,
+    /// Whether it does: asked while [`Phase::Accepted`].
+    sole: Option<Sole>,
     /// The cause that the owner knows of.
     reported: Option<DownCause>,
     /// What the ids of our own pings begin with, and how many there were.
@@ -70,6 +78,8 @@ enum Phase {
     Opening { deadline: Instant },
     /// Our handshake is on its way.
     Handshaking { deadline: Instant },
+    /// The server has taken us, and may still hold a former connection.
+    Accepted,
     /// Stanzas flow. `due` is when silence gets a ping or, once `pinged`, ends the connection.
     Up {
         since: Instant,
@@ -98,6 +108,9 @@ impl Link {
             ping_ids: (format!("ping-{:016x}-", rng.next_u64()), 0),
             rng,
             backoff: Backoff::new(config.retry),
+            attempted: None,
+            lingers: false,
+            sole: None,
             reported: None,
             config,
         }
@@ -107,7 +120,7 @@ impl Link {
     pub fn handle_connected(&mut self, now: Instant) {
         match self.phase {
             Phase::Connecting { .. } => {}
-            Phase::Opening { .. } | Phase::Handshaking { .. } | Phase::Up { .. } => return,
+            Phase::Opening { .. } | Phase::Handshaking { .. } | Phase::Accepted | Phase::Up { .. } => return,
             Phase::New | Phase::Waiting { .. } | Phase::Shut => {
                 // An attempt that was given up meanwhile.
                 self.actions.push_back(Action::Close);
@@ -162,7 +175,7 @@ impl Link {
     /// The connection ended. What is said of one that [`Action::Close`] gave up is passed over until the next one stands.
     pub fn handle_disconnected(&mut self, now: Instant) {
         match self.phase {
-            Phase::Opening { .. } | Phase::Handshaking { .. } | Phase::Up { .. } => {
+            Phase::Opening { .. } | Phase::Handshaking { .. } | Phase::Accepted | Phase::Up { .. } => {
                 self.fail(DownCause::Closed, now);
             }
             Phase::Shut => self.give_back(),
@@ -205,6 +218,7 @@ impl Link {
                 self.actions.push_back(Action::Close);
                 self.fail(DownCause::Silent, now);
             }
+            Phase::Accepted => self.ask_whether_sole(now),
             Phase::Up {
                 since,
                 due,
@@ -256,6 +270,7 @@ impl Link {
             Phase::Connecting { deadline }
             | Phase::Opening { deadline }
             | Phase::Handshaking { deadline } => Some(deadline),
+            Phase::Accepted => self.sole.as_ref().map(Sole::due),
             Phase::Up { due, .. } => Some(due),
         }
     }
@@ -272,16 +287,22 @@ impl Link {
         matches!(self.phase, Phase::Up { .. })
     }
 
+    /// Whether the server takes stanzas of ours: answers of the link's own already go out when it has accepted us.
+    fn takes_stanzas(&self) -> bool {
+        matches!(self.phase, Phase::Accepted | Phase::Up { .. })
+    }
+
     /// Whether a stream is open, or being opened.
     fn is_open(&self) -> bool {
         matches!(
             self.phase,
-            Phase::Opening { .. } | Phase::Handshaking { .. } | Phase::Up { .. }
+            Phase::Opening { .. } | Phase::Handshaking { .. } | Phase::Accepted | Phase::Up { .. }
         )
     }
 
     fn connect(&mut self, now: Instant) {
         self.actions.push_back(Action::Connect);
+        self.attempted = Some(now);
         self.phase = Phase::Connecting {
             deadline: later(now, self.config.handshake),
         };
@@ -300,19 +321,16 @@ impl Link {
                     self.phase = Phase::Handshaking { deadline };
                 }
             }
-            (Arrival::Handshake, Phase::Handshaking { .. }) => {
-                self.phase = Phase::Up {
-                    since: now,
-                    due: later(now, self.config.idle),
-                    pinged: false,
-                };
-                self.reported = None;
-                self.events.push_back(Event::Up);
+            (Arrival::Handshake, Phase::Handshaking { .. }) if self.lingers => {
+                self.sole = Some(Sole::new(self.ping_ids.1 + 1, now));
+                self.phase = Phase::Accepted;
+                self.ask_whether_sole(now);
             }
-            (Arrival::Stanza(stanza), Phase::Up { .. }) => self.handle_stanza(stanza),
-            (Arrival::Skipped(skipped), Phase::Up { .. }) => self.skip(skipped),
+            (Arrival::Handshake, Phase::Handshaking { .. }) => self.up(now),
+            (Arrival::Stanza(stanza), Phase::Accepted | Phase::Up { .. }) => self.handle_stanza(stanza, now),
+            (Arrival::Skipped(skipped), Phase::Accepted | Phase::Up { .. }) => self.skip(skipped),
             (Arrival::Features, _) => {}
-            (Arrival::Handshake, Phase::Up { .. }) => {
+            (Arrival::Handshake, Phase::Accepted | Phase::Up { .. }) => {
                 self.events.push_back(Event::Skipped {
                     rule: "no stanza",
                     from: String::new(),
@@ -320,6 +338,38 @@ impl Link {
             }
             (Arrival::Header(Ok(_)) | Arrival::Handshake | Arrival::Stanza(_) | Arrival::Skipped(_), _) => {
                 self.refuse("a stanza before the handshake", now);
+            }
+        }
+    }
+
+    fn up(&mut self, now: Instant) {
+        self.phase = Phase::Up {
+            since: now,
+            due: later(now, self.config.idle),
+            pinged: false,
+        };
+        (self.lingers, self.sole) = (false, None);
+        self.reported = None;
+        self.events.push_back(Event::Up);
+    }
+
+    /// Pings our own domain a few times in a row, again and again until a whole row has come back, or no longer.
+    fn ask_whether_sole(&mut self, now: Instant) {
+        let Some(sole) = &mut self.sole else {
+            return;
+        };
+        if now >= sole.deadline() {
+            let is_shared = sole.is_shared();
+            self.up(now);
+            if is_shared {
+                self.events.push_back(Event::NotSole);
+            }
+            return;
+        }
+        if sole.next_row(now) {
+            for _ in 0..ROW {
+                let id = self.ping_id();
+                self.ask(&self.domain.clone(), &id);
             }
         }
     }
@@ -339,17 +389,25 @@ impl Link {
         });
     }
 
-    fn handle_stanza(&mut self, stanza: Stanza) {
+    fn handle_stanza(&mut self, stanza: Stanza, now: Instant) {
         match stanza {
-            Stanza::Iq(iq) if iq.to.node().is_none() => self.handle_own_iq(iq),
+            Stanza::Iq(iq) if iq.to.node().is_none() => self.handle_own_iq(iq, now),
             stanza => self.events.push_back(Event::Stanza(stanza)),
         }
     }
 
     /// An IQ for the domain itself.
-    fn handle_own_iq(&mut self, iq: Iq) {
+    fn handle_own_iq(&mut self, iq: Iq, now: Instant) {
         // Our pings come back as they are (from ourselves) or answered.
-        if iq.id.starts_with(&self.ping_ids.0) && (iq.from == iq.to || is_answer(&iq)) {
+        if let Some(number) = iq.id.strip_prefix(&self.ping_ids.0)
+            && (iq.from == iq.to || is_answer(&iq))
+        {
+            let number = number.parse().ok();
+            if let (Some(sole), Some(number)) = (&mut self.sole, number)
+                && sole.is_back(number)
+            {
+                self.up(now);
+            }
             return self.outbox.ping_answered(&iq.id);
         }
         if !self.config.answers || commands::Request::read(&iq).is_some() {
@@ -378,7 +436,7 @@ impl Link {
     }
 
     fn send(&mut self, stanza: Outgoing) {
-        let sent = if !self.is_up() {
+        let sent = if !self.takes_stanzas() {
             Err((Box::new(stanza), Unsent::LinkDown))
         } else if stanza.from().domain().as_str() != self.domain {
             Err((Box::new(stanza), Unsent::ForeignFrom))
@@ -441,12 +499,16 @@ impl Link {
             self.backoff.reset();
         }
         let was_up = self.is_up();
+        self.lingers |= was_up && cause == DownCause::Silent;
+        self.sole = None;
         let delay = self.backoff.next(&cause, was_up, &mut self.rng);
+        // An attempt that has waited for its deadline has kept its distance from the next one already.
+        let since = self.attempted.filter(|_| !was_up).unwrap_or(now);
         self.phase = if was_up && cause == DownCause::Conflict && self.config.conflict == ConflictRule::Stop {
             Phase::Shut
         } else {
             Phase::Waiting {
-                until: later(now, delay),
+                until: later(since, delay).max(now),
             }
         };
         if self.reported.as_ref() != Some(&cause) {

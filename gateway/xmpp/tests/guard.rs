@@ -151,8 +151,8 @@ fn an_overlong_id_counts_as_absent() {
 #[test]
 fn what_no_server_sends_is_malformed() {
     let table = [
-        ("<!DOCTYPE x>", "a comment or a DTD"),
-        ("<!-- x -->", "a comment or a DTD"),
+        ("<!DOCTYPE x>", "a comment, a DTD or text outside of stanzas"),
+        ("<!-- x -->", "a comment, a DTD or text outside of stanzas"),
         ("<?pi?>", "a processing instruction"),
         (
             "<?xml version='1.0'?><?xml version='1.0'?>",
@@ -167,11 +167,17 @@ fn what_no_server_sends_is_malformed() {
             &format!("{OPEN}<?xml version='1.0'?>"),
             "a processing instruction",
         ),
-        (&format!("{OPEN}<!-- -->"), "a comment or a DTD"),
+        (
+            &format!("{OPEN}<!-- -->"),
+            "a comment, a DTD or text outside of stanzas",
+        ),
         (&format!("{OPEN}<a><!-- --></a>"), "a comment or a DTD"),
         (&format!("{OPEN}<a><!DOCTYPE x></a>"), "a comment or a DTD"),
         (&format!("{OPEN}<a><?pi?></a>"), "a processing instruction"),
-        (&format!("{OPEN}<![CDATA[x]]>"), "a comment or a DTD"),
+        (
+            &format!("{OPEN}<![CDATA[x]]>"),
+            "a comment, a DTD or text outside of stanzas",
+        ),
         (&format!("{OPEN} x"), "text outside of stanzas"),
         (&format!("{OPEN}<a b>"), "an attribute without a value"),
         (&format!("{OPEN}<a b=c>"), "an attribute without a value"),

@@ -310,12 +310,15 @@ impl Gateway {
             return;
         };
         session.history = true;
+        // RFC 7702 §7: the nickname is the display name unless another is given. When all come back at once the room tells it n² times.
+        let display_name = session.who.display_name.clone();
+        let display_name = display_name.filter(|name| *name != session.nickname);
         let enter = Outgoing::Enter {
             from: session.who.jid.clone(),
             to,
             id,
             history,
-            display_name: session.who.display_name.clone(),
+            display_name,
             password: session
                 .password
                 .as_ref()

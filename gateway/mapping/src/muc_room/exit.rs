@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-use sip::{DialogId, SubscriptionState};
+use sip::{DialogId, EndCause, SubscriptionState};
 use xmpp::{BareJid, Jid, stanza::Outgoing};
 
 use crate::{
@@ -14,15 +14,21 @@ use crate::{
 const GHOST: &str = "ghost";
 
 impl Gateway {
-    /// F59: the SIP side is over already (BYE, CANCEL, or the call died).
-    pub(crate) fn dialog_over(&mut self, dialog: DialogId, why: &'static str, now: Instant) {
+    /// F59: the SIP side is over already (BYE, CANCEL, or the call died); `status` is what the user says to the room with it.
+    pub(crate) fn dialog_over(
+        &mut self,
+        dialog: DialogId,
+        why: &'static str,
+        status: Option<String>,
+        now: Instant,
+    ) {
         let Some(key) = self.sessions.of_dialog(dialog) else {
             return self.call_refused(dialog, sip::StatusCode(480), "", now);
         };
         tracing::info!(session = key.0, why, "call over");
         self.settle_requests(key, &Refusal::NotInRoom);
         if let Some(session) = self.sessions.remove(key) {
-            self.close(key, session, None, now);
+            self.close(key, session, None, status, now);
         }
     }
 
@@ -39,7 +45,7 @@ impl Gateway {
         };
         let dialog = session.dialog;
         // The last NOTIFY of a subscription within the dialog goes before its BYE.
-        self.close(key, session, Some(why), now);
+        self.close(key, session, Some(why), Some(why.reason().text), now);
         match pending {
             Some(pending) => self.refuse(pending.due, why),
             None => self.sip(sip::Command::Bye {
@@ -97,8 +103,15 @@ impl Gateway {
         }
     }
 
-    /// What is left of a session that has been taken out of the tables.
-    fn close(&mut self, key: SessionKey, session: Session, why: Option<&Refusal>, now: Instant) {
+    /// What is left of a session that has been taken out of the tables; `status` is shown to the room.
+    fn close(
+        &mut self,
+        key: SessionKey,
+        session: Session,
+        why: Option<&Refusal>,
+        status: Option<String>,
+        now: Instant,
+    ) {
         for subscription in &session.subscriptions {
             self.subscriptions.remove(subscription);
             if let Some(room) = self.rooms.get_mut(&session.room) {
@@ -162,7 +175,6 @@ impl Gateway {
         if let Ok(to) = session.room.with_resource_str(&session.nickname)
             && !by_room
         {
-            let status = why.map(|why| why.reason().text);
             self.xmpp(Outgoing::Leave {
                 from: session.who.jid.clone(),
                 to,
@@ -197,4 +209,12 @@ impl Gateway {
             room.roster.begin_relisting();
         }
     }
+}
+
+/// RFC 3326 §2: what the user says with his BYE, if anything, is what an XMPP user says when he leaves (XEP-0045 §7.14).
+pub(crate) fn last_words(cause: EndCause) -> Option<String> {
+    let EndCause::Bye(Some(reason)) = cause else {
+        return None;
+    };
+    Some(reason.text).filter(|text| !text.trim().is_empty())
 }

@@ -360,9 +360,14 @@ impl Gateway {
                 let Some(message) = self.invited_by_xmpp(message, now) else {
                     return;
                 };
-                match key.filter(|_| message.from.resource().is_some()) {
-                    Some(key) => self.private(key, message, now),
-                    None => self.not_carried(message),
+                match key {
+                    Some(key) if message.from.resource().is_some() => self.private(key, message, now),
+                    Some(_) => self.not_carried(message),
+                    None => {
+                        let (from, to) = (message.from.clone(), message.to.clone());
+                        self.not_carried(message);
+                        self.dismiss_ghost(&from, &to);
+                    }
                 }
             }
             (MessageKind::Error | MessageKind::Headline, _) => {}
@@ -524,6 +529,11 @@ impl Gateway {
     /// An IQ to one of our users, as rooms pass them on: a ping is answered for him, the rest has no SIP counterpart.
     pub(crate) fn iq(&mut self, iq: Iq, now: Instant) {
         let Iq { from, to, id, kind } = iq;
+        let is_ghost = to
+            .try_as_full()
+            .is_ok_and(|to| self.sessions.of_occupant(&from.to_bare(), to).is_none());
+        let ghost =
+            (is_ghost && matches!(kind, IqKind::Get(_) | IqKind::Set(_))).then(|| (from.clone(), to.clone()));
         match kind {
             IqKind::Get(payload) if payload.0.is("ping", "urn:xmpp:ping") && self.is_user(&to) => {
                 self.xmpp(Outgoing::IqResult {
@@ -548,6 +558,9 @@ impl Gateway {
                 }
                 self.removal_answered(&from.to_bare(), &id, kind);
             }
+        }
+        if let Some((from, ghost)) = ghost {
+            self.dismiss_ghost(&from, &ghost);
         }
     }
 

@@ -24,6 +24,7 @@ mod typing; // who is writing
 mod welcome; // clients that know no rooms
 
 pub(crate) use call::{Call, Invitation};
+pub(crate) use exit::last_words;
 pub(crate) use locate::Locating;
 pub use locate::LookupId;
 pub(crate) use password::{Askers, askers};

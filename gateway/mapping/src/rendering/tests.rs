@@ -315,3 +315,98 @@ fn the_preferred_language_is_chosen_and_the_first_text_otherwise() {
         assert_eq!(text(&message, &show).as_deref(), Some(expected), "{languages:?}");
     }
 }
+
+/// A switch, something it is about, and how that is shown with it on and off.
+type Switch = (
+    fn(&mut Texts) -> &mut bool,
+    Message,
+    Option<&'static str>,
+    Option<&'static str>,
+);
+
+fn switches() -> Vec<Switch> {
+    // A switch that is added is named here, and has a line below.
+    let Texts {
+        actions: _,
+        corrections: _,
+        replies: _,
+        reactions: _,
+        retractions: _,
+        links: _,
+        encrypted: _,
+        languages: _,
+    } = Texts::default();
+    let corrected = Extras {
+        corrects: true,
+        ..Extras::default()
+    };
+    let withdrawn = Extras {
+        retraction: Some(Retraction::default()),
+        ..Extras::default()
+    };
+    let encrypted = Extras {
+        encryption: Some(Encryption::Omemo),
+        ..Extras::default()
+    };
+    let url = "https://example.com/rose.png";
+    let romeo = Some("capulet@rooms.example.com/Romeo");
+    vec![
+        (
+            |texts| &mut texts.actions,
+            juliet(Some("/me waves"), Extras::default()),
+            Some("* Juliet waves"),
+            Some("/me waves"),
+        ),
+        (
+            |texts| &mut texts.corrections,
+            juliet(Some("at nine"), corrected),
+            Some("(corrected) at nine"),
+            Some("at nine"),
+        ),
+        (
+            |texts| &mut texts.replies,
+            juliet(Some("Yes"), reply(romeo, None)),
+            Some("(in reply to Romeo) Yes"),
+            Some("Yes"),
+        ),
+        (
+            |texts| &mut texts.reactions,
+            juliet(None, reactions(&["👍"])),
+            Some("(reacts with 👍)"),
+            None,
+        ),
+        (
+            |texts| &mut texts.retractions,
+            juliet(None, withdrawn),
+            Some("(withdraws an earlier message)"),
+            None,
+        ),
+        (
+            |texts| &mut texts.links,
+            juliet(Some("Look"), link(url, None)),
+            Some("Look\nhttps://example.com/rose.png"),
+            Some("Look"),
+        ),
+        (
+            |texts| &mut texts.encrypted,
+            juliet(Some("?OTR:AAMDJ+"), encrypted),
+            Some("(a message encrypted with OMEMO, which cannot be shown here)"),
+            None,
+        ),
+    ]
+}
+
+#[test]
+fn each_switch_alone_turns_on_and_off_what_it_is_about_and_nothing_else() {
+    let switches = switches();
+    for (turned, (switch, ..)) in switches.iter().enumerate() {
+        for (mut texts, others_are_on) in [(Texts::default(), true), (nothing(), false)] {
+            *switch(&mut texts) = !others_are_on;
+            for (number, (_, message, on, off)) in switches.iter().enumerate() {
+                let is_on = others_are_on != (number == turned);
+                let expected = if is_on { on } else { off };
+                assert_eq!(text(message, &texts).as_deref(), *expected, "{texts:?}");
+            }
+        }
+    }
+}

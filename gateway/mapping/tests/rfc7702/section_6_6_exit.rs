@@ -1,7 +1,7 @@
 use std::time::Duration;
 
 use sip::conference::EndpointStatus;
-use xmpp::stanza::{Outgoing, PresenceKind};
+use xmpp::stanza::{MessageKind, Outgoing, PresenceKind, Stanza};
 
 use crate::{
     ROOM, ROOM_URI,
@@ -23,12 +23,33 @@ fn with_two() -> (Stage, usize, usize) {
 }
 
 fn hang_up(stage: &mut Stage, user: usize) {
+    hang_up_for(stage, user, None);
+}
+
+fn hang_up_for(stage: &mut Stage, user: usize, reason: Option<sip::Reason>) {
     let dialog = stage.users[user].dialog;
     let now = stage.now;
     stage.users[user]
         .endpoint
-        .handle_command(sip::Command::Bye { dialog, reason: None }, now);
+        .handle_command(sip::Command::Bye { dialog, reason }, now);
     stage.run();
+}
+
+// Rows: G-03
+#[test]
+fn what_a_user_says_with_his_bye_is_told_to_the_room() {
+    for (text, told) in [("Parting is such sweet sorrow", true), ("", false), (" ", false)] {
+        let (mut stage, romeo, _) = with_two();
+        let reason = sip::Reason {
+            cause: sip::StatusCode(200),
+            text: text.to_owned(),
+        };
+        hang_up_for(&mut stage, romeo, Some(reason));
+        let Some(Outgoing::Leave { status, .. }) = stage.to_rooms.last() else {
+            panic!("he has left");
+        };
+        assert_eq!(status.as_deref(), told.then_some(text));
+    }
 }
 
 // Rows: F59..F62, B7702-33, B7702-15
@@ -106,7 +127,7 @@ fn a_destroyed_room_ends_every_stay_and_leaves_nothing() {
     for name in ["Romeo", "Mercutio"] {
         let mut told = stage.muc.leaves(ROOM, name, &[], None);
         for stanza in &mut told {
-            if let xmpp::stanza::Stanza::Presence(presence) = stanza {
+            if let Stanza::Presence(presence) = stanza {
                 presence.muc.as_mut().unwrap().destroy = Some(xmpp::stanza::Destroy {
                     jid: None,
                     reason: Some("closing time".to_owned()),
@@ -169,7 +190,22 @@ fn an_occupant_left_behind_by_a_crash_is_made_to_leave() {
     let kind = PresenceKind::Available;
     stage.stanza(presence(&room, "Nurse", &ghost, kind, &[], Some("participant")));
     assert_eq!(leaves(&stage), 2);
+    // Where many leave at once, each would answer for all others.
+    let kind = PresenceKind::Unavailable;
+    stage.stanza(presence(&room, "Nurse", &ghost, kind, &[], Some("none")));
+    assert_eq!(leaves(&stage), 2);
+    let Stanza::Message(mut whisper) = message(&room, "Juliet", &ghost, "2", "Romeo?") else {
+        panic!("a message");
+    };
+    whisper.kind = MessageKind::Chat;
+    stage.stanza(Stanza::Message(whisper));
+    assert_eq!(leaves(&stage), 3);
+    let answer = stage.to_rooms.iter().rev().nth(1);
+    assert!(
+        matches!(answer, Some(Outgoing::Error { .. })),
+        "she hears it first: {answer:?}"
+    );
     let elsewhere = "a@elsewhere.example".parse().unwrap();
     stage.stanza(message(&elsewhere, "x", &ghost, "2", "no room of ours"));
-    assert_eq!(leaves(&stage), 2);
+    assert_eq!(leaves(&stage), 3);
 }

@@ -103,6 +103,10 @@ impl MappingTask {
                 tracing::info!(domain, "link up: the XMPP server accepted the component");
             }
             ::xmpp::Event::Down(cause) => tracing::warn!(domain, %cause, "link down"),
+            ::xmpp::Event::NotSole => tracing::warn!(
+                domain,
+                "another connection speaks for the component, too: it may get a part of what is for this one"
+            ),
             ::xmpp::Event::Skipped { .. }
             | ::xmpp::Event::Unshared { .. }
             | ::xmpp::Event::Unsent { .. }

@@ -106,7 +106,8 @@ impl Guard {
                 State::DeclarationName(0)
             }
             (State::Open, b'?') => return Step::Lost("a processing instruction"),
-            (State::Open, b'!') => return Step::Lost("a comment or a DTD"),
+            // Or a CDATA section, which is text even if it is empty.
+            (State::Open, b'!') => return Step::Lost("a comment, a DTD or text outside of stanzas"),
             (State::Open, octet) if is_name(octet) => {
                 self.open_element(at);
                 // This octet begins the name.

@@ -46,9 +46,11 @@ pub enum Command {
 pub enum Event {
     /// The handshake is done: stanzas flow. Rooms must be entered (again).
     Up,
+    /// After a silence another connection speaks for the domain for more than 2 s: the server may hand it a part of what is for us.
+    NotSole,
     /// The link is down. Reported once per change of cause, not once per attempt.
     Down(DownCause),
-    /// A stanza.
+    /// A stanza. The first may come before [`Event::Up`]: a server that still holds a former connection takes and sends stanzas on this one already.
     Stanza(Stanza),
     /// A stanza that broke a bound of the guard, or that is no usable stanza, was skipped; where due, its sender got an error.
     Skipped {

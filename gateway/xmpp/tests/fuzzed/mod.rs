@@ -59,9 +59,11 @@ pub(crate) fn guard(data: &[u8]) {
     skips_to_the_octet(&whole, &bounded, &tight);
 
     let document = [OPEN.as_bytes(), &stream].concat();
-    // Text between stanzas, if only a reference to a blank, is well-formed, and yet no stream.
+    // Text between stanzas, if only a reference to a blank or an empty CDATA section, is well-formed, and yet no stream.
+    let has_text_between =
+        |piece: &Piece| matches!(piece, Piece::Malformed(why) if why.ends_with("text outside of stanzas"));
     if let Ok(tree) = Element::from_reader(document.as_slice())
-        && whole.last() != Some(&Piece::Malformed("text outside of stanzas"))
+        && !whole.last().is_some_and(has_text_between)
         && let Some(cut) = cut_by_quick_xml(&document)
     {
         let stanzas: Vec<&[u8]> = whole.iter().filter_map(Piece::stanza).collect();

@@ -14,6 +14,7 @@ mod hostile;
 mod receipts;
 mod requests;
 mod sending;
+mod sole;
 mod stream;
 #[path = "../support/mod.rs"]
 mod support;

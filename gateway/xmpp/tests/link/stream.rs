@@ -156,7 +156,10 @@ fn what_is_no_component_stream_is_malformed() {
             format!("{HEADER}<message from='a@b' to='u@gw.xmpp.test'/>"),
             "a stanza before the handshake",
         ),
-        (format!("{HEADER}<!-- -->"), "a comment or a DTD"),
+        (
+            format!("{HEADER}<!-- -->"),
+            "a comment, a DTD or text outside of stanzas",
+        ),
     ];
     for (text, why) in table {
         let now = origin();

@@ -191,7 +191,8 @@ impl Stage {
                     self.up = true;
                 }
                 Event::Down(_) => self.up = false,
-                Event::Stanza(_) => assert!(self.up, "a stanza before the link is up"),
+                Event::NotSole => assert!(self.up, "shared before the link is up"),
+                Event::Stanza(_) => assert!(self.connected, "a stanza without a connection"),
                 Event::Skipped { .. } | Event::Unshared { .. } => {}
                 Event::Unsent { stanza, .. } => {
                     // Its own answers come back, too.
