@@ -376,9 +376,13 @@ pub(super) fn is_escaped(text: &str, allowed: &Octets) -> bool {
 
 /// Escapes every octet that is not allowed.
 pub(super) fn escape(text: &str, allowed: &Octets) -> String {
+    let is_plain = |octet: u8| octet != b'%' && octet.is_ascii() && allowed.has(octet);
+    if text.bytes().all(is_plain) {
+        return text.to_owned();
+    }
     let mut escaped = String::with_capacity(text.len());
     for octet in text.bytes() {
-        if octet != b'%' && octet.is_ascii() && allowed.has(octet) {
+        if is_plain(octet) {
             escaped.push(char::from(octet));
         } else {
             push_escape(&mut escaped, octet);

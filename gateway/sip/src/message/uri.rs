@@ -43,7 +43,10 @@ impl Uri {
     /// What a host name cannot carry is percent-escaped, too, and so names no host.
     #[must_use]
     pub fn new(user: Option<&str>, host: &str, port: Option<u16>) -> Self {
-        let mut text = String::from("sip:");
+        /// The scheme, two brackets, two separators and a port.
+        const FRAME: usize = 4 + 2 + 2 + 5;
+        let mut text = String::with_capacity(FRAME + user.map_or(0, str::len) + host.len());
+        text.push_str("sip:");
         let user = user.filter(|user| !user.is_empty()).map(|user| {
             let start = text.len();
             text.push_str(&lex::escape(user, &USER));
