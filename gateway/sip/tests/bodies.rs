@@ -47,6 +47,18 @@ fn bare_line_feeds_and_parts_without_a_header_are_read() {
 }
 
 #[test]
+fn a_folded_header_of_a_part_has_no_blanks_around_it() {
+    for head in [
+        "Content-Type: a/b;\n c=d",
+        "Content-Type:\n a/b;\n\tc=d",
+        "Content-Type: a/b; c=d\n ",
+    ] {
+        let parts = parts(&format!("--boundary1\n{head}\n\ntext\n--boundary1--")).unwrap();
+        assert_eq!(parts[0].content_type, "a/b; c=d", "{head}");
+    }
+}
+
+#[test]
 fn rfc5621_section_7_a_part_must_be_understood_unless_it_says_otherwise() {
     assert!(!parts(BODY).unwrap()[0].optional);
 }

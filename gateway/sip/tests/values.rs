@@ -183,6 +183,8 @@ fn uri_equality() {
         ("sip:[2001:db8::1]", "sip:[2001:DB8:0:0::1]"),
         ("tel:+1-201-555-0123", "tel:+1(201)5550123"),
         ("URN:service:sos", "urn:service:sos"),
+        ("sip:a@h;x=1;x=2", "sip:a@h;x=1;x=2"),
+        ("sip:a@h;x=1;x=2", "sip:a@h;X=1"),
     ];
     for (one, other) in same {
         assert_eq!(uri(one), uri(other));
@@ -209,6 +211,7 @@ fn uri_equality() {
         ("sip:a@h", "sip:a:pw@h"),
         ("sip:a%40b@h", "sip:a%2540b@h"),
         ("sip:a;x@h", "sip:a%3Bx@h"),
+        ("sip:a@h;x=1;x=2", "sip:a@h;x=2;x=1"),
         ("sip:room@h", "sip:room@h;gr=Romeo"),
         ("sip:room@h;gr=Romeo", "sip:room@h;gr=romeo"),
         ("sip:room@h;gr=Romeo", "sip:room@h;gr=Juliet"),

@@ -1,15 +1,13 @@
 //! Dialogs (RFC 3261 §12): identity, sequence numbers, route set and remote target, shared by their usages.
 
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    sync::Arc,
-};
+use std::collections::{BTreeMap, BTreeSet};
 
 use bytes::Bytes;
 
 use super::{
     command::{DialogId, SubscriptionId},
     flow::Flow,
+    key::Key,
     received::Received,
     route::{Hop, apply_route_set},
     server::ServerId,
@@ -33,7 +31,8 @@ pub(super) enum Usage {
 /// One dialog.
 #[derive(Debug)]
 pub(super) struct Dialog {
-    id: Arc<Identity>,
+    identity: Identity,
+    call_id: String,
     /// From of our requests, with our tag.
     local: String,
     /// To of our requests, with the peer's tag.
@@ -52,11 +51,14 @@ pub(super) struct Dialog {
     pub(super) refers: u32,
 }
 
+/// Call-ID and tags (RFC 3261 §12).
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-struct Identity {
-    call_id: String,
-    local_tag: String,
-    remote_tag: String,
+struct Identity(Key);
+
+impl Identity {
+    fn new(call_id: &str, local_tag: &str, remote_tag: &str) -> Self {
+        Self(Key::new(&[call_id, local_tag, remote_tag]))
+    }
 }
 
 impl Dialog {
@@ -65,12 +67,9 @@ impl Dialog {
         let headers = &received.request.headers;
         let to = headers.get("To").unwrap_or_default();
         Some(Self {
-            id: Arc::new(Identity {
-                call_id: received.call_id.clone(),
-                local_tag: local_tag.to_owned(),
-                remote_tag: received.from_tag.clone(),
-            }),
-            local: format!("{to};tag={local_tag}"),
+            identity: Identity::new(&received.call_id, local_tag, &received.from_tag),
+            call_id: received.call_id.clone(),
+            local: [to, ";tag=", local_tag].concat(),
             remote: headers.get("From").unwrap_or_default().to_owned(),
             local_cseq: 0,
             remote_cseq: Some(received.cseq),
@@ -140,12 +139,10 @@ impl Dialog {
         let local = request.headers.get("From")?;
         let from: NameAddr = local.parse().ok()?;
         let cseq: CSeq = request.headers.get("CSeq")?.parse().ok()?;
+        let call_id = request.headers.get("Call-ID")?.to_owned();
         Some(Self {
-            id: Arc::new(Identity {
-                call_id: request.headers.get("Call-ID")?.to_owned(),
-                local_tag: from.parameter("tag")?.to_owned(),
-                remote_tag: remote_tag.to_owned(),
-            }),
+            identity: Identity::new(&call_id, from.parameter("tag")?, remote_tag),
+            call_id,
             local: local.to_owned(),
             remote,
             local_cseq: cseq.number,
@@ -232,7 +229,7 @@ impl Dialog {
         headers.push("Max-Forwards", "70");
         headers.push("From", self.local.as_str());
         headers.push("To", self.remote.as_str());
-        headers.push("Call-ID", self.id.call_id.as_str());
+        headers.push("Call-ID", self.call_id.as_str());
         headers.push("CSeq", cseq);
         (request, hop)
     }
@@ -242,31 +239,28 @@ impl Dialog {
 #[derive(Debug, Default)]
 pub(super) struct Dialogs {
     dialogs: BTreeMap<DialogKey, Box<Dialog>>,
-    by_identity: BTreeMap<Arc<Identity>, DialogKey>,
+    by_identity: BTreeMap<Identity, DialogKey>,
     last: u64,
 }
 
 impl Dialogs {
     /// Stores a dialog; `None` if there is one with its identity already.
     pub(super) fn insert(&mut self, dialog: Dialog) -> Option<DialogKey> {
-        if self.by_identity.contains_key(&dialog.id) {
+        if self.by_identity.contains_key(&dialog.identity) {
             return None;
         }
         self.last += 1;
         let key = DialogKey(self.last);
-        self.by_identity.insert(Arc::clone(&dialog.id), key);
+        self.by_identity.insert(dialog.identity.clone(), key);
         self.dialogs.insert(key, Box::new(dialog));
         Some(key)
     }
 
     /// The dialog of a request of the peer.
     pub(super) fn find(&self, received: &Received) -> Option<DialogKey> {
-        let id = Identity {
-            call_id: received.call_id.clone(),
-            local_tag: received.to_tag.clone()?,
-            remote_tag: received.from_tag.clone(),
-        };
-        self.by_identity.get(&id).copied()
+        let local_tag = received.to_tag.as_deref()?;
+        let identity = Identity::new(&received.call_id, local_tag, &received.from_tag);
+        self.by_identity.get(&identity).copied()
     }
 
     /// The dialog that a request of ours belongs to.
@@ -275,12 +269,9 @@ impl Dialogs {
             let address: NameAddr = request.headers.get(name)?.parse().ok()?;
             address.parameter("tag").map(str::to_owned)
         };
-        let id = Identity {
-            call_id: request.headers.get("Call-ID")?.to_owned(),
-            local_tag: tag("From")?,
-            remote_tag: tag("To")?,
-        };
-        self.get_mut(*self.by_identity.get(&id)?)
+        let call_id = request.headers.get("Call-ID")?;
+        let identity = Identity::new(call_id, &tag("From")?, &tag("To")?);
+        self.get_mut(*self.by_identity.get(&identity)?)
     }
 
     pub(super) fn get(&self, key: DialogKey) -> Option<&Dialog> {
@@ -306,7 +297,7 @@ impl Dialogs {
         if dialog.usages.is_empty()
             && let Some(dialog) = self.dialogs.remove(&key)
         {
-            self.by_identity.remove(&dialog.id);
+            self.by_identity.remove(&dialog.identity);
         }
     }
 

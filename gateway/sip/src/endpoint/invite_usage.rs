@@ -141,11 +141,11 @@ impl Endpoint {
         (!matches!(usage.phase, Phase::Leaving(_))).then_some(id)
     }
 
-    pub(super) fn handle_invite(&mut self, received: &Received, server: ServerId, now: Instant) {
+    pub(super) fn handle_invite(&mut self, received: Received, server: ServerId, now: Instant) {
         if let Some(refusal) = self.too_short_interval(&received.request.headers) {
             return self.reply(server, refusal, now);
         }
-        let key = match self.open_dialog(received, server) {
+        let key = match self.open_dialog(&received, server) {
             Ok(key) => key,
             Err(refusal) => return self.reply(server, refusal, now),
         };
@@ -155,7 +155,7 @@ impl Endpoint {
         let mut usage = InviteUsage::incoming(key, server);
         usage.peer_updates = allows_update(&received.request.headers);
         usage.asked = Some(Asked::read(&received.request.headers));
-        usage.reliable = self.reliability(received);
+        usage.reliable = self.reliability(&received);
         self.invites.insert(id, Box::new(usage));
         self.servers
             .set_due(server, Due::Invite(id, received.body().is_some()));
@@ -167,7 +167,7 @@ impl Endpoint {
         self.timers.set(Timer::Unanswered(id), Some(now + patience));
         self.events.push_back(Event::Invited {
             dialog: id,
-            request: received.incoming(),
+            request: received.into_incoming(),
             due: AnswerDue {
                 transaction: server.0,
             },

@@ -17,6 +17,7 @@ mod dialog;
 mod event;
 mod flow;
 mod invite_usage;
+mod key;
 mod notifier;
 mod rates;
 mod received;

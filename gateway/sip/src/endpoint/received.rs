@@ -3,57 +3,52 @@
 use std::{
     hash::{DefaultHasher, Hash, Hasher as _},
     net::SocketAddr,
-    sync::Arc,
 };
 
 use super::{
     command::Body,
     event::Incoming,
     flow::{Flow, Target, Transport},
+    key::Key,
     trust,
 };
-use crate::message::{CSeq, Headers, Method, NameAddr, Request, Response, StatusCode, Via};
+use crate::message::{CSeq, Headers, Method, NameAddr, Request, Response, StatusCode, Uri, Via, tag_of};
+
+/// Room for the header fields of most responses.
+const USUAL_HEADERS: usize = 12;
 
 /// A request with its identifying values.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(super) struct Received {
     pub(super) request: Request,
     pub(super) flow: Flow,
     pub(super) call_id: String,
-    pub(super) from: NameAddr,
-    pub(super) to: NameAddr,
     pub(super) from_tag: String,
     pub(super) to_tag: Option<String>,
     pub(super) cseq: u32,
     via: Via,
 }
 
-/// Identifies a server transaction (RFC 3261 §17.2.3): its parts between line feeds, which no part can hold.
+/// Identifies a server transaction (RFC 3261 §17.2.3).
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub(super) struct ServerKey(Arc<str>);
+pub(super) struct ServerKey(Key);
 
-/// Tells that two requests are one that came over two paths (RFC 3261 §8.2.2.2). Written as [`ServerKey`] is.
+/// Tells that two requests are one that came over two paths (RFC 3261 §8.2.2.2).
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) struct MergeKey(Arc<str>);
+pub(super) struct MergeKey(Key);
 
 impl Received {
     /// `None` if a value that the validator vouches for is missing after all.
     pub(super) fn read(request: Request, flow: Flow) -> Option<Self> {
         let headers = &request.headers;
         let via: Via = headers.list("Via").next()?.parse().ok()?;
-        let from: NameAddr = headers.get("From")?.parse().ok()?;
-        let to: NameAddr = headers.get("To")?.parse().ok()?;
+        let (from, to) = (headers.get("From")?, headers.get("To")?);
         let cseq: CSeq = headers.get("CSeq")?.parse().ok()?;
         Some(Self {
             flow,
             call_id: headers.get("Call-ID")?.to_owned(),
-            from_tag: from.parameter("tag").unwrap_or_default().to_owned(),
-            to_tag: to
-                .parameter("tag")
-                .filter(|tag| !tag.is_empty())
-                .map(str::to_owned),
-            from,
-            to,
+            from_tag: tag_of(from).unwrap_or_default().to_owned(),
+            to_tag: tag_of(to).filter(|tag| !tag.is_empty()).map(str::to_owned),
             cseq: cseq.number,
             via,
             request,
@@ -67,28 +62,37 @@ impl Received {
     /// The key of the transaction of `method` that this request belongs to: ACK and CANCEL name another's.
     pub(super) fn key(&self, method: &Method) -> ServerKey {
         let Via { host, port, .. } = &self.via;
-        let text = match &self.via.branch {
+        let method = method.as_str();
+        match &self.via.branch {
             Some(branch) if self.via.has_transaction_branch() => {
-                format!("{branch}\n{host}\n{}\n{method}", port.unwrap_or_default())
+                let port = port.unwrap_or_default().to_string();
+                ServerKey(Key::new(&[branch, host, &port, method]))
             }
             // RFC 2543 peers. The To tag is left out, as only the ACK has it.
-            _ => format!(
-                "\n{}\n{}\n{}\n{}\n{}\n{method}",
-                self.request.uri, self.from_tag, self.call_id, self.cseq, self.via
-            ),
-        };
-        ServerKey(text.into())
+            _ => {
+                let (uri, via) = (self.request.uri.to_string(), self.via.to_string());
+                let cseq = self.cseq.to_string();
+                ServerKey(Key::new(&[
+                    "",
+                    &uri,
+                    &self.from_tag,
+                    &self.call_id,
+                    &cseq,
+                    &via,
+                    method,
+                ]))
+            }
+        }
     }
 
     pub(super) fn merge_key(&self) -> MergeKey {
-        let text = format!(
-            "{}\n{}\n{}\n{}",
-            self.call_id,
-            self.from_tag,
-            self.cseq,
-            self.method()
-        );
-        MergeKey(text.into())
+        let cseq = self.cseq.to_string();
+        MergeKey(Key::new(&[
+            &self.call_id,
+            &self.from_tag,
+            &cseq,
+            self.method().as_str(),
+        ]))
     }
 
     /// What the peer offers its TLS connection for (RFC 5923 §4, §7.2): requests to this host and port.
@@ -101,6 +105,17 @@ impl Received {
     /// Whether no proxy stands between the peer and us.
     pub(super) fn is_direct(&self) -> bool {
         self.request.headers.list("Via").nth(1).is_none()
+    }
+
+    pub(super) fn from(&self) -> NameAddr {
+        self.party("From")
+    }
+
+    /// The validator vouches for it; who could not be read after all is nobody (RFC 3323 §4.1.1.3).
+    fn party(&self, name: &str) -> NameAddr {
+        let value = self.request.headers.get(name);
+        let read = value.and_then(|value| value.parse().ok());
+        read.unwrap_or_else(|| NameAddr::new(Uri::new(Some("anonymous"), "anonymous.invalid", None)))
     }
 
     pub(super) fn contact(&self) -> Option<NameAddr> {
@@ -127,6 +142,19 @@ impl Received {
         Target::new(transport, id, SocketAddr::new(peer.ip(), port), &self.via.host)
     }
 
+    /// The top Via as responses repeat it, if that is not as it came (RFC 3261 §18.2.1, RFC 3581 §4).
+    fn noted_via(&self) -> Option<Via> {
+        let peer = self.flow.peer;
+        if self.via.rport.is_none() && self.via.host.parse() == Ok(peer.ip()) {
+            return None;
+        }
+        Some(Via {
+            received: Some(peer.ip()),
+            rport: self.via.rport.map(|_| Some(peer.port())),
+            ..self.via.clone()
+        })
+    }
+
     /// The To tag of a stateless response: the same for a retransmission (RFC 3261 §8.2.7).
     pub(super) fn stateless_tag(&self) -> String {
         let mut hasher = DefaultHasher::new();
@@ -136,32 +164,32 @@ impl Received {
 
     /// What the owner is shown.
     pub(super) fn incoming(&self) -> Box<Incoming> {
+        self.clone().into_incoming()
+    }
+
+    /// The same where nobody else needs the request any more.
+    pub(super) fn into_incoming(self) -> Box<Incoming> {
         Box::new(Incoming {
-            method: self.method().clone(),
-            uri: self.request.uri.clone(),
-            from: without_tag(&self.from),
             asserted: trust::asserted_identity(&self.request.headers),
             anonymous: trust::asks_for_anonymity(&self.request.headers),
-            to: without_tag(&self.to),
+            from: without_tag(self.from()),
+            to: without_tag(self.party("To")),
             contact: self.contact(),
-            call_id: self.call_id.clone(),
-            headers: self.request.headers.clone(),
             body: self.body(),
+            method: self.request.method,
+            uri: self.request.uri,
+            call_id: self.call_id,
+            headers: self.request.headers,
             flow: self.flow,
         })
     }
 
     pub(super) fn echo(&self) -> Echo {
         let headers = &self.request.headers;
-        let mut top = self.via.clone();
-        if top.rport.is_some() {
-            top.rport = Some(Some(self.flow.peer.port()));
+        let mut vias: Vec<String> = headers.list("Via").map(str::to_owned).collect();
+        if let (Some(top), Some(noted)) = (vias.first_mut(), self.noted_via()) {
+            *top = noted.to_string();
         }
-        if top.rport.is_some() || top.host != self.flow.peer.ip().to_string() {
-            top.received = Some(self.flow.peer.ip());
-        }
-        let mut vias = vec![top.to_string()];
-        vias.extend(headers.list("Via").skip(1).map(str::to_owned));
         let text = |name| headers.get(name).unwrap_or_default().to_owned();
         Echo {
             vias,
@@ -176,7 +204,7 @@ impl Received {
 }
 
 /// What a response repeats from its request (RFC 3261 §8.2.6.2).
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(super) struct Echo {
     vias: Vec<String>,
     record_routes: Vec<String>,
@@ -189,24 +217,24 @@ pub(super) struct Echo {
 
 impl Echo {
     /// The response's skeleton. `to_tag` is added unless the request had one; 100 carries none.
-    pub(super) fn response(&self, status: StatusCode, to_tag: &str, with_record_route: bool) -> Response {
-        let mut headers = Headers::default();
-        for via in &self.vias {
-            headers.push("Via", via.as_str());
+    pub(super) fn into_response(self, status: StatusCode, to_tag: &str, with_record_route: bool) -> Response {
+        let mut headers = Headers(Vec::with_capacity(USUAL_HEADERS));
+        for via in self.vias {
+            headers.push("Via", via);
         }
         if with_record_route {
-            for route in &self.record_routes {
-                headers.push("Record-Route", route.as_str());
+            for route in self.record_routes {
+                headers.push("Record-Route", route);
             }
         }
-        headers.push("From", self.from.as_str());
+        headers.push("From", self.from);
         if self.to_tagged || status.0 == 100 {
-            headers.push("To", self.to.as_str());
+            headers.push("To", self.to);
         } else {
-            headers.push("To", format!("{};tag={to_tag}", self.to));
+            headers.push("To", [&self.to, ";tag=", to_tag].concat());
         }
-        headers.push("Call-ID", self.call_id.as_str());
-        headers.push("CSeq", self.cseq.as_str());
+        headers.push("Call-ID", self.call_id);
+        headers.push("CSeq", self.cseq);
         Response {
             status,
             reason: status.reason().to_owned(),
@@ -230,8 +258,7 @@ pub(super) fn number_in(headers: &Headers, name: &str) -> Option<u32> {
     value.get(..end)?.parse().ok()
 }
 
-fn without_tag(address: &NameAddr) -> NameAddr {
-    let mut address = address.clone();
+fn without_tag(mut address: NameAddr) -> NameAddr {
     address
         .parameters
         .retain(|(name, _)| !name.eq_ignore_ascii_case("tag"));

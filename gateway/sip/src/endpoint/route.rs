@@ -146,11 +146,13 @@ impl Found {
 /// What we call ourselves on `transport`.
 pub(super) fn local_address(config: &Config, transport: Transport) -> LocalAddress {
     let same = config.local.iter().find(|local| local.transport == transport);
-    same.or(config.local.first()).cloned().unwrap_or(LocalAddress {
-        transport,
-        host: "localhost.invalid".to_owned(),
-        port: transport.default_port(),
-    })
+    same.or(config.local.first())
+        .cloned()
+        .unwrap_or_else(|| LocalAddress {
+            transport,
+            host: "localhost.invalid".to_owned(),
+            port: transport.default_port(),
+        })
 }
 
 /// Writes Request-URI and Route for a remote target and a route set, and gives the URI of the next hop (RFC 3261 §12.2.1.1).

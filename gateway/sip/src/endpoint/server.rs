@@ -151,8 +151,8 @@ impl Reply {
         self.status.is_success()
     }
 
-    pub(super) fn write(self, echo: &Echo, to_tag: &str, product: &str) -> Bytes {
-        let mut response = echo.response(self.status, to_tag, self.opens_dialog);
+    pub(super) fn write(self, echo: Echo, to_tag: &str, product: &str) -> Bytes {
+        let mut response = echo.into_response(self.status, to_tag, self.opens_dialog);
         if let Some(phrase) = self.phrase.filter(|phrase| !phrase.is_empty()) {
             response.reason = phrase;
         }
@@ -175,10 +175,11 @@ impl Servers {
     }
 
     /// Whether the same request has come over another path (RFC 3261 §8.2.2.2).
-    pub(super) fn is_merged(&self, received: &Received, own: ServerId) -> bool {
-        self.merged
-            .get(&received.merge_key())
-            .is_some_and(|other| *other != own)
+    pub(super) fn is_merged(&self, own: ServerId) -> bool {
+        let merge = self.table.get(&own).and_then(|server| server.merge.as_ref());
+        merge
+            .and_then(|merge| self.merged.get(merge))
+            .is_some_and(|first| *first != own)
     }
 
     pub(super) fn due(&self, id: ServerId) -> Option<Due> {
@@ -252,7 +253,7 @@ impl Machine {
 
 impl Endpoint {
     /// Opens a transaction for a new request. `to_tag` is the tag that its responses carry if the request has none.
-    pub(super) fn open_server(&mut self, received: &Received, now: Instant) -> ServerId {
+    pub(super) fn open_server(&mut self, received: &Received, key: ServerKey, now: Instant) -> ServerId {
         let timing = Timing::new(self.config.t1, received.flow.transport != Transport::Udp);
         let machine = if *received.method() == Method::INVITE {
             Machine::Invite(InviteServer::new(timing))
@@ -261,7 +262,6 @@ impl Endpoint {
         };
         self.servers.last += 1;
         let id = ServerId(self.servers.last);
-        let key = received.key(received.method());
         let merge = received.to_tag.is_none().then(|| received.merge_key());
         if let Some(merge) = &merge {
             self.servers.merged.entry(merge.clone()).or_insert(id);
@@ -295,15 +295,18 @@ impl Endpoint {
         let Some(server) = self.servers.table.get_mut(&id) else {
             return;
         };
-        let Some(Unanswered { echo, .. }) = server.unanswered.as_deref() else {
+        let status = reply.status;
+        let echo = if status.is_provisional() {
+            let unanswered = server.unanswered.as_ref();
+            unanswered.map(|unanswered| unanswered.echo.clone())
+        } else {
+            server.unanswered.take().map(|unanswered| unanswered.echo)
+        };
+        let Some(echo) = echo else {
             return;
         };
-        let status = reply.status;
         let bytes = reply.write(echo, &server.to_tag, &self.config.product);
         server.last = Some(bytes.clone());
-        if !status.is_provisional() {
-            server.unanswered = None;
-        }
         let over = match &mut server.machine {
             Machine::Invite(machine) => {
                 machine.respond(status, now);
@@ -325,7 +328,7 @@ impl Endpoint {
 
     /// A response outside any transaction.
     pub(super) fn reply_statelessly(&mut self, received: &Received, reply: Reply) {
-        let bytes = reply.write(&received.echo(), &received.stateless_tag(), &self.config.product);
+        let bytes = reply.write(received.echo(), &received.stateless_tag(), &self.config.product);
         self.transmit(received.response_target(), bytes, None);
     }
 

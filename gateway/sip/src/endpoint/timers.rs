@@ -47,11 +47,17 @@ pub(super) struct Timers {
 impl Timers {
     /// Sets, moves or (with `None`) cancels a deadline.
     pub(super) fn set(&mut self, timer: Timer, at: Option<Instant>) {
-        if let Some(old) = self.deadlines.remove(&timer) {
+        let old = match at {
+            Some(at) => self.deadlines.insert(timer, at),
+            None => self.deadlines.remove(&timer),
+        };
+        if old == at {
+            return;
+        }
+        if let Some(old) = old {
             self.order.remove(&(old, timer));
         }
         if let Some(at) = at {
-            self.deadlines.insert(timer, at);
             self.order.insert((at, timer));
         }
     }

@@ -10,6 +10,7 @@ use std::{
 
 use super::{
     Endpoint,
+    dialog::DialogKey,
     flow::{Flow, FlowId, Target},
     rates::{Allowance, Rates},
     received::Received,
@@ -232,8 +233,13 @@ impl Endpoint {
     }
 
     /// What a stranger's request meets. One that belongs to something known proves itself by tags or a branch that a stranger does not have.
-    pub(super) fn screen_source(&mut self, received: &Received, now: Instant) -> Admittance {
-        if self.peers.is_trusted(received.flow) || self.belongs_to_something(received) {
+    pub(super) fn screen_source(
+        &mut self,
+        received: &Received,
+        dialog: Option<DialogKey>,
+        now: Instant,
+    ) -> Admittance {
+        if self.peers.is_trusted(received.flow) || self.belongs_to_something(received, dialog) {
             return Admittance::Served;
         }
         if let Some(limited) = self.limit_rate(received, now) {
@@ -262,12 +268,12 @@ impl Endpoint {
         }
     }
 
-    fn belongs_to_something(&self, received: &Received) -> bool {
+    fn belongs_to_something(&self, received: &Received, dialog: Option<DialogKey>) -> bool {
         match *received.method() {
             Method::CANCEL => self.servers.find(&received.key(&Method::INVITE)).is_some(),
             // It may come before the dialog that its 2xx opens (RFC 6665 §4.4.1).
             Method::NOTIFY => received.to_tag.is_some(),
-            _ => self.dialogs.find(received).is_some(),
+            _ => dialog.is_some(),
         }
     }
 

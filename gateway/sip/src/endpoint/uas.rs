@@ -17,7 +17,7 @@ use super::{
 };
 use crate::{
     endpoint::command::Readiness,
-    message::{Method, Request, Via},
+    message::{Method, Request, sent_by},
 };
 
 /// Seconds after which a peer that met a limit may try again.
@@ -48,11 +48,13 @@ impl Endpoint {
             self.handle_ack(&received, now);
             return;
         }
-        if let Some(id) = self.servers.find(&received.key(received.method())) {
+        let key = received.key(received.method());
+        if let Some(id) = self.servers.find(&key) {
             self.handle_request_retransmission(id);
             return;
         }
-        match self.screen_source(&received, now) {
+        let dialog = self.dialogs.find(&received);
+        match self.screen_source(&received, dialog, now) {
             Admittance::Served => {}
             Admittance::Refused(reply) => return self.reply_statelessly(&received, reply),
             Admittance::Ignored => return,
@@ -61,17 +63,17 @@ impl Endpoint {
             self.reply_statelessly(&received, Reply::unavailable(OVERLOAD_RETRY_AFTER));
             return;
         }
-        let id = self.open_server(&received, now);
+        let id = self.open_server(&received, key, now);
         if *received.method() == Method::CANCEL {
             self.handle_cancel(&received, id, now);
         } else if let Some(refusal) = self.screen(&received, id) {
             self.reply(id, refusal, now);
-        } else if let Some(dialog) = self.dialogs.find(&received) {
+        } else if let Some(dialog) = dialog {
             self.handle_in_dialog(&received, dialog, id, now);
         } else if received.to_tag.is_some() {
             self.handle_stray(&received, id, now);
         } else {
-            self.handle_outside_dialog(&received, id, now);
+            self.handle_outside_dialog(received, id, now);
         }
     }
 
@@ -87,10 +89,10 @@ impl Endpoint {
     /// Whether a request has our own Via: it was ours, and somebody has sent it back (RFC 5393 §4.2).
     fn has_sent(&self, received: &Received) -> bool {
         let vias = received.request.headers.list("Via");
-        vias.filter_map(|via| via.parse::<Via>().ok()).any(|via| {
+        vias.filter_map(sent_by).any(|(host, port)| {
             let is_ours = |own: &LocalAddress| {
-                let port = via.port.unwrap_or(own.transport.default_port());
-                own.port == port && own.host.eq_ignore_ascii_case(&via.host)
+                own.port == port.unwrap_or(own.transport.default_port())
+                    && own.host.eq_ignore_ascii_case(&host)
             };
             self.config.local.iter().any(is_ours)
         })
@@ -102,11 +104,13 @@ impl Endpoint {
         if NOT_ALLOWED.contains(method) {
             return Some(Reply::new(405).with("Allow", compose::ALLOW));
         }
-        let is_known = compose::ALLOW.split(", ").any(|known| known == method.as_str());
+        let is_known = compose::ALLOW
+            .split(',')
+            .any(|known| known.trim_start() == method.as_str());
         if !is_known {
             return Some(Reply::new(501).with("Allow", compose::ALLOW));
         }
-        if received.to_tag.is_none() && (self.servers.is_merged(received, id) || self.has_sent(received)) {
+        if received.to_tag.is_none() && (self.servers.is_merged(id) || self.has_sent(received)) {
             return Some(Reply::new(482));
         }
         let headers = &received.request.headers;
@@ -169,13 +173,13 @@ impl Endpoint {
         }
     }
 
-    fn handle_outside_dialog(&mut self, received: &Received, id: ServerId, now: Instant) {
+    fn handle_outside_dialog(&mut self, received: Received, id: ServerId, now: Instant) {
         match *received.method() {
             Method::INVITE => self.handle_invite(received, id, now),
-            Method::SUBSCRIBE => self.handle_subscribe(received, id, now),
-            Method::REFER => self.handle_refer(received, None, id, now),
+            Method::SUBSCRIBE => self.handle_subscribe(&received, id, now),
+            Method::REFER => self.handle_refer(&received, None, id, now),
             Method::OPTIONS => self.handle_options(true, id, now),
-            Method::MESSAGE => self.ask(received, None, id),
+            Method::MESSAGE => self.ask(&received, None, id),
             _ => self.reply(id, Reply::new(481), now),
         }
     }

@@ -99,7 +99,7 @@ impl Asking {
     }
 
     fn is_own(&self, received: &Received, username: &str) -> bool {
-        let uri = &received.from.uri;
+        let uri = received.from().uri;
         uri.user_decoded().as_deref() == Some(username) && uri.host().eq_ignore_ascii_case(&self.users.realm)
     }
 

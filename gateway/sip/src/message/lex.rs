@@ -68,6 +68,15 @@ pub(super) fn trim_end(text: &str) -> &str {
     text.get(..text.len() - blanks).unwrap_or_default()
 }
 
+/// Whether a control character is in a text, also one beyond ASCII.
+pub(super) fn has_control(text: &str) -> bool {
+    // Most texts have none: all octets are looked at without a branch.
+    let suspicious = text.bytes().fold(false, |found, octet| {
+        found | octet.is_ascii_control() | !octet.is_ascii()
+    });
+    suspicious && text.contains(char::is_control)
+}
+
 /// Whether white space of any script is in a text.
 pub(super) fn has_space(text: &str) -> bool {
     text.bytes().any(|octet| matches!(octet, b'\t'..=b'\r' | b' '))
@@ -367,9 +376,13 @@ pub(super) fn is_escaped(text: &str, allowed: &Octets) -> bool {
 
 /// Escapes every octet that is not allowed.
 pub(super) fn escape(text: &str, allowed: &Octets) -> String {
+    let is_plain = |octet: u8| octet != b'%' && octet.is_ascii() && allowed.has(octet);
+    if text.bytes().all(is_plain) {
+        return text.to_owned();
+    }
     let mut escaped = String::with_capacity(text.len());
     for octet in text.bytes() {
-        if octet != b'%' && octet.is_ascii() && allowed.has(octet) {
+        if is_plain(octet) {
             escaped.push(char::from(octet));
         } else {
             push_escape(&mut escaped, octet);

@@ -21,9 +21,11 @@ mod writer;
 pub use headers::{Header, Headers, Parameterized};
 pub use method::{CSeq, Method};
 pub use name_addr::NameAddr;
+pub(crate) use name_addr::tag_of;
 pub use status::StatusCode;
 pub use stream::{StreamDecoder, StreamItem};
 pub use uri::{MAX_URI, Uri};
+pub(crate) use via::sent_by;
 pub use via::{MAGIC_COOKIE, Via};
 
 /// A request that passed the validator: the mandatory headers are there, once, and well formed.

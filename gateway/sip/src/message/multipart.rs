@@ -166,8 +166,11 @@ fn read_head(head: &[u8]) -> Result<Headers, MultipartFault> {
     for line in text.lines().filter(|line| !line.is_empty()) {
         if line.starts_with([' ', '\t']) {
             if let Some(last) = headers.0.last_mut() {
-                last.value.push(' ');
-                last.value.push_str(lex::trim(line));
+                let more = lex::trim(line);
+                if !last.value.is_empty() && !more.is_empty() {
+                    last.value.push(' ');
+                }
+                last.value.push_str(more);
             }
             continue;
         }

@@ -58,6 +58,15 @@ impl FromStr for NameAddr {
     }
 }
 
+/// The `tag` of an address that the validator has seen, without another look at its URI; `Some("")` if it has no value.
+pub(crate) fn tag_of(address: &str) -> Option<&str> {
+    let (_, parameters) = lex::split_once_outside(address, b';')?;
+    lex::parameters(Some(parameters))
+        .flatten()
+        .find(|(name, _)| name.eq_ignore_ascii_case("tag"))
+        .map(|(_, value)| value.unwrap_or_default())
+}
+
 /// An address taken apart before anything of it is copied.
 pub(super) struct Parts<'a> {
     display_name: Option<Cow<'a, str>>,
@@ -147,4 +156,28 @@ fn read_plain_name(name: &str) -> Result<Option<Cow<'_, str>>, Rejection> {
         return Err(Rejection::bad("Display name needs quotes (RFC 3261 §25.1)"));
     }
     Ok((!name.is_empty()).then_some(Cow::Borrowed(name)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_tag_is_what_the_whole_address_has() {
+        for (address, tag) in [
+            ("<sip:romeo@example.com>;tag=a1", Some("a1")),
+            ("sip:romeo@example.com;tag=a1", Some("a1")),
+            ("sip:romeo@example.com ; x=1 ; TAG = a1;tag=b2", Some("a1")),
+            ("<sip:romeo@example.com;tag=no>", None),
+            ("<sip:romeo@example.com;tag=no>;tag=yes", Some("yes")),
+            ("\"a;tag=no <\" <sip:romeo@example.com>;tag=yes", Some("yes")),
+            ("\"\\\";tag=no\" <sip:ro;tag=no@example.com>;tag=yes", Some("yes")),
+            ("<sip:romeo@example.com>;x=\";tag=no\";tag=yes", Some("yes")),
+            ("Romeo <sip:romeo@example.com>;tag", Some("")),
+            ("Romeo <tel:+15551234;tag=no>", None),
+        ] {
+            let whole: NameAddr = address.parse().unwrap();
+            assert_eq!((tag_of(address), whole.parameter("tag")), (tag, tag), "{address}");
+        }
+    }
 }

@@ -140,7 +140,7 @@ impl<'a> Head<'a> {
             Cow::Owned(line) => String::from_utf8(line).map(Cow::Owned).ok(),
         };
         match text {
-            Some(text) if !has_control(&text) => self.start_line = text,
+            Some(text) if !lex::has_control(&text) => self.start_line = text,
             _ => self.note(Rejection::bad("Start line is not text (RFC 3261 §7)")),
         }
     }
@@ -184,14 +184,6 @@ fn read_field(text: &str) -> Result<Header, Rejection> {
         name,
         value: lex::trim(value).to_owned(),
     })
-}
-
-/// Also those beyond ASCII.
-fn has_control(text: &str) -> bool {
-    let suspicious = text.bytes().fold(false, |found, octet| {
-        found | octet.is_ascii_control() | !octet.is_ascii()
-    });
-    suspicious && text.chars().any(char::is_control)
 }
 
 /// Control characters may stand only behind a backslash in a quoted string, and line ends not even there (RFC 3261 §25.1).

@@ -43,7 +43,10 @@ impl Uri {
     /// What a host name cannot carry is percent-escaped, too, and so names no host.
     #[must_use]
     pub fn new(user: Option<&str>, host: &str, port: Option<u16>) -> Self {
-        let mut text = String::from("sip:");
+        /// The scheme, two brackets, two separators and a port.
+        const FRAME: usize = 4 + 2 + 2 + 5;
+        let mut text = String::with_capacity(FRAME + user.map_or(0, str::len) + host.len());
+        text.push_str("sip:");
         let user = user.filter(|user| !user.is_empty()).map(|user| {
             let start = text.len();
             text.push_str(&lex::escape(user, &USER));
@@ -308,19 +311,18 @@ impl Uri {
 /// RFC 3261 §19.1.4: these count even if only one of the two URIs has them; `gr`, since RFC 5627 gives the bare URI another meaning.
 const COUNTING: [&str; 6] = ["transport", "user", "ttl", "method", "maddr", "gr"];
 
+/// Of a name that is there again, which no URI should have (RFC 3261 §19.1.1), the first counts here as in [`Uri::parameter`].
 fn parameters_match(one: &Uri, other: &Uri) -> bool {
-    let agrees = |name: &str, value: Option<&str>, uri: &Uri| match uri.parameter(name) {
+    let agrees = |name: &str| match (one.parameter(name), other.parameter(name)) {
         // A GRUU is compared with case (RFC 5627 §3.1.1 keeps its characters); all else without (RFC 3261 §19.1.4).
-        Some(there) if name.eq_ignore_ascii_case("gr") => {
-            comparable(there) == comparable(value.unwrap_or_default())
-        }
-        Some(there) => comparable(there).eq_ignore_ascii_case(&comparable(value.unwrap_or_default())),
-        None => !COUNTING
+        (Some(one), Some(other)) if name.eq_ignore_ascii_case("gr") => comparable(one) == comparable(other),
+        (Some(one), Some(other)) => comparable(one).eq_ignore_ascii_case(&comparable(other)),
+        _ => !COUNTING
             .iter()
             .any(|counting| counting.eq_ignore_ascii_case(name)),
     };
-    one.parameters().all(|(name, value)| agrees(name, value, other))
-        && other.parameters().all(|(name, value)| agrees(name, value, one))
+    let mut names = one.parameters().chain(other.parameters());
+    names.all(|(name, _)| agrees(name))
 }
 
 /// Octets in which an escaped and a plain character are the same, save those of RFC 2396's reserved set and `%` itself.

@@ -108,6 +108,12 @@ pub(super) fn is_via_of_any_version(text: &str) -> bool {
     Parts::read(text, lex::is_token).is_ok_and(|parts| parts.parameters().all(|parameter| parameter.is_ok()))
 }
 
+/// Host and port of the sent-by, without a copy; the parameters are not looked at.
+pub(crate) fn sent_by(text: &str) -> Option<(Cow<'_, str>, Option<u16>)> {
+    let parts = Parts::read(text, |version| version == "2.0").ok()?;
+    Some((parts.host, parts.port))
+}
+
 /// A Via value taken apart before anything of it is copied.
 struct Parts<'a> {
     transport: &'a str,

@@ -45,7 +45,8 @@ fn put_rest(mut out: BytesMut, headers: &Headers, body: &Bytes) -> Bytes {
     for header in &headers.0 {
         put_header(&mut out, header);
     }
-    put_text(&mut out, &format!("Content-Length: {}", body.len()));
+    out.put_slice(b"Content-Length: ");
+    out.put_slice(body.len().to_string().as_bytes());
     out.put_slice(b"\r\n\r\n");
     out.put_slice(body);
     out.freeze()
@@ -63,7 +64,7 @@ fn put_header(out: &mut BytesMut, header: &Header) {
 
 /// The one way text gets into a message: no control character survives, so no value can end its line.
 fn put_text(out: &mut BytesMut, text: &str) {
-    if !text.contains(char::is_control) {
+    if !lex::has_control(text) {
         out.put_slice(text.as_bytes());
         return;
     }

@@ -333,6 +333,30 @@ fn received_and_rport_are_filled_in() {
     );
 }
 
+/// RFC 3261 §18.2.1: the source is noted where the sent-by does not say it.
+#[test]
+fn a_via_is_repeated_as_it_came_but_for_what_is_noted() {
+    for (sent_by, answered) in [
+        ("192.0.2.10:5060 ;x=Y", "192.0.2.10:5060 ;x=Y;branch=z9hG4bK-1"),
+        ("192.0.2.10;x=Y", "192.0.2.10;x=Y;branch=z9hG4bK-1"),
+        (
+            "phone.invalid:5060",
+            "phone.invalid:5060;branch=z9hG4bK-1;received=192.0.2.10",
+        ),
+        (
+            "[2001:db8::1]:5060",
+            "[2001:db8::1]:5060;branch=z9hG4bK-1;received=192.0.2.10",
+        ),
+    ] {
+        let mut scene = Scene::new();
+        let text = Ask::new("OPTIONS", 1).branch("z9hG4bK-1").text();
+        scene.receive(&text.replace("192.0.2.10:5060;branch", &format!("{sent_by};branch")));
+        let response = scene.response();
+        let via: Vec<&str> = response.headers.list("Via").collect();
+        assert_eq!(via, [format!("SIP/2.0/UDP {answered}")], "{sent_by}");
+    }
+}
+
 #[test]
 fn two_runs_of_one_seed_send_the_same_octets() {
     let run = || {
