@@ -72,8 +72,8 @@ pub(crate) struct Session {
     pub(crate) sent_privately: VecDeque<SentPrivately>,
     /// His nickname change under way.
     pub(crate) renaming: Option<Renaming>,
-    /// The nickname that he had asked for when the link broke: the room may have given it to him.
-    pub(crate) sought: Option<String>,
+    /// The nickname that he had when the link broke, and the one that he had asked for: the room may have given it to him.
+    pub(crate) formerly: BTreeSet<String>,
     /// Private messages on their way to him, whose senders must hear of a failure.
     pub(crate) private_in: BTreeMap<MessageTag, PrivateSender>,
     /// His conference subscriptions.
@@ -209,10 +209,10 @@ impl Session {
         self.shares_since.is_some() || self.follows && !self.behind && !self.is_replayed(message)
     }
 
-    /// Whether he is who said this to the room. Under a nickname that he may have been given, the id tells: others may have it.
+    /// Whether he is who said this to the room. Under a nickname that he has no more or may never have had, the id tells: others may have it.
     pub(crate) fn said(&self, nickname: &str, id: Option<&str>) -> bool {
-        let sought = self.sought.as_deref() == Some(nickname);
-        self.nickname == nickname || sought && id.is_some_and(|id| self.unreflected.contains_key(id))
+        let may_be_his = self.formerly.contains(nickname);
+        self.nickname == nickname || may_be_his && id.is_some_and(|id| self.unreflected.contains_key(id))
     }
 
     /// Whether a message is of the history that he is told. Only the room replays, and only between his presence and its subject; a delay on

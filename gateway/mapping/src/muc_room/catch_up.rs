@@ -197,7 +197,7 @@ impl Gateway {
         for key in self.behind(room, domain) {
             if let Some(session) = self.sessions.get_mut(key) {
                 session.behind = false;
-                session.sought = None;
+                session.formerly.clear();
             }
             self.tell_ahead(key, room, now);
         }

@@ -224,7 +224,7 @@ impl Gateway {
             held_timer: None,
             sent_privately: std::collections::VecDeque::new(),
             renaming: None,
-            sought: None,
+            formerly: std::collections::BTreeSet::new(),
             private_in: std::collections::BTreeMap::new(),
             subscriptions: Vec::new(),
             history: true,
@@ -258,10 +258,13 @@ impl Gateway {
                 0 => session.nickname.clone(),
                 _ => session.who.provisional.variant(attempt).as_str().to_owned(),
             };
-            let free = self
-                .rooms
-                .get(&session.room)
-                .is_none_or(|room| !room.roster.is_taken(&nickname, &session.nickname))
+            // With the one that he had he was told apart from all others, and the room may still know him by it.
+            let is_his = attempt == 0;
+            let free = (is_his
+                || self
+                    .rooms
+                    .get(&session.room)
+                    .is_none_or(|room| !room.roster.is_taken(&nickname, &session.nickname)))
                 && !self.another_wants(key, &session.room, &nickname);
             free.then_some((attempt, nickname))
         });

@@ -125,10 +125,13 @@ impl Gateway {
             .is_some_and(|session| session.shares_since.is_some() || session.follows);
         self.end_sharing(key);
         if was_heard && matches!(why, Refusal::LinkDown) {
-            if let Some(session) = self.sessions.get_mut(key)
-                && let Some(renaming) = &session.renaming
-            {
-                session.sought = Some(renaming.nickname.clone());
+            if let Some(session) = self.sessions.get_mut(key) {
+                let sought = session
+                    .renaming
+                    .as_ref()
+                    .map(|renaming| renaming.nickname.clone());
+                session.formerly.extend(sought);
+                session.formerly.insert(session.nickname.clone());
             }
             self.settle_renaming(key, why.msrp());
             self.falls_behind(key, now);

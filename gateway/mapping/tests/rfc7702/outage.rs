@@ -195,6 +195,26 @@ fn what_was_on_its_way_is_known_from_the_history_under_the_nickname_that_was_ask
     assert_eq!(texts(&stage, romeo), Vec::<String>::new());
 }
 
+/// Rooms admit nicknames that RFC 8266 holds for the same, and he had his before the other came.
+#[test]
+fn who_comes_back_keeps_his_nickname_beside_one_like_it_and_knows_his_own_messages() {
+    let (mut stage, romeo, _) = with_two(holding());
+    let told = stage.muc.native_enters(ROOM, "romeo");
+    stage.stanzas(told);
+    let (tag, id) = cut_off(&mut stage, romeo);
+    remember(&mut stage, &[("Romeo", &id, "in flight", NOW)]);
+    stage.to_rooms.clear();
+    stage.link(true);
+    stage.pass(SOON);
+    let asked = stage.to_rooms.iter().filter_map(|stanza| match stanza {
+        Outgoing::Enter { to, .. } => Some(to.resource().as_str()),
+        _ => None,
+    });
+    assert_eq!(asked.collect::<Vec<_>>(), ["Romeo", "Mercutio"]);
+    assert_eq!(outcome(&stage, romeo, tag), Some(Ok(())));
+    assert_eq!(texts(&stage, romeo), Vec::<String>::new());
+}
+
 fn remember(stage: &mut Stage, said: &[(&str, &str, &str, &'static str)]) {
     let room = stage.muc.rooms.get_mut(&ROOM.parse::<xmpp::BareJid>().unwrap());
     room.unwrap().history.extend(

@@ -52,6 +52,9 @@ impl World {
                 room,
                 nickname,
             } => {
+                if let Some(former) = self.side.focus.roster(room).remove(&Who::Local(local)) {
+                    self.side.formerly.push((room, local, former, now));
+                }
                 self.side
                     .focus
                     .enter(room, local, NICKNAMES[nickname].trim(), now);

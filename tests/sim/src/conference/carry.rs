@@ -206,8 +206,14 @@ impl World {
             .iter()
             .any(|(who, nickname)| nickname == from && Some(who) != rightful.as_ref());
         let known = rightful.and_then(|who| roster.get(&who).cloned());
-        // What he said under his former name may come after the news of his new one.
-        let former = said.accepted.is_some() && said.nickname == from;
+        // What he said under his former name may come after the news of his new one, and that news after what he says.
+        let untold = self.side.formerly.iter().any(|(at, local, former, until)| {
+            *at == room
+                && said.from == Speaker::Local(*local)
+                && former == from
+                && self.now < *until + model::UNDER_WAY
+        });
+        let former = untold || said.accepted.is_some() && said.nickname == from;
         if other && !former && known.is_some_and(|known| known != from) {
             let detail = format!("n{native} hears {token} from {from}, who is another");
             self.model.fail("messages_are_accounted", detail, self.now);

@@ -33,6 +33,8 @@ pub(crate) struct Side {
     /// Requests of XMPP users to the component: when, and how often they were answered.
     pub(crate) asked: BTreeMap<String, (std::time::Instant, u32)>,
     pub(crate) requests: u64,
+    /// The former nicknames of local participants, by room, and until when.
+    pub(crate) formerly: Vec<(usize, usize, String, std::time::Instant)>,
     pub(crate) inbox: Vec<u8>,
     /// No name server answers.
     pub(crate) zone_dead: bool,
@@ -48,6 +50,7 @@ impl Side {
             seats: BTreeMap::new(),
             asked: BTreeMap::new(),
             requests: 0,
+            formerly: Vec::new(),
             inbox: Vec::new(),
             zone_dead: false,
         }
