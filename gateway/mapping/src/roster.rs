@@ -148,9 +148,13 @@ impl Roster {
 
     /// Whether somebody else than the holder of `own` has a nickname that is the same as this one under RFC 8266.
     pub(crate) fn is_taken(&self, nickname: &str, own: &str) -> bool {
-        self.keys
-            .get(&comparison_key(nickname))
-            .is_some_and(|same| same.iter().any(|holder| holder != own))
+        self.others_like(nickname, own).next().is_some()
+    }
+
+    /// The nicknames of others than the holder of `own` that are the same as this one under RFC 8266.
+    pub(crate) fn others_like(&self, nickname: &str, own: &str) -> impl Iterator<Item = &str> {
+        let same = self.keys.get(&comparison_key(nickname)).into_iter().flatten();
+        same.map(String::as_str).filter(move |holder| *holder != own)
     }
 
     /// The room will be listed anew: whoever is not seen until [`Self::drop_unseen`] has gone meanwhile.

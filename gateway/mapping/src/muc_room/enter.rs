@@ -258,14 +258,14 @@ impl Gateway {
                 0 => session.nickname.clone(),
                 _ => session.who.provisional.variant(attempt).as_str().to_owned(),
             };
-            // With the one that he had he was told apart from all others, and the room may still know him by it.
+            // The one that he had he had beside all who are no users of ours, and the room may still know him by it.
             let is_his = attempt == 0;
-            let free = (is_his
-                || self
-                    .rooms
-                    .get(&session.room)
-                    .is_none_or(|room| !room.roster.is_taken(&nickname, &session.nickname)))
-                && !self.another_wants(key, &session.room, &nickname);
+            let room = self.rooms.get(&session.room);
+            let taken = room.is_some_and(|room| {
+                let mut others = room.roster.others_like(&nickname, &session.nickname);
+                others.any(|other| !is_his || self.is_in(&session.room, other))
+            });
+            let free = !taken && !self.another_wants(key, &session.room, &nickname);
             free.then_some((attempt, nickname))
         });
         let Some((tried, nickname)) = chosen else {

@@ -81,6 +81,12 @@ impl Gateway {
         })
     }
 
+    /// Whether a user of ours is in the room under this nickname.
+    pub(super) fn is_in(&self, room: &xmpp::BareJid, nickname: &str) -> bool {
+        let mut ours = self.sessions.in_room(room);
+        ours.any(|(_, session)| matches!(session.phase, Phase::Joined) && session.nickname == nickname)
+    }
+
     /// He enters when his client has asked for a nickname, or has not done so in time.
     pub(super) fn await_name(&mut self, key: SessionKey, now: Instant) {
         let timer = self

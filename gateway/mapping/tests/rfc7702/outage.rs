@@ -215,6 +215,19 @@ fn who_comes_back_keeps_his_nickname_beside_one_like_it_and_knows_his_own_messag
     assert_eq!(texts(&stage, romeo), Vec::<String>::new());
 }
 
+#[test]
+fn who_comes_back_after_another_user_of_ours_took_his_nickname_gets_a_variant() {
+    let (mut stage, _, _) = with_two(holding());
+    let dropped = stage.muc.leaves(ROOM, "Romeo", &[307, 333], None);
+    stage.stanzas(dropped);
+    let paris = stage.user("paris");
+    stage.enter(paris, ROOM_URI, "ROMEO");
+    stage.pass(SOON);
+    let ours = stage.muc.room(ROOM).occupants.iter();
+    let nicknames: Vec<&str> = ours.map(|(nickname, _)| nickname.as_str()).collect();
+    assert_eq!(nicknames, ["Juliet", "Mercutio", "ROMEO", "Romeo (2)"]);
+}
+
 fn remember(stage: &mut Stage, said: &[(&str, &str, &str, &'static str)]) {
     let room = stage.muc.rooms.get_mut(&ROOM.parse::<xmpp::BareJid>().unwrap());
     room.unwrap().history.extend(
