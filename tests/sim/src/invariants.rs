@@ -72,7 +72,8 @@ pub(crate) fn at_most_once(model: &mut Model, stay: usize, token: u32, now: Inst
 
 /// 2: what a session hears of one speaker is in the order in which the room had it; so is all of it until something so long is
 /// said in the room that it lets others by. Under another nickname somebody is another speaker: a newcomer who is told the history
-/// cannot know better.
+/// cannot know better. A private message after an outage comes as it does to any occupant whom the room has kept: at once, and before the
+/// history of what was said publicly.
 pub(crate) fn order_is_kept(model: &mut Model, stay: usize, token: u32, now: Instant) {
     let said = &model.said[&token];
     let Some((_, place)) = said.accepted else {
@@ -83,6 +84,7 @@ pub(crate) fn order_is_kept(model: &mut Model, stay: usize, token: u32, now: Ins
         );
     };
     let speaker = (said.from, said.nickname.clone());
+    let before_history = said.kind == Kind::Private && !model.room_calm(said.room, said.at, now);
     let terse = !model.long_winded.contains(&said.room);
     let last_places = &model.stays[stay].last_places;
     let is_late = last_places
@@ -91,7 +93,9 @@ pub(crate) fn order_is_kept(model: &mut Model, stay: usize, token: u32, now: Ins
     if is_late {
         model.fail("order_is_kept", format!("stay {stay} hears {token} late"), now);
     }
-    model.stays[stay].last_places.insert(speaker, place);
+    if !before_history {
+        model.stays[stay].last_places.insert(speaker, place);
+    }
 }
 
 /// 3: a SIP sender does not hear himself.
