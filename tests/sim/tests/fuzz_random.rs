@@ -27,6 +27,9 @@ const LONGEST: u32 = 400;
 /// How many inputs between two lines that tell how far it is.
 const STEP: u64 = 500_000;
 
+/// Numbers of inputs that failed once: each stays.
+const REGRESSIONS: [u64; 1] = [4_880_151];
+
 fn input(number: u64) -> Vec<u8> {
     let mut random = ChaCha8Rng::seed_from_u64(number);
     let mut input = vec![0; (random.next_u32() % LONGEST) as usize];
@@ -52,6 +55,13 @@ impl Drop for Running<'_> {
 #[cfg(test)]
 fn setting(name: &str, otherwise: u64) -> u64 {
     env::var(name).map_or(otherwise, |value| value.parse().unwrap())
+}
+
+#[test]
+fn inputs_that_failed_once_do_not_fail_again() {
+    for number in REGRESSIONS {
+        fuzzed::core(&input(number));
+    }
 }
 
 #[test]

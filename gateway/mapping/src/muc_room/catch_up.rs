@@ -193,6 +193,15 @@ impl Gateway {
         }
     }
 
+    /// There is nothing left over which he could be told anything.
+    pub(super) fn hears_no_more(&mut self, key: SessionKey) {
+        self.end_sharing(key);
+        if let Some(session) = self.sessions.get_mut(key) {
+            (session.follows, session.behind) = (false, false);
+            session.ahead.clear();
+        }
+    }
+
     fn all_caught_up(&mut self, room: &BareJid, domain: &str, now: Instant) {
         for key in self.behind(room, domain) {
             if let Some(session) = self.sessions.get_mut(key) {

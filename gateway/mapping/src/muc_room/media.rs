@@ -328,7 +328,12 @@ impl Gateway {
         self.sessions
             .values_mut()
             .for_each(|session| gone(&mut session.early));
-        for key in self.sessions.of_connection(connection) {
+        let over = self.sessions.of_connection(connection);
+        // When one of them is let go, the others of his room may have to be told something.
+        for key in &over {
+            self.hears_no_more(*key);
+        }
+        for key in over {
             tracing::info!(session = key.0, ?why, "MSRP connection over");
             self.end(key, why, now);
         }
