@@ -72,12 +72,16 @@ impl Gateway {
             return;
         };
         let unreflected = std::mem::take(&mut session.unreflected);
-        let Media::Bound(connection) = session.media else {
-            return;
+        let connection = match session.media {
+            Media::Bound(connection) => Some(connection),
+            Media::Awaited { .. } => None,
         };
         for message in unreflected.into_values() {
             self.timers.cancel(message.timer);
-            self.answer(connection, message.due, why.msrp());
+            // A session that moves to another connection takes no answers with it.
+            if let Some(connection) = connection {
+                self.answer(connection, message.due, why.msrp());
+            }
         }
         self.settle_renaming(key, why.msrp());
     }

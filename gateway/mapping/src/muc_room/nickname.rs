@@ -215,11 +215,11 @@ impl Gateway {
         let Some(renaming) = session.renaming.take() else {
             return;
         };
-        let crate::session::Media::Bound(connection) = session.media else {
-            return;
-        };
+        let media = &session.media;
         self.timers.cancel(renaming.timer);
-        self.answer(connection, renaming.due, status);
+        if let crate::session::Media::Bound(connection) = *media {
+            self.answer(connection, renaming.due, status);
+        }
     }
 
     /// The stanza that asked never left.
