@@ -152,18 +152,24 @@ fn who_whispers_while_the_server_stands_still_hears_that_it_may_be_lost(
     Ok(())
 }
 
+/// The gateway dies without a word, and is started again.
+fn crash(world: &mut World) -> Result<()> {
+    let sip = world.gateway.sip_address();
+    let msrp = SocketAddr::from(([127, 0, 0, 1], free_port()?));
+    let settings = GatewaySettings::for_server(&world.xmpp);
+    world.gateway.process().kill()?;
+    world.gateway = Gateway::start_on(sip, msrp, &settings)?;
+    world.gateway.process().wait_for_log("link up", 0, PATIENCE)?;
+    Ok(())
+}
+
 fn after_a_crash_of_the_gateway_nobody_is_left_behind_in_the_room(server: XmppServerKind) -> Result<()> {
     in_a_world_with(server, |world| {
         let mut juliet = world.xmpp_user("juliet")?;
         juliet.enter(ROOM, "JuliC")?;
         let _romeo = world.sip_user("romeo", "Romeo")?;
         juliet.see(ROOM, "Romeo", None)?;
-        let sip = world.gateway.sip_address();
-        let msrp = SocketAddr::from(([127, 0, 0, 1], free_port()?));
-        let settings = GatewaySettings::for_server(&world.xmpp);
-        world.gateway.process().kill()?;
-        world.gateway = Gateway::start_on(sip, msrp, &settings)?;
-        world.gateway.process().wait_for_log("link up", 0, PATIENCE)?;
+        crash(world)?;
         juliet.say(ROOM, "Romeo?")?;
         juliet.see(ROOM, "Romeo", Some("unavailable"))?;
         let mut romeo = world.sip_user("romeo", "Romeo")?;
@@ -204,12 +210,7 @@ fn whatever_a_room_has_for_somebody_who_was_left_behind_makes_him_leave(
             )?);
             juliet.see(&room, "Romeo", None)?;
         }
-        let sip = world.gateway.sip_address();
-        let msrp = SocketAddr::from(([127, 0, 0, 1], free_port()?));
-        let settings = GatewaySettings::for_server(&world.xmpp);
-        world.gateway.process().kill()?;
-        world.gateway = Gateway::start_on(sip, msrp, &settings)?;
-        world.gateway.process().wait_for_log("link up", 0, PATIENCE)?;
+        crash(world)?;
         for (name, happens) in cases {
             let room = format!("{name}@rooms.example.com");
             happens(&mut juliet, &mut nurse, &room).context(name)?;

@@ -42,6 +42,13 @@ fn texts(stage: &Stage, user: usize) -> Vec<String> {
     heard.map(|(_, _, text)| text).collect()
 }
 
+/// Without what he is told of the room's going and coming.
+fn texts_but_of_outages(stage: &Stage, user: usize) -> Vec<String> {
+    let mut heard = texts(stage, user);
+    heard.retain(|text| !text.starts_with("(the room is"));
+    heard
+}
+
 fn outcome(stage: &Stage, user: usize, tag: MessageTag) -> Option<Result<(), u16>> {
     stage
         .outcome(user, tag)
@@ -180,19 +187,24 @@ fn cut_off(stage: &mut Stage, romeo: usize) -> (MessageTag, String) {
     (tag, id)
 }
 
+/// What he says is cut off, and stands in the room's history under that nickname.
+fn must_be_known_from_the_history(stage: &mut Stage, (romeo, nickname): (usize, &str), other: usize) {
+    let (tag, id) = cut_off(stage, romeo);
+    remember(stage, &[(nickname, &id, "in flight", NOW)]);
+    stage.link(true);
+    stage.pass(SOON);
+    assert_eq!(outcome(stage, romeo, tag), Some(Ok(())));
+    assert_eq!(texts(stage, other), ["in flight"]);
+    assert_eq!(texts(stage, romeo), Vec::<String>::new());
+}
+
 /// The room gave it to him, and he never heard of that.
 #[test]
 fn what_was_on_its_way_is_known_from_the_history_under_the_nickname_that_was_asked_for_before_it() {
     let (mut stage, romeo, mercutio) = with_two(holding());
     stage.muc.mute = true;
     stage.nickname(romeo, "Montague");
-    let (tag, id) = cut_off(&mut stage, romeo);
-    remember(&mut stage, &[("Montague", &id, "in flight", NOW)]);
-    stage.link(true);
-    stage.pass(SOON);
-    assert_eq!(outcome(&stage, romeo, tag), Some(Ok(())));
-    assert_eq!(texts(&stage, mercutio), ["in flight"]);
-    assert_eq!(texts(&stage, romeo), Vec::<String>::new());
+    must_be_known_from_the_history(&mut stage, (romeo, "Montague"), mercutio);
 }
 
 /// Rooms admit nicknames that RFC 8266 holds for the same, and he had his before the other came.
@@ -244,13 +256,7 @@ const EARLIER: &str = "2025-12-31T23:00:00Z";
 #[test]
 fn what_was_on_its_way_and_has_arrived_is_known_from_the_rooms_history() {
     let (mut stage, romeo, mercutio) = with_two(holding());
-    let (tag, id) = cut_off(&mut stage, romeo);
-    remember(&mut stage, &[("Romeo", &id, "in flight", NOW)]);
-    stage.link(true);
-    stage.pass(SOON);
-    assert_eq!(outcome(&stage, romeo, tag), Some(Ok(())));
-    assert_eq!(texts(&stage, mercutio), ["in flight"]);
-    assert_eq!(texts(&stage, romeo), Vec::<String>::new());
+    must_be_known_from_the_history(&mut stage, (romeo, "Romeo"), mercutio);
 }
 
 #[test]
@@ -302,9 +308,7 @@ fn a_history_that_begins_later_than_what_is_known_ends_is_said_to_be_cut_short()
         stage.link(true);
         stage.pass(SOON);
         for user in [romeo, mercutio] {
-            let mut texts = texts(&stage, user);
-            texts.retain(|text| !text.starts_with("(the room is"));
-            assert_eq!(texts, told);
+            assert_eq!(texts_but_of_outages(&stage, user), told);
         }
     }
 }
@@ -369,10 +373,8 @@ fn when_who_asked_for_the_history_leaves_before_it_comes_the_others_are_told_tha
     stage.link(false);
     stage.link(true);
     stage.pass(SOON);
-    let mut heard = texts(&stage, mercutio);
-    heard.retain(|text| !text.starts_with("(the room is"));
     assert_eq!(
-        heard,
+        texts_but_of_outages(&stage, mercutio),
         [
             "(messages may be missing here: nobody could ask the room for them)",
             "lo"
@@ -388,9 +390,7 @@ fn when_who_was_to_ask_for_the_history_leaves_before_he_does_another_asks_for_it
     stage.cut(romeo);
     stage.link(true);
     stage.pass(SOON);
-    let mut heard = texts(&stage, mercutio);
-    heard.retain(|text| !text.starts_with("(the room is"));
-    assert_eq!(heard, ["meanwhile"]);
+    assert_eq!(texts_but_of_outages(&stage, mercutio), ["meanwhile"]);
 }
 
 #[test]

@@ -14,7 +14,7 @@ use super::{
     invite_usage::{InviteUsage, Phase, allows_update},
     received::body_of,
 };
-use crate::message::{CSeq, Header, Method, NameAddr, Response, StatusCode};
+use crate::message::{CSeq, Header, Method, NameAddr, Response, StatusCode, tag_of};
 
 /// An INVITE of ours without final answer.
 #[derive(Debug)]
@@ -147,8 +147,7 @@ impl Endpoint {
         flow: Flow,
         now: Instant,
     ) {
-        let to: Option<NameAddr> = response.headers.get("To").and_then(|to| to.parse().ok());
-        let tag = to.as_ref().and_then(|to| to.parameter("tag")).unwrap_or_default();
+        let tag = response.headers.get("To").and_then(tag_of).unwrap_or_default();
         if self.clients.has_acknowledged(client, tag) {
             self.repeat_ack(client, tag);
             return;

@@ -12,7 +12,7 @@ use super::{
     route::{Hop, apply_route_set},
     server::ServerId,
 };
-use crate::message::{CSeq, Headers, Method, NameAddr, Request, Response, Uri};
+use crate::message::{CSeq, Headers, Method, NameAddr, Request, Response, Uri, tag_of};
 
 /// A dialog's place in [`Dialogs`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -91,14 +91,13 @@ impl Dialog {
         contact: &str,
     ) -> Option<Self> {
         let to = response.headers.get("To")?;
-        let remote: NameAddr = to.parse().ok()?;
         let contact_of_peer: NameAddr = response.headers.list("Contact").next()?.parse().ok()?;
         let target = reachable(contact_of_peer)?;
         let mut route_set = record_route(&response.headers)?;
         route_set.reverse();
         Self::calling(
             request,
-            remote.parameter("tag")?,
+            tag_of(to)?,
             to.to_owned(),
             target,
             route_set,
@@ -137,11 +136,10 @@ impl Dialog {
         contact: &str,
     ) -> Option<Self> {
         let local = request.headers.get("From")?;
-        let from: NameAddr = local.parse().ok()?;
         let cseq: CSeq = request.headers.get("CSeq")?.parse().ok()?;
         let call_id = request.headers.get("Call-ID")?.to_owned();
         Some(Self {
-            identity: Identity::new(&call_id, from.parameter("tag")?, remote_tag),
+            identity: Identity::new(&call_id, tag_of(local)?, remote_tag),
             call_id,
             local: local.to_owned(),
             remote,
@@ -265,12 +263,9 @@ impl Dialogs {
 
     /// The dialog that a request of ours belongs to.
     pub(super) fn of_own_request(&mut self, request: &Request) -> Option<&mut Dialog> {
-        let tag = |name| {
-            let address: NameAddr = request.headers.get(name)?.parse().ok()?;
-            address.parameter("tag").map(str::to_owned)
-        };
-        let call_id = request.headers.get("Call-ID")?;
-        let identity = Identity::new(call_id, &tag("From")?, &tag("To")?);
+        let headers = &request.headers;
+        let (from, to) = (tag_of(headers.get("From")?)?, tag_of(headers.get("To")?)?);
+        let identity = Identity::new(headers.get("Call-ID")?, from, to);
         self.get_mut(*self.by_identity.get(&identity)?)
     }
 

@@ -17,7 +17,7 @@ use super::{
     server::{Reply, ServerId},
     timers::Timer,
 };
-use crate::message::{Headers, Method, NameAddr, Response, StatusCode};
+use crate::message::{Headers, Method, Response, StatusCode, tag_of};
 
 /// The option tag.
 const TAG: &str = "100rel";
@@ -175,8 +175,7 @@ impl Endpoint {
         let Some(rseq) = number_in(&response.headers, "RSeq").filter(|_| requires(&response.headers)) else {
             return true;
         };
-        let to: Option<NameAddr> = response.headers.get("To").and_then(|to| to.parse().ok());
-        let tag = to.as_ref().and_then(|to| to.parameter("tag")).unwrap_or_default();
+        let tag = response.headers.get("To").and_then(tag_of).unwrap_or_default();
         let (Some(usage), Some(invite)) = (self.invites.get_mut(&id), self.clients.request(client)) else {
             return false;
         };

@@ -12,7 +12,7 @@ use super::{
     server::Reply,
     timers::Timer,
 };
-use crate::message::{CSeq, Headers, Method, NameAddr, Parameterized, Request, Response};
+use crate::message::{CSeq, Headers, Method, Parameterized, Request, Response, tag_of};
 
 /// The longest interval that a peer's Min-SE makes us ask for.
 const MIN_SE_MAX: Duration = Duration::from_secs(24 * 60 * 60);
@@ -296,8 +296,7 @@ impl Endpoint {
 
     /// The 2xx to a re-INVITE of ours; a retransmitted one gets its ACK again (RFC 3261 §13.2.2.4).
     pub(super) fn acknowledge_again(&mut self, client: ClientId, id: DialogId, response: &Response) {
-        let to: Option<NameAddr> = response.headers.get("To").and_then(|to| to.parse().ok());
-        let tag = to.as_ref().and_then(|to| to.parameter("tag")).unwrap_or_default();
+        let tag = response.headers.get("To").and_then(tag_of).unwrap_or_default();
         if self.clients.has_acknowledged(client, tag) {
             return self.repeat_ack(client, tag);
         }

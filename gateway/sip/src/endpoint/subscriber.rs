@@ -20,7 +20,7 @@ use super::{
     server::{Reply, ServerId},
     timers::Timer,
 };
-use crate::message::{CSeq, Method, Parameterized, Request, Response, StatusCode};
+use crate::message::{CSeq, Method, Parameterized, Request, Response, StatusCode, tag_of};
 
 /// How long before its end a subscription is refreshed: a lost refresh has time to be noticed.
 const REFRESH_MARGIN: Duration = Duration::from_secs(37);
@@ -533,8 +533,6 @@ fn sipfrag_status(body: &Body) -> Option<(StatusCode, String)> {
 
 fn call_of(request: &Request) -> (String, String) {
     let call_id = request.headers.get("Call-ID").unwrap_or_default().to_owned();
-    let from: Option<crate::message::NameAddr> =
-        request.headers.get("From").and_then(|from| from.parse().ok());
-    let tag = from.and_then(|from| from.parameter("tag").map(str::to_owned));
-    (call_id, tag.unwrap_or_default())
+    let tag = request.headers.get("From").and_then(tag_of).unwrap_or_default();
+    (call_id, tag.to_owned())
 }
