@@ -22,7 +22,7 @@ use xmpp::{
 use crate::{
     Config,
     msrp_room::{Invitees, Stays},
-    muc_room::{Askers, Call, Locating, LookupId, MucRoom, Removing, askers, last_words},
+    muc_room::{Askers, Call, Locating, LookupId, MucRoom, Occupancy, Removing, askers, last_words},
     refusal::{RETRY_AFTER, Refusal},
     session::{SessionKey, Sessions},
     timers::{Timer, Timers},
@@ -166,6 +166,11 @@ pub enum Command {
     Xmpp(LinkId, xmpp::Command),
     /// Certificates are to be read again, as at SIGHUP.
     Reload,
+    /// An occupant of ours, or perhaps of ours: a gateway that starts after a crash wants him in
+    /// [`Gateway::handle_left_behind`]. May be said again.
+    Remember(Occupancy),
+    /// He is no occupant any more.
+    Forget(Occupancy),
 }
 
 impl Gateway {

@@ -30,4 +30,4 @@ pub use config::{
     RoomPassword, RouteRule, Routes, Texts,
 };
 pub use gateway::{Command, ConnectionId, Gateway, LinkId, NotConnected, Proof};
-pub use muc_room::LookupId;
+pub use muc_room::{LookupId, Occupancy};

@@ -5,11 +5,12 @@ use std::{
     convert::Infallible,
     io,
     net::SocketAddr,
+    path::PathBuf,
     sync::Arc,
     time::{Duration, Instant},
 };
 
-use ::mapping::{Gateway, LinkId, MsrpTransport};
+use ::mapping::{Gateway, LinkId, MsrpTransport, Occupancy};
 use ::sip::{Endpoint, Transport};
 use ::xmpp::Link;
 use tokio::{
@@ -20,11 +21,13 @@ use tokio::{
 
 use crate::{
     config::{ComponentLink, Config, Policy},
+    journal::{Journal, JournalError},
     lookup::Lookup,
     reload::Reloader,
     seeds::{Purpose, Seeds},
     tasks::{
         COMMANDS, EVENTS,
+        journal::JournalHandle,
         link::LinkTask,
         mapping::{LinkHandle, MappingTask},
         msrp::{Listening, MsrpListener},
@@ -49,6 +52,8 @@ pub struct Bound {
     sip_addresses: Vec<(Transport, SocketAddr)>,
     msrp_addresses: Vec<(MsrpTransport, SocketAddr)>,
     policy: watch::Sender<Policy>,
+    /// With the occupants whom a former gateway has left behind.
+    journal: Option<(Journal, Vec<Occupancy>)>,
 }
 
 /// Why a gateway does not start, or ended.
@@ -65,6 +70,14 @@ pub enum GatewayError {
         address: SocketAddr,
         /// The system's words.
         cause: io::Error,
+    },
+    /// The state directory is of no use.
+    #[error("state.directory {}: {cause}", directory.display())]
+    State {
+        /// Which.
+        directory: PathBuf,
+        /// Why, with a remedy.
+        cause: JournalError,
     },
     /// No randomness.
     #[error("the operating system gives no random numbers: {0}")]
@@ -83,7 +96,7 @@ impl Bound {
     /// Binds every configured address. Port 0 lets the system choose, see [`Bound::sip_addresses`].
     ///
     /// # Errors
-    /// When an address cannot be bound or there is no randomness.
+    /// When an address cannot be bound, the state directory cannot be used, or there is no randomness.
     pub async fn bind(config: Config) -> Result<Self, GatewayError> {
         let seeds = Seeds::from_system().map_err(GatewayError::Randomness)?;
         let (mut udp, mut tcp, mut tls) = (Vec::new(), Vec::new(), Vec::new());
@@ -126,7 +139,15 @@ impl Bound {
             tracing::info!(?transport, address = %bound, "listening for MSRP");
             msrp_addresses.push((transport, bound));
         }
+        let journal = match &config.state {
+            Some(directory) => Some(Journal::open(directory).map_err(|cause| GatewayError::State {
+                directory: directory.clone(),
+                cause,
+            })?),
+            None => None,
+        };
         Ok(Self {
+            journal,
             policy: watch::Sender::new(config.sip.policy.clone()),
             config,
             seeds,
@@ -232,12 +253,27 @@ impl Bound {
             };
             links.spawn(task.run());
         }
+        let mut gateway = Gateway::new(
+            self.config.core(&self.msrp_addresses),
+            self.seeds.seed(Purpose::Mapping),
+            started,
+        );
+        let (journal, journal_task) = match self.journal {
+            Some((journal, left_behind)) => {
+                if !left_behind.is_empty() {
+                    tracing::info!(
+                        occupants = left_behind.len(),
+                        "left behind in their rooms by a crash; they leave as soon as the link is up"
+                    );
+                }
+                gateway.handle_left_behind(left_behind);
+                let (handle, task) = JournalHandle::open(journal);
+                (handle, Some(task))
+            }
+            None => (JournalHandle::default(), None),
+        };
         let mapping = MappingTask {
-            gateway: Gateway::new(
-                self.config.core(&self.msrp_addresses),
-                self.seeds.seed(Purpose::Mapping),
-                started,
-            ),
+            gateway,
             sip_events,
             msrp_notices,
             xmpp_events,
@@ -249,6 +285,7 @@ impl Bound {
             lookup: lookup.clone(),
             lookups: JoinSet::new(),
             reload: self.reload,
+            journal,
             certificates: self.config.tls.as_ref().map(Tls::watch),
         };
         let mut endpoint = Endpoint::new(
@@ -287,6 +324,7 @@ impl Bound {
             sip: tokio::spawn(sip.run()),
             links,
             msrp: tokio::spawn(msrp.run()),
+            journal: journal_task,
             stop_mapping,
             stop_msrp,
         }
@@ -299,6 +337,8 @@ struct Tasks {
     sip: JoinHandle<()>,
     links: JoinSet<()>,
     msrp: JoinHandle<()>,
+    /// Ends when the mapping task has.
+    journal: Option<JoinHandle<()>>,
     stop_mapping: oneshot::Sender<()>,
     stop_msrp: oneshot::Sender<()>,
 }
@@ -324,6 +364,11 @@ impl Tasks {
                 tracing::debug!(task = name, "ended at its deadline");
                 task.abort();
             }
+        }
+        if let Some(journal) = self.journal
+            && tokio::time::timeout(CLOSE, journal).await.is_err()
+        {
+            tracing::warn!("the journal of occupants was not written to its end");
         }
         let closed = async { while self.links.join_next().await.is_some() {} };
         if tokio::time::timeout(CLOSE, closed).await.is_err() {

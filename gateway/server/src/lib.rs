@@ -18,7 +18,8 @@
 //!    in one slot and offered again *beside* taking commands; meanwhile only the reading of sockets rests. So (1) always ends.
 //! 3. The mapping task never waits for an MSRP connection, nor the SIP task for one of its streams: a queue that is full ends
 //!    that connection. So a peer that does not read stops nobody else.
-//! 4. Whatever reads a socket waits for the task that owns the machine; whatever writes one waits for that socket alone.
+//! 4. Nobody waits for the journal of occupants: what it has no room for is lost to it, and said to be.
+//! 5. Whatever reads a socket waits for the task that owns the machine; whatever writes one waits for that socket alone.
 //!
 //! Hence the only waits are reader → owner → mapping task → owner's command queue, and the last is emptied without waiting.
 
@@ -31,5 +32,6 @@ pub mod reload;
 pub mod seeds;
 pub mod tls;
 
+mod journal;
 mod logs;
 mod tasks;

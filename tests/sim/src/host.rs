@@ -6,7 +6,8 @@ use std::{
 };
 
 use mapping::{
-    AddressForm, AnswerRule, Component, ConferenceDomain, Config, ConnectionId, Gateway, RoomDomain,
+    AddressForm, AnswerRule, Component, ConferenceDomain, Config, ConnectionId, Gateway, Occupancy,
+    RoomDomain,
 };
 use sip::{Endpoint, FlowId, LocalAddress, Transport, message::StreamDecoder};
 use xmpp::{Link, LinkConfig};
@@ -34,6 +35,8 @@ pub(crate) struct Host {
     pub(crate) flows: BTreeMap<FlowId, (u64, StreamDecoder)>,
     pub(crate) flow_of: BTreeMap<u64, FlowId>,
     pub(crate) dirty: BTreeSet<ConnectionId>,
+    /// What the core wants to be told after a crash.
+    pub(crate) remembered: BTreeSet<Occupancy>,
     pub(crate) sip_wire: SipWire,
     pub(crate) next_connection: u64,
     pub(crate) next_flow: u64,
@@ -168,6 +171,7 @@ impl Host {
             flows: BTreeMap::new(),
             flow_of: BTreeMap::new(),
             dirty: BTreeSet::new(),
+            remembered: BTreeSet::new(),
             sip_wire: SipWire::default(),
             next_connection: 1,
             next_flow: 1,

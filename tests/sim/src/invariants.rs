@@ -6,6 +6,9 @@ use std::{
     time::{Duration, Instant},
 };
 
+use mapping::Occupancy;
+use xmpp::stanza::Outgoing;
+
 use crate::{
     conference::ROOMS,
     model::{ANSWER, Kind, Model, Speaker, UNDER_WAY},
@@ -16,7 +19,7 @@ use crate::{
 };
 
 /// Names, in DESIGN's order where it numbers them.
-pub const NAMES: [&str; 16] = [
+pub const NAMES: [&str; 17] = [
     "at_most_once",
     "exactly_once",
     "order_is_kept",
@@ -27,6 +30,7 @@ pub const NAMES: [&str; 16] = [
     "private_only_to_addressee",
     "no_message_crosses_rooms",
     "tables_empty",
+    "remembered",
     "limits_hold",
     "logs_are_clean",
     "runs_are_identical",
@@ -503,6 +507,21 @@ fn someone_is_gone(world: &World) -> bool {
     world.users.iter().any(|user| user.gone)
 }
 
+/// 10: whoever asks to enter a room would be made to leave it after a crash.
+pub(crate) fn remembered(world: &mut World, command: &xmpp::Command) {
+    let xmpp::Command::Send(Outgoing::Enter { from, to, .. }) = command else {
+        return;
+    };
+    let occupancy = Occupancy {
+        occupant: from.clone(),
+        room: to.to_bare(),
+    };
+    if !world.host.remembered.contains(&occupancy) {
+        let detail = format!("{from} enters {to} and is not remembered");
+        world.model.fail("remembered", detail, world.now);
+    }
+}
+
 /// 9: after all have left nothing is left.
 pub(crate) fn tables_empty(world: &mut World) {
     let mut left = Vec::new();
@@ -518,6 +537,9 @@ pub(crate) fn tables_empty(world: &mut World) {
     }
     if !world.host.connections.is_empty() {
         left.push(format!("{} MSRP connections", world.host.connections.len()));
+    }
+    for occupancy in &world.host.remembered {
+        left.push(format!("remembered: {occupancy:?}"));
     }
     for (room, state) in &world.server.rooms {
         left.push(format!("in {room}: {:?}", state.occupants));

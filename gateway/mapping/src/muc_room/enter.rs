@@ -237,6 +237,7 @@ impl Gateway {
             hears_typing,
             typing: None,
         };
+        self.remember(&session.who.jid, &session.room);
         self.sessions.insert(key, session);
         key
     }

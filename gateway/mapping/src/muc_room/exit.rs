@@ -3,15 +3,13 @@
 use std::time::Instant;
 
 use sip::{DialogId, EndCause, SubscriptionState};
-use xmpp::{BareJid, Jid, stanza::Outgoing};
+use xmpp::{BareJid, stanza::Outgoing};
 
 use crate::{
     Gateway,
     refusal::Refusal,
     session::{Media, Phase, Session, SessionKey},
 };
-
-const GHOST: &str = "ghost";
 
 impl Gateway {
     /// F59: the SIP side is over already (BYE, CANCEL, or the call died); `status` is what the user says to the room with it.
@@ -84,27 +82,6 @@ impl Gateway {
             }
         }
         self.settle_renaming(key, why.msrp());
-    }
-
-    /// A room speaks to an occupant who is none: he was left behind when the gateway died, or is leaving at this moment. Rooms know an
-    /// occupant by his address, so any nickname will do.
-    pub(crate) fn dismiss_ghost(&mut self, from: &Jid, ghost: &Jid) {
-        let ours = self
-            .config
-            .rooms
-            .iter()
-            .any(|domain| domain.muc == from.domain().as_str());
-        let (Ok(from), Ok(ghost)) = (from.to_bare().with_resource_str(GHOST), ghost.try_as_full()) else {
-            return;
-        };
-        if ours {
-            tracing::debug!(room = %from.to_bare(), "ghost dismissed");
-            self.xmpp(Outgoing::Leave {
-                from: ghost.clone(),
-                to: from,
-                status: None,
-            });
-        }
     }
 
     /// What is left of a session that has been taken out of the tables; `status` is shown to the room.
@@ -185,6 +162,7 @@ impl Gateway {
                 status,
             });
         }
+        self.forget(&session.who.jid, &session.room, by_room);
         tracing::debug!(session = key.0, "session closed");
         if self.sessions.in_room(&session.room).next().is_none() {
             if let Some(timer) = self

@@ -9,6 +9,7 @@ mod catch_up; // what was said while the link was away
 mod enter; // §6.1
 mod exit; // §6.6
 mod invite; // §6.5
+mod left_behind; // occupants whose gateway is gone
 mod locate; // §6.5: whose the domain of an invited user is
 mod media; // the MSRP session under a stay
 mod messages; // §6.3
@@ -25,6 +26,7 @@ mod welcome; // clients that know no rooms
 
 pub(crate) use call::{Call, Invitation};
 pub(crate) use exit::last_words;
+pub use left_behind::Occupancy;
 pub(crate) use locate::Locating;
 pub use locate::LookupId;
 pub(crate) use password::{Askers, askers};

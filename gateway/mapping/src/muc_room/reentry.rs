@@ -41,7 +41,14 @@ impl Gateway {
         let mine = |stanza: &mut Outgoing| stanza.from().domain().as_str() == domain;
         let owed: Vec<Outgoing> = self.owed.extract_if(.., mine).collect();
         for stanza in owed {
+            let left = match &stanza {
+                Outgoing::Leave { from, to, .. } => Some((from.clone(), to.to_bare())),
+                _ => None,
+            };
             self.xmpp(stanza);
+            if let Some((occupant, room)) = left {
+                self.forget(&occupant, &room, false);
+            }
         }
         let coming = self.sessions.of_domain(&domain);
         for key in &coming {
@@ -63,6 +70,9 @@ impl Gateway {
     pub(crate) fn owe(&mut self, stanza: Outgoing, why: Unsent) {
         let may_go_out_later = matches!(why, Unsent::LinkDown | Unsent::Unconfirmed | Unsent::QueueFull);
         if may_go_out_later && self.owed.len() < self.config.limits.sessions {
+            if let Outgoing::Leave { from, to, .. } = &stanza {
+                self.remember(from, &to.to_bare());
+            }
             self.owed.push(stanza);
         } else {
             tracing::warn!(%why, from = %stanza.from(), "a leave or an error is lost");

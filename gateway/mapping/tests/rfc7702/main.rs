@@ -13,6 +13,7 @@ mod chat_server;
 mod codes;
 mod entering;
 mod hall;
+mod left_behind;
 mod msrps;
 mod outage;
 mod passwords;

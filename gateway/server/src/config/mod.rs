@@ -15,7 +15,7 @@ use std::{
     collections::{BTreeMap, BTreeSet},
     ffi::OsString,
     net::SocketAddr,
-    path::Path,
+    path::{Path, PathBuf},
     time::Duration,
 };
 
@@ -125,6 +125,8 @@ pub struct Config {
     pub core: CoreConfig,
     /// Host look-ups.
     pub lookup: LookupConfig,
+    /// The directory for what outlives the gateway, if anything does.
+    pub state: Option<PathBuf>,
     /// The log.
     pub log: LogSettings,
     /// Bounds of sockets.

@@ -1,6 +1,6 @@
 //! The file's keys as they are written, with their defaults. Every type refuses keys it does not know.
 
-use std::{fmt, time::Duration};
+use std::{fmt, path::PathBuf, time::Duration};
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
@@ -58,6 +58,8 @@ pub struct Settings {
     /// What SIP users see of a room that is out of reach.
     #[serde(with = "Outage")]
     pub outage: mapping::Outage,
+    /// What outlives the gateway.
+    pub state: StateSettings,
     /// Host look-ups.
     pub dns: DnsSettings,
     /// The log.
@@ -72,6 +74,15 @@ pub struct Settings {
     pub conferences: Vec<ConferenceSettings>,
     /// Bounds and deadlines.
     pub limits: LimitSettings,
+}
+
+/// `[state]`.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct StateSettings {
+    /// The directory for what outlives the gateway. Default: nothing does.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub directory: Option<PathBuf>,
 }
 
 /// `[dns]`.

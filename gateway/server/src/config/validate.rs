@@ -7,7 +7,7 @@ mod trunk;
 use std::{
     collections::BTreeSet,
     net::{IpAddr, SocketAddr},
-    path::Path,
+    path::{Path, PathBuf},
     time::Duration,
 };
 
@@ -61,6 +61,7 @@ pub(super) fn config(settings: &Settings, sources: &Sources, faults: &mut Vec<Fa
     let tls = check.tls(settings, secured);
     let xmpp_tls = check.component_tls(settings);
     let servers = check.name_servers(settings);
+    let state = check.state(settings);
     check.log(&settings.log.level);
     check.limits(settings);
     let access = check.access(settings);
@@ -116,6 +117,7 @@ pub(super) fn config(settings: &Settings, sources: &Sources, faults: &mut Vec<Fa
             deadline: settings.dns.deadline,
             stale: settings.dns.stale,
         },
+        state: state?,
         log: settings.log.clone(),
         connections: settings.limits.connections.clone(),
     })
@@ -245,6 +247,23 @@ impl Check<'_> {
                 format!("{} cannot be read: {error}", path.display()),
                 "create it, readable by the gateway's user",
             ),
+        }
+    }
+
+    /// `[state]`.
+    fn state(&mut self, settings: &Settings) -> Option<Option<PathBuf>> {
+        let Some(directory) = &settings.state.directory else {
+            return Some(None);
+        };
+        let directory = self.sources.directory().join(directory);
+        if directory.is_dir() {
+            Some(Some(directory))
+        } else {
+            self.fault(
+                &["state", "directory"],
+                format!("{} is no directory", directory.display()),
+                "create it, writable by the gateway's user",
+            )
         }
     }
 

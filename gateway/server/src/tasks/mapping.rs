@@ -11,6 +11,7 @@ use tokio::{
 };
 
 use super::{
+    journal::JournalHandle,
     msrp::{ConnectionHandle, Notice, Opening, Target},
     sleep_until,
 };
@@ -35,6 +36,8 @@ pub(crate) struct MappingTask {
     pub(crate) lookups: JoinSet<(LookupId, Answer)>,
     /// Told when an administrator wants the configuration read again.
     pub(crate) reload: Arc<Notify>,
+    /// What is to be known after a crash.
+    pub(crate) journal: JournalHandle,
     /// Tells which certificates MSRP peers are shown, if any.
     pub(crate) certificates: Option<CertificateWatch>,
 }
@@ -123,6 +126,14 @@ impl MappingTask {
                 Command::Sip(command) => self.sip_commands.send(command).await.is_ok(),
                 Command::Reload => {
                     self.reload.notify_one();
+                    true
+                }
+                Command::Remember(occupancy) => {
+                    self.journal.note(occupancy, true);
+                    true
+                }
+                Command::Forget(occupancy) => {
+                    self.journal.note(occupancy, false);
                     true
                 }
                 Command::Xmpp(link, command) => match self.links.get(link.0) {
@@ -222,6 +233,7 @@ mod tests {
             lookups: JoinSet::new(),
             connections: BTreeMap::from([(ConnectionId(1), handle)]),
             reload: Arc::default(),
+            journal: JournalHandle::default(),
             certificates: None,
         };
         task.command_connection(ConnectionId(1), ::msrp::Command::Close);

@@ -2,6 +2,7 @@
 //! crate's documentation.
 
 pub(crate) mod duplex;
+pub(crate) mod journal;
 pub(crate) mod link;
 pub(crate) mod mapping;
 pub(crate) mod msrp;

@@ -98,6 +98,7 @@ fn the_deployed_file_names_every_key_and_each_key_left_out_at_its_default() {
         ".users.secret",
         ".users.secret_file",
         ".routing.numbers",
+        ".state.directory",
         ".conferences.muc",
         ".conferences.sip",
         ".conferences.server",

@@ -123,6 +123,10 @@ fn each_fault_names_its_place_and_remedy() {
             "gateway.toml:2:9: limits.gateway: unknown key; known here: mapping, sip, rates, msrp, xmpp, connections",
         ),
         (
+            "[state]\ndirectory = \"/nonexistent/state\"\n[xmpp]",
+            "gateway.toml:3:1: state.directory: /nonexistent/state is no directory; create it, writable by the gateway's user",
+        ),
+        (
             "[xmpp]\nsecret_file = \"x\"",
             "gateway.toml:3:1: xmpp.secret_file: stands beside `secret`; keep one of the two",
         ),

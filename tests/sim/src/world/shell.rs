@@ -10,6 +10,7 @@ use super::{Happening, Inner, Place, Purpose, World, network::place};
 use crate::{
     conference::focus,
     host::{PATIENCE, WINDOW},
+    invariants,
     plan::Fault,
     proxy,
 };
@@ -49,7 +50,12 @@ impl World {
                 Command::Sip(command) => self.host.endpoint.handle_command(command, now),
                 // There are no files in this world.
                 Command::Reload => {}
-                Command::Xmpp(link, command) => self.host.links[link.0].link.handle_command(command, now),
+                Command::Remember(occupancy) => drop(self.host.remembered.insert(occupancy)),
+                Command::Forget(occupancy) => drop(self.host.remembered.remove(&occupancy)),
+                Command::Xmpp(link, command) => {
+                    invariants::remembered(self, &command);
+                    self.host.links[link.0].link.handle_command(command, now);
+                }
                 Command::Msrp(id, command) => {
                     self.host.dirty.insert(id);
                     if let Some(connection) = self.host.connections.get_mut(&id) {
@@ -79,6 +85,8 @@ impl World {
             let lane = match &command {
                 Command::Sip(_) | Command::Resolve { .. } | Command::Reload => (0, 0),
                 Command::Xmpp(link, _) => (1, link.0 as u64),
+                // In order with what goes to the rooms, which are all behind the first link.
+                Command::Remember(_) | Command::Forget(_) => (1, 0),
                 Command::Msrp(id, _) | Command::Connect { connection: id, .. } => (2, id.0),
             };
             self.pass_on(lane, Inner::Command(Box::new(command)));

@@ -271,7 +271,7 @@ impl Hall {
         while let Some(command) = self.gateway.poll_command() {
             moved = true;
             match command {
-                Command::Reload => {}
+                Command::Reload | Command::Remember(_) | Command::Forget(_) => {}
                 Command::Connect { connection, .. } => self.connect(connection),
                 Command::Resolve { .. } => unreachable!("nobody is invited here"),
                 Command::Sip(command) => self.ours.handle_command(command, self.now),

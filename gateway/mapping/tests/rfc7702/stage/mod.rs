@@ -10,7 +10,7 @@ use std::{
 use bytes::BytesMut;
 use mapping::{
     Access, AddressForm, AnswerRule, Component, Config, ConnectionId, CreationRule, Gateway, Limits, LinkId,
-    NamingRule, Occupants, Outage, Proof, RoomDomain, Routes, Texts,
+    NamingRule, Occupancy, Occupants, Outage, Proof, RoomDomain, Routes, Texts,
 };
 use msrp::SessionId;
 use sip::{
@@ -56,6 +56,8 @@ pub(crate) struct Stage {
     pub(crate) hold_unshared: bool,
     /// How often files were to be read again.
     pub(crate) reloads: usize,
+    /// What a gateway that starts after a crash would be told.
+    pub(crate) remembered: BTreeSet<Occupancy>,
     /// What the switch was to see of whom it connected to.
     pub(crate) proofs: Vec<Option<Proof>>,
     unshared: Vec<(LinkId, BareJid, FullJid)>,
@@ -216,6 +218,7 @@ impl Stage {
             sharing: BTreeSet::new(),
             hold_unshared: false,
             reloads: 0,
+            remembered: BTreeSet::new(),
             proofs: Vec::new(),
             unshared: Vec::new(),
             switch: BTreeMap::new(),

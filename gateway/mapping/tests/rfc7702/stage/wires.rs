@@ -94,6 +94,8 @@ impl Stage {
                 }
                 Command::Xmpp(_, xmpp::Command::Shutdown) => {}
                 Command::Reload => self.reloads += 1,
+                Command::Remember(occupancy) => drop(self.remembered.insert(occupancy)),
+                Command::Forget(occupancy) => drop(self.remembered.remove(&occupancy)),
             }
         }
         if !self.hold_unshared {

@@ -231,7 +231,7 @@ impl Hall {
             moved = true;
             match command {
                 Command::Resolve { .. } => unreachable!("every domain of a transcript is known"),
-                Command::Reload => {}
+                Command::Reload | Command::Remember(_) | Command::Forget(_) => {}
                 Command::Connect { connection, tls, .. } => {
                     if let Some(why) = self.not_connected {
                         self.gateway.handle_not_connected(connection, why, self.now);

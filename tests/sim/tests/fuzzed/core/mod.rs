@@ -13,7 +13,7 @@ use std::{
 
 use mapping::{
     AddressForm, AnswerRule, Command, Component, ConferenceDomain, Config, ConnectionId, Gateway, Limits,
-    LinkId, Outage, OutageRule, RoomDomain, Texts,
+    LinkId, Occupancy, Outage, OutageRule, RoomDomain, Texts,
 };
 use msrp::{MessageTag, SessionId};
 use sip::{DialogId, SubscriptionId};
@@ -59,6 +59,8 @@ struct Stage {
     tags: BTreeMap<u64, (ConnectionId, SessionId)>,
     /// The last stanzas that went out.
     stanzas: Vec<Outgoing>,
+    /// Occupants whom the core wants to be told of after a crash.
+    remembered: BTreeSet<Occupancy>,
     link_up: bool,
     /// Whether XMPP users can be in conferences too.
     both_ways: bool,
@@ -193,6 +195,7 @@ impl Stage {
             bound: BTreeSet::new(),
             tags: BTreeMap::new(),
             stanzas: Vec::new(),
+            remembered: BTreeSet::new(),
             link_up: false,
             both_ways: both_ways(setting),
             conferences: Conferences::default(),
@@ -291,6 +294,8 @@ impl Stage {
                 }
                 Command::Xmpp(_, xmpp::Command::Shutdown | xmpp::Command::Share { .. }) | Command::Reload => {
                 }
+                Command::Remember(occupancy) => drop(self.remembered.insert(occupancy)),
+                Command::Forget(occupancy) => drop(self.remembered.remove(&occupancy)),
                 // A switch is reached, or not, when the input says so.
                 Command::Connect { .. } => {}
                 // No name server answers.

@@ -8,7 +8,7 @@ use xmpp::{
     },
 };
 
-use mapping::LinkId;
+use mapping::{LinkId, Occupancy};
 
 use super::{LINK, MUC, NICKNAMES, ROOMS, Script, Stage};
 
@@ -198,6 +198,14 @@ impl Stage {
         };
         self.conference_stanza_out(&stanza, is_up);
         if let Outgoing::Enter { from, to, .. } = &stanza {
+            let occupancy = Occupancy {
+                occupant: from.clone(),
+                room: to.to_bare(),
+            };
+            assert!(
+                self.remembered.contains(&occupancy),
+                "{from} would stay after a crash"
+            );
             let known = self
                 .calls
                 .iter()
