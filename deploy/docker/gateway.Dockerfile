@@ -3,7 +3,8 @@
 FROM debian:bookworm-slim
 
 RUN groupadd --gid 4711 component \
- && useradd --system --gid component --home-dir /nonexistent --no-create-home --shell /usr/sbin/nologin gateway
+ && useradd --system --gid component --home-dir /nonexistent --no-create-home --shell /usr/sbin/nologin gateway \
+ && install --directory --owner gateway --group component --mode 0700 /var/lib/sip-xmpp-gateway
 
 COPY target/release/sip-xmpp-gateway /usr/local/bin/sip-xmpp-gateway
 COPY deploy/gateway.toml /etc/sip-xmpp-gateway/gateway.toml

@@ -1,6 +1,10 @@
 //! The XMPP server goes, comes back, is absent, or refuses us.
 
-use std::{net::SocketAddr, thread, time::Duration};
+use std::{
+    net::SocketAddr,
+    thread,
+    time::{Duration, Instant},
+};
 
 use gateway_tests::{
     Context, PATIENCE, Result, ensure, on_each_xmpp_server,
@@ -13,6 +17,7 @@ use gateway_tests::{
     ports::free_port,
     raw_msrp::{RawParticipant, cpim, offer},
     raw_sip::{RawSip, Request},
+    scratch::Scratch,
     world::{ROOM, ROOM_URI, World, in_a_world_with},
 };
 
@@ -24,6 +29,7 @@ on_each_xmpp_server! {
     sip_users_survive_a_crash_of_the_xmpp_server_and_are_back_in_the_room,
     what_is_said_during_an_outage_is_held_and_sent_once_where_the_operator_wants_it,
     after_a_crash_of_the_gateway_nobody_is_left_behind_in_the_room,
+    whom_a_crash_leaves_behind_leaves_at_the_next_start_though_nothing_happens_in_his_room,
     whatever_a_room_has_for_somebody_who_was_left_behind_makes_him_leave,
     who_whispers_while_the_server_stands_still_hears_that_it_may_be_lost,
     a_wrong_secret_is_named_in_the_log_and_the_gateway_lives,
@@ -154,11 +160,16 @@ fn who_whispers_while_the_server_stands_still_hears_that_it_may_be_lost(
 
 /// The gateway dies without a word, and is started again.
 fn crash(world: &mut World) -> Result<()> {
+    let settings = GatewaySettings::for_server(&world.xmpp);
+    crash_of(world, &settings)
+}
+
+/// The same with these settings from then on.
+fn crash_of(world: &mut World, settings: &GatewaySettings) -> Result<()> {
     let sip = world.gateway.sip_address();
     let msrp = SocketAddr::from(([127, 0, 0, 1], free_port()?));
-    let settings = GatewaySettings::for_server(&world.xmpp);
     world.gateway.process().kill()?;
-    world.gateway = Gateway::start_on(sip, msrp, &settings)?;
+    world.gateway = Gateway::start_on(sip, msrp, settings)?;
     world.gateway.process().wait_for_log("link up", 0, PATIENCE)?;
     Ok(())
 }
@@ -177,6 +188,84 @@ fn after_a_crash_of_the_gateway_nobody_is_left_behind_in_the_room(server: XmppSe
         assert_eq!(juliet.hear(ROOM, "here, under my old name")?, "Romeo");
         Ok(())
     })
+}
+
+/// Waits until the gateway has so many changes of its occupants on the disk.
+fn wait_until_written(world: &World, changes: usize) -> Result<()> {
+    let deadline = Instant::now() + PATIENCE;
+    loop {
+        let log = world.gateway.log();
+        let batches = log.split("occupants written changes=").skip(1);
+        let numbers = batches.filter_map(|rest| rest.lines().next()?.trim().parse::<usize>().ok());
+        let written: usize = numbers.sum();
+        if written == changes {
+            return Ok(());
+        }
+        ensure!(
+            Instant::now() < deadline,
+            "{written} of {changes} changes are written\n{log}"
+        );
+        thread::sleep(Duration::from_millis(20));
+    }
+}
+
+fn whom_a_crash_leaves_behind_leaves_at_the_next_start_though_nothing_happens_in_his_room(
+    server: XmppServerKind,
+) -> Result<()> {
+    let state = Scratch::new("state")?;
+    let directory = state.path().display().to_string();
+    let overrides = vec![
+        ("GATEWAY__STATE__DIRECTORY", directory),
+        (
+            "GATEWAY__LOG__LEVEL",
+            "info,server::tasks::journal=debug".to_owned(),
+        ),
+    ];
+    let mut world = World::start_with(server, overrides.clone())?;
+    let mut juliet = world.xmpp_user("juliet")?;
+    juliet.enter(ROOM, "JuliC")?;
+    let quiet = "quiet@rooms.example.com";
+    juliet.enter(quiet, "JuliC")?;
+    let call = |world: &World, user: &str, room: &str| {
+        let from = format!("\"{user}\" <sip:{}@example.org>", user.to_lowercase());
+        RawParticipant::enter(world.gateway.sip_address(), &format!("sip:{room}"), &from)
+    };
+    let _romeo = call(&world, "Romeo", ROOM)?;
+    let _nurse = call(&world, "Nurse", quiet)?;
+    let mut tybalt = call(&world, "Tybalt", quiet)?;
+    for (room, nickname) in [(ROOM, "Romeo"), (quiet, "Nurse"), (quiet, "Tybalt")] {
+        juliet.see(room, nickname, None)?;
+    }
+    wait_until_written(&world, 3)?;
+    tybalt.hang_up("enough")?;
+    juliet.see(quiet, "Tybalt", Some("unavailable"))?;
+    wait_until_written(&world, 4)?;
+
+    let settings = GatewaySettings {
+        overrides,
+        ..GatewaySettings::for_server(&world.xmpp)
+    };
+    crash_of(&mut world, &settings)?;
+    // She says nothing in either room.
+    juliet.see(ROOM, "Romeo", Some("unavailable"))?;
+    juliet.see(quiet, "Nurse", Some("unavailable"))?;
+    ensure!(
+        world.gateway.log().contains("occupants=2"),
+        "Tybalt was not left behind\n{}",
+        world.gateway.log_tail()
+    );
+    let mut romeo = world.sip_user("romeo", "Romeo")?;
+    romeo.say_and_wait("here, under my old name")?;
+    assert_eq!(juliet.hear(ROOM, "here, under my old name")?, "Romeo");
+
+    // Whom a stop has made to leave is not left behind.
+    world.gateway.process().terminate();
+    juliet.see(ROOM, "Romeo", Some("unavailable"))?;
+    world.gateway.process().wait(PATIENCE)?;
+    let mut last = Gateway::start(&settings)?;
+    last.process().wait_for_log("link up", 0, PATIENCE)?;
+    ensure!(!last.log().contains("left behind"), "{}", last.log_tail());
+    world.check_sip()
 }
 
 fn whatever_a_room_has_for_somebody_who_was_left_behind_makes_him_leave(
