@@ -310,6 +310,11 @@ impl RawParticipant {
         Ok(report.header("Status").unwrap_or_default().to_owned())
     }
 
+    /// How many frames have come.
+    pub fn received(&mut self) -> usize {
+        self.frames.history().len()
+    }
+
     /// How many REPORTs have come.
     pub fn reports(&mut self) -> usize {
         let frames = self.frames.history().iter().flatten();

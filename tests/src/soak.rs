@@ -110,8 +110,10 @@ const BEFORE: Duration = Duration::from_secs(2);
 const AFTER: Duration = Duration::from_secs(3);
 /// How long to wait for all to be back.
 const PATIENCE: Duration = Duration::from_secs(60);
-/// How long an answer may take at most: the deadline of a reflection.
-const ANSWERS: Duration = Duration::from_secs(22);
+/// How long answers and late copies may take at most: longer than the deadline of a reflection.
+const SETTLING: Duration = Duration::from_secs(60);
+/// Once all is answered, how long nothing more has to come.
+const QUIET: Duration = Duration::from_secs(3);
 
 /// What was said: by whom, in which room.
 struct Said {
@@ -209,7 +211,7 @@ impl Soak {
         }
         self.meet_again(load)?;
         self.talk(load, AFTER, |_| false)?;
-        thread::sleep(ANSWERS);
+        self.settle();
         self.count(&mut report);
         self.users.clear();
         report.ghosts = self.ghosts(load)?;
@@ -281,6 +283,32 @@ impl Soak {
             }
         }
         Ok(Instant::now())
+    }
+
+    /// Waits until everything is answered and nobody hears anything more.
+    fn settle(&mut self) {
+        let deadline = Instant::now() + SETTLING;
+        let mut heard = 0;
+        while Instant::now() < deadline {
+            thread::sleep(QUIET);
+            let users = self.users.iter_mut().flatten();
+            let now: usize = users.map(RawParticipant::received).sum();
+            let was_quiet = std::mem::replace(&mut heard, now) == now;
+            if was_quiet && self.all_are_answered() {
+                return;
+            }
+        }
+    }
+
+    fn all_are_answered(&mut self) -> bool {
+        let mut posted = self
+            .said
+            .iter()
+            .filter_map(|said| Some((said.room, said.by.as_ref()?)));
+        posted.all(|(room, (user, transaction))| {
+            let speaker = self.users.get_mut(room).and_then(|users| users.get_mut(*user));
+            speaker.is_some_and(|speaker| speaker.answer_to(transaction).is_some())
+        })
     }
 
     /// Juliet comes again where the fault took her connection, too.
