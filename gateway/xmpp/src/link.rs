@@ -58,15 +58,13 @@ pub struct Link {
     attempted: Option<Instant>,
     /// Whether the server may still hold a former connection, which it has not noticed that we gave up.
     lingers: bool,
-    /// Whether it does: asked while [`Phase::Accepted`].
-    sole: Option<Sole>,
     /// The cause that the owner knows of.
     reported: Option<DownCause>,
     /// What the ids of our own pings begin with, and how many there were.
     ping_ids: (String, u64),
 }
 
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug)]
 enum Phase {
     /// Not started.
     New,
@@ -78,8 +76,8 @@ enum Phase {
     Opening { deadline: Instant },
     /// Our handshake is on its way.
     Handshaking { deadline: Instant },
-    /// The server has taken us, and may still hold a former connection.
-    Accepted,
+    /// The server has taken us, and is asked whether it still holds a former connection.
+    Accepted(Sole),
     /// Stanzas flow. `due` is when silence gets a ping or, once `pinged`, ends the connection.
     Up {
         since: Instant,
@@ -110,7 +108,6 @@ impl Link {
             backoff: Backoff::new(config.retry),
             attempted: None,
             lingers: false,
-            sole: None,
             reported: None,
             config,
         }
@@ -120,7 +117,9 @@ impl Link {
     pub fn handle_connected(&mut self, now: Instant) {
         match self.phase {
             Phase::Connecting { .. } => {}
-            Phase::Opening { .. } | Phase::Handshaking { .. } | Phase::Accepted | Phase::Up { .. } => return,
+            Phase::Opening { .. } | Phase::Handshaking { .. } | Phase::Accepted(_) | Phase::Up { .. } => {
+                return;
+            }
             Phase::New | Phase::Waiting { .. } | Phase::Shut => {
                 // An attempt that was given up meanwhile.
                 self.actions.push_back(Action::Close);
@@ -175,7 +174,7 @@ impl Link {
     /// The connection ended. What is said of one that [`Action::Close`] gave up is passed over until the next one stands.
     pub fn handle_disconnected(&mut self, now: Instant) {
         match self.phase {
-            Phase::Opening { .. } | Phase::Handshaking { .. } | Phase::Accepted | Phase::Up { .. } => {
+            Phase::Opening { .. } | Phase::Handshaking { .. } | Phase::Accepted(_) | Phase::Up { .. } => {
                 self.fail(DownCause::Closed, now);
             }
             Phase::Shut => self.give_back(),
@@ -218,7 +217,7 @@ impl Link {
                 self.actions.push_back(Action::Close);
                 self.fail(DownCause::Silent, now);
             }
-            Phase::Accepted => self.ask_whether_sole(now),
+            Phase::Accepted(_) => self.ask_whether_sole(now),
             Phase::Up {
                 since,
                 due,
@@ -264,14 +263,14 @@ impl Link {
     /// When `handle_timeout` is due.
     #[must_use]
     pub fn poll_timeout(&self) -> Option<Instant> {
-        match self.phase {
+        match &self.phase {
             Phase::New | Phase::Shut => None,
-            Phase::Waiting { until } => Some(until),
+            Phase::Waiting { until } => Some(*until),
             Phase::Connecting { deadline }
             | Phase::Opening { deadline }
-            | Phase::Handshaking { deadline } => Some(deadline),
-            Phase::Accepted => self.sole.as_ref().map(Sole::due),
-            Phase::Up { due, .. } => Some(due),
+            | Phase::Handshaking { deadline } => Some(*deadline),
+            Phase::Accepted(sole) => Some(sole.due()),
+            Phase::Up { due, .. } => Some(*due),
         }
     }
 
@@ -289,14 +288,14 @@ impl Link {
 
     /// Whether the server takes stanzas of ours: answers of the link's own already go out when it has accepted us.
     fn takes_stanzas(&self) -> bool {
-        matches!(self.phase, Phase::Accepted | Phase::Up { .. })
+        matches!(self.phase, Phase::Accepted(_) | Phase::Up { .. })
     }
 
     /// Whether a stream is open, or being opened.
     fn is_open(&self) -> bool {
         matches!(
             self.phase,
-            Phase::Opening { .. } | Phase::Handshaking { .. } | Phase::Accepted | Phase::Up { .. }
+            Phase::Opening { .. } | Phase::Handshaking { .. } | Phase::Accepted(_) | Phase::Up { .. }
         )
     }
 
@@ -309,11 +308,11 @@ impl Link {
     }
 
     fn handle_arrival(&mut self, arrival: Arrival, now: Instant) {
-        match (arrival, self.phase) {
+        match (arrival, &self.phase) {
             (Arrival::StreamError(cause), _) => self.close(cause, "</stream:stream>", now),
             (Arrival::End, _) => self.close(DownCause::Closed, "</stream:stream>", now),
             (Arrival::Malformed(why) | Arrival::Header(Err(why)), _) => self.refuse(why, now),
-            (Arrival::Header(Ok((id, prefixes))), Phase::Opening { deadline }) => {
+            (Arrival::Header(Ok((id, prefixes))), &Phase::Opening { deadline }) => {
                 self.prefixes = prefixes;
                 // An empty id announces a stream error; the secret is not hashed without one.
                 if !id.is_empty() {
@@ -322,15 +321,16 @@ impl Link {
                 }
             }
             (Arrival::Handshake, Phase::Handshaking { .. }) if self.lingers => {
-                self.sole = Some(Sole::new(self.ping_ids.1 + 1, now));
-                self.phase = Phase::Accepted;
+                self.phase = Phase::Accepted(Sole::new(self.ping_ids.1 + 1, now));
                 self.ask_whether_sole(now);
             }
             (Arrival::Handshake, Phase::Handshaking { .. }) => self.up(now),
-            (Arrival::Stanza(stanza), Phase::Accepted | Phase::Up { .. }) => self.handle_stanza(stanza, now),
-            (Arrival::Skipped(skipped), Phase::Accepted | Phase::Up { .. }) => self.skip(skipped),
+            (Arrival::Stanza(stanza), Phase::Accepted(_) | Phase::Up { .. }) => {
+                self.handle_stanza(stanza, now);
+            }
+            (Arrival::Skipped(skipped), Phase::Accepted(_) | Phase::Up { .. }) => self.skip(skipped),
             (Arrival::Features, _) => {}
-            (Arrival::Handshake, Phase::Accepted | Phase::Up { .. }) => {
+            (Arrival::Handshake, Phase::Accepted(_) | Phase::Up { .. }) => {
                 self.events.push_back(Event::Skipped {
                     rule: "no stanza",
                     from: String::new(),
@@ -348,14 +348,14 @@ impl Link {
             due: later(now, self.config.idle),
             pinged: false,
         };
-        (self.lingers, self.sole) = (false, None);
+        self.lingers = false;
         self.reported = None;
         self.events.push_back(Event::Up);
     }
 
     /// Pings our own domain a few times in a row, again and again until a whole row has come back, or no longer.
     fn ask_whether_sole(&mut self, now: Instant) {
-        let Some(sole) = &mut self.sole else {
+        let Phase::Accepted(sole) = &mut self.phase else {
             return;
         };
         if now >= sole.deadline() {
@@ -403,7 +403,7 @@ impl Link {
             && (iq.from == iq.to || is_answer(&iq))
         {
             let number = number.parse().ok();
-            if let (Some(sole), Some(number)) = (&mut self.sole, number)
+            if let (Phase::Accepted(sole), Some(number)) = (&mut self.phase, number)
                 && sole.is_back(number)
             {
                 self.up(now);
@@ -500,7 +500,6 @@ impl Link {
         }
         let was_up = self.is_up();
         self.lingers |= was_up && cause == DownCause::Silent;
-        self.sole = None;
         let delay = self.backoff.next(&cause, was_up, &mut self.rng);
         // An attempt that has waited for its deadline has kept its distance from the next one already.
         let since = self.attempted.filter(|_| !was_up).unwrap_or(now);
