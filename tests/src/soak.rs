@@ -13,6 +13,7 @@ use crate::{
     peers::{Gateway, GatewaySettings, ProsodySettings, XmppServer, XmppServerKind, XmppUser},
     raw_msrp::RawParticipant,
     relay::Relay,
+    scratch::Scratch,
 };
 
 /// What goes wrong.
@@ -28,11 +29,20 @@ pub enum Fault {
     Freeze,
     /// Another component wants the domain, and the server keeps us.
     Conflict,
+    /// The gateway is killed and started, and nobody says anything afterwards.
+    Crash,
 }
 
 impl Fault {
     /// All of them.
-    pub const ALL: [Self; 5] = [Self::Restart, Self::Kill, Self::Cut, Self::Freeze, Self::Conflict];
+    pub const ALL: [Self; 6] = [
+        Self::Restart,
+        Self::Kill,
+        Self::Cut,
+        Self::Freeze,
+        Self::Conflict,
+        Self::Crash,
+    ];
 
     /// The fault of a name, as [`fmt::Display`] writes it.
     #[must_use]
@@ -49,6 +59,7 @@ impl fmt::Display for Fault {
             Self::Cut => "cut",
             Self::Freeze => "freeze",
             Self::Conflict => "conflict",
+            Self::Crash => "crash",
         })
     }
 }
@@ -89,7 +100,7 @@ pub struct Report {
     pub refused_and_heard: usize,
     /// Occupants left in the rooms when all SIP users were gone.
     pub ghosts: usize,
-    /// From the server's return until all were back.
+    /// From the server's return until all were back; after a crash of the gateway from its start until all whom it left behind were gone.
     pub back: Option<Duration>,
 }
 
@@ -137,9 +148,12 @@ pub fn run(fault: Fault, kind: XmppServerKind, load: &Load) -> Result<Report> {
     };
     let xmpp = XmppServer::start(kind)?;
     let relay = Relay::start(xmpp.component_address())?;
+    let state = Scratch::new("state")?;
+    let mut overrides = load.settings.clone();
+    overrides.push(("GATEWAY__STATE__DIRECTORY", state.path().display().to_string()));
     let settings = GatewaySettings {
         server: relay.address(),
-        overrides: load.settings.clone(),
+        overrides,
         program: load.program.clone(),
         ..GatewaySettings::for_server(&xmpp)
     };
@@ -148,7 +162,10 @@ pub fn run(fault: Fault, kind: XmppServerKind, load: &Load) -> Result<Report> {
         .process()
         .wait_for_log("link up", 0, Duration::from_secs(20))?;
     let mut soak = Soak::enter(xmpp, relay, gateway, load)?;
-    let outcome = soak.run(fault, load);
+    let outcome = match fault {
+        Fault::Crash => soak.crash(&settings, load),
+        fault => soak.run(fault, load),
+    };
     outcome.with_context(|| [soak.xmpp.log_tail(), soak.gateway.log_tail()].join("\n"))
 }
 
@@ -218,6 +235,28 @@ impl Soak {
         Ok(report)
     }
 
+    /// The gateway dies under traffic. Those whom it left behind have to go though the rooms have nothing for them: those who leave do not count.
+    fn crash(&mut self, settings: &GatewaySettings, load: &Load) -> Result<Report> {
+        self.talk(load, BEFORE, |_| false)?;
+        self.gateway.process().kill()?;
+        self.juliet.inbox().clear();
+        let started = Instant::now();
+        self.gateway = Gateway::start(settings)?;
+        let mut report = Report::default();
+        loop {
+            let left = self.juliet.inbox().history().iter().filter(|stanza| {
+                stanza.name == "presence" && stanza.attribute("type") == Some("unavailable")
+            });
+            let left = left.count();
+            report.back = Some(started.elapsed());
+            if left == load.rooms * load.users || started.elapsed() > PATIENCE {
+                report.ghosts = load.rooms * load.users - left;
+                return Ok(report);
+            }
+            thread::sleep(Duration::from_millis(20));
+        }
+    }
+
     /// Lets people talk at the load's rate, for so long or until something is so.
     fn talk(&mut self, load: &Load, time: Duration, until: impl Fn(&Self) -> bool) -> Result<()> {
         let start = Instant::now();
@@ -269,6 +308,8 @@ impl Soak {
                 self.talk(load, load.freeze, |_| false)?;
                 self.xmpp.process().context("no server to go on")?.resume();
             }
+            // It is no fault of the XMPP side.
+            Fault::Crash => {}
             Fault::Conflict => {
                 let settings = GatewaySettings {
                     program: load.program.clone(),

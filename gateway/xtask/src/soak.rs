@@ -13,7 +13,7 @@ use crate::{packages, screen, steps::released};
 /// What may be chosen.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Choice {
-    /// Only this fault: restart, kill, cut, freeze or conflict
+    /// Only this fault: restart, kill, cut, freeze, conflict or crash
     #[arg(long)]
     case: Option<String>,
     /// How often each
@@ -47,7 +47,7 @@ pub(crate) fn run(choice: &Choice) -> Result<()> {
     packages::install(packages::SERVERS)?;
     let faults = match &choice.case {
         Some(name) => {
-            vec![Fault::of_name(name).context("no such case: restart, kill, cut, freeze, conflict")?]
+            vec![Fault::of_name(name).context("no such case: restart, kill, cut, freeze, conflict, crash")?]
         }
         None => Fault::ALL.to_vec(),
     };
