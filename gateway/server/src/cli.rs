@@ -180,6 +180,8 @@ fn serve(loaded: Loaded, file: PathBuf) -> ExitCode {
         tokio::spawn(reloads.run(hangup, bound.reload_wishes()));
         bound.serve(stop).await.map_err(|error| error.to_string())
     });
+    // All that is waited for had its time: a disk that hangs does not keep the process.
+    runtime.shutdown_background();
     match served {
         Ok(()) => ExitCode::SUCCESS,
         Err(cause) => {
