@@ -10,16 +10,16 @@ use std::{
 
 use bytes::Bytes;
 use clap::Parser;
+use rustix::{
+    event::{PollFd, PollFlags, Timespec, poll},
+    io::retry_on_intr,
+};
 use sip::{
     Body, Command, Config, Contact, Endpoint, Event, Flow, Limits, LocalAddress, SubscriptionState, Transport,
 };
 
 /// The largest datagram.
 const DATAGRAM: usize = 64 * 1024;
-/// How long the socket is waited for when nothing else is due.
-const IDLE: Duration = Duration::from_secs(1);
-/// Datagrams read at once before what they caused is sent.
-const BURST: usize = 32;
 
 /// Answers every SIP call that comes by UDP
 #[derive(Debug, Parser)]
@@ -36,6 +36,7 @@ struct Arguments {
 fn main() -> io::Result<()> {
     let arguments = Arguments::parse();
     let socket = UdpSocket::bind(arguments.listen)?;
+    socket.set_nonblocking(true)?;
     eprintln!("listening on {}", socket.local_addr()?);
     let mut seed = [0; 32];
     getrandom::fill(&mut seed).map_err(|_| io::Error::other("no random numbers"))?;
@@ -73,24 +74,7 @@ impl Answering {
     fn run(mut self) -> io::Result<()> {
         let mut buffer = vec![0; DATAGRAM];
         loop {
-            self.wait(&mut buffer)?;
-            self.endpoint.handle_timeout(Instant::now());
-            self.carry_out();
-        }
-    }
-
-    /// Reads what has come, at most until the next deadline.
-    fn wait(&mut self, buffer: &mut [u8]) -> io::Result<()> {
-        let due = self
-            .endpoint
-            .poll_timeout()
-            .map_or(IDLE, |at| at.saturating_duration_since(Instant::now()));
-        // Zero would mean to wait for ever.
-        let patience = due.clamp(Duration::from_millis(1), IDLE);
-        self.socket.set_nonblocking(false)?;
-        self.socket.set_read_timeout(Some(patience))?;
-        for _ in 0..BURST {
-            match self.socket.recv_from(buffer) {
+            match self.socket.recv_from(&mut buffer) {
                 Ok((length, peer)) => {
                     let flow = Flow {
                         transport: Transport::Udp,
@@ -100,13 +84,26 @@ impl Answering {
                     let bytes = Bytes::copy_from_slice(buffer.get(..length).unwrap_or_default());
                     self.endpoint.handle_message(flow, bytes, Instant::now());
                 }
-                Err(error) if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut) => break,
+                Err(error) if error.kind() == ErrorKind::WouldBlock => self.wait()?,
                 // The answer to a datagram of ours that nobody took.
                 Err(error) if error.kind() == ErrorKind::ConnectionRefused => {}
                 Err(error) => return Err(error),
             }
-            self.socket.set_nonblocking(true)?;
+            self.endpoint.handle_timeout(Instant::now());
+            self.carry_out();
         }
+    }
+
+    /// Until a datagram has come or a deadline.
+    fn wait(&self) -> io::Result<()> {
+        let due = self.endpoint.poll_timeout();
+        let patience = due
+            .map(|at| at.saturating_duration_since(Instant::now()))
+            .and_then(|patience| Timespec::try_from(patience).ok());
+        retry_on_intr(|| {
+            let mut sockets = [PollFd::new(&self.socket, PollFlags::IN)];
+            poll(&mut sockets, patience.as_ref())
+        })?;
         Ok(())
     }
 

@@ -54,6 +54,7 @@ fn rfc4579_section_5_11_who_is_removed_is_told_so(server: XmppServerKind) -> Res
         juliet.enter(CONFERENCE_JID, "JuliC")?;
         tybalt.enter(CONFERENCE_JID, "Tybalt")?;
         romeo.await_occupant("Tybalt")?;
+        juliet.see(CONFERENCE_JID, "Tybalt", None)?;
         world.conference.kick(CONFERENCE, "Tybalt", "quarrelsome")?;
         let out = is_out(&mut tybalt, "Tybalt")?;
         ensure!(out.has_status("307"), "{out:#?}");

@@ -139,6 +139,8 @@ fn quitting_before_the_answer_cancels_the_call() {
     let mut world = World::new();
     let (dialog, _, _due) = world.invited();
     world.command(Command::Quit);
+    // RFC 3261 §9.1: CANCEL waits for the focus's 100, which comes after 200 ms.
+    world.wait(Duration::from_millis(200));
     assert!(
         world
             .take_focus(

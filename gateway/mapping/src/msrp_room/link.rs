@@ -56,13 +56,16 @@ impl Gateway {
         let Some(stay) = self.stays.get_mut(key) else {
             return;
         };
-        let (gone, former) = (std::mem::take(&mut stay.gone), std::mem::take(&mut stay.former));
-        // A client that does not know its nickname to be another's would take it for the end of its stay.
-        for nickname in former {
+        let (gone, mut former) = (std::mem::take(&mut stay.gone), std::mem::take(&mut stay.former));
+        former.remove(&stay.nickname);
+        // A client that does not know its nickname to be another's would take it for the end of its stay, and his presence for its own.
+        for nickname in &former {
             self.tell_all(key, |stay, client| {
-                let renamed = former_of(stay, &nickname, &stay.nickname, client, None, &[status::SELF]);
-                renamed.filter(|_| nickname != stay.nickname)
+                former_of(stay, nickname, &stay.nickname, client, None, &[status::SELF])
             });
+        }
+        if !former.is_empty() {
+            self.tell_own(key, |_| None);
         }
         for nickname in gone {
             self.tell_all(key, |stay, client| {

@@ -208,8 +208,13 @@ impl Gateway {
         self.tell_all(key, |stay, client| {
             former_of(stay, &from, nickname, client, id_of(client), &[status::SELF])
         });
-        self.tell_all(key, |_, client| {
-            let own = own.clone();
+        self.tell_own(key, id_of);
+    }
+
+    /// The second half of his renaming: who he is now.
+    pub(super) fn tell_own(&mut self, key: StayKey, id_of: impl Fn(&FullJid) -> Option<String>) {
+        self.tell_all(key, |stay, client| {
+            let own = occupant(&stay.room, &stay.nickname)?;
             Some(presence(
                 own,
                 client,

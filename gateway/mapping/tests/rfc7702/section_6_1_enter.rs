@@ -240,7 +240,8 @@ fn cancel_leaves_the_room() {
     stage.users[romeo]
         .endpoint
         .handle_command(sip::Command::Bye { dialog, reason: None }, now);
-    stage.run();
+    // RFC 3261 §9.1: his client waits for a provisional response, and 100 comes after 200 ms.
+    stage.pass(Duration::from_millis(200));
     assert!(matches!(stage.to_rooms.last(), Some(Outgoing::Leave { .. })));
     assert!(stage.gateway.is_idle());
     let ended = stage.users[romeo].sip_events.back();

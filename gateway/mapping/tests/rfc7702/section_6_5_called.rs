@@ -268,6 +268,8 @@ fn calls_are_bounded_and_end_with_the_gateway() {
         declined(&stage),
         Some((JULIET.to_owned(), "Shutting Down".to_owned()))
     );
+    // RFC 3261 §9.1: CANCEL waits for the 100, which comes after 200 ms.
+    stage.pass(Duration::from_millis(200));
     let events = &stage.users[romeo].sip_events;
     assert!(
         events

@@ -44,7 +44,7 @@ impl Incoming {
 /// What happened.
 #[derive(Debug, PartialEq)]
 pub enum Event {
-    /// An INVITE outside any dialog; 100 has been sent.
+    /// An INVITE outside any dialog; 100 follows if it is not answered within 200 ms.
     Invited {
         /// The dialog to be.
         dialog: DialogId,

@@ -149,7 +149,6 @@ impl Endpoint {
             Ok(key) => key,
             Err(refusal) => return self.reply(server, refusal, now),
         };
-        self.reply(server, Reply::new(100), now);
         let id = self.next_dialog_id();
         self.dialogs.attach(key, Usage::Invite(id));
         let mut usage = InviteUsage::incoming(key, server);
@@ -185,7 +184,6 @@ impl Endpoint {
         if let Some(refusal) = self.glare(id, true).or(too_short) {
             return self.reply(server, refusal, now);
         }
-        self.reply(server, Reply::new(100), now);
         self.refresh_target(id, received);
         self.timers.set(Timer::Unanswered(id), Some(now + UNANSWERED_MAX));
         self.ask_again(received, id, server, Due::Reinvite(id, received.body().is_some()));

@@ -89,8 +89,9 @@ const T1_MAX: Duration = Duration::from_secs(60);
 /// A SIP user agent that can be caller, callee, notifier and subscriber.
 ///
 /// Contract: call `handle_*` with what happened, then drain `poll_transmit`, `poll_resolve` and `poll_event`, then ask
-/// `poll_timeout`. `handle_*` is total: nothing a peer sends makes it fail. 100 Trying, retransmissions, ACK, the answers to CANCEL,
-/// BYE, OPTIONS, unknown methods and requests outside any dialog are its own business; the owner sees only what he decides.
+/// `poll_timeout`. `handle_*` is total: nothing a peer sends makes it fail. 100 Trying after 200 ms of silence, retransmissions, ACK, the
+/// answers to CANCEL, BYE, OPTIONS, unknown methods and requests outside any dialog are its own business; the owner sees only what he
+/// decides.
 ///
 /// Every [`AnswerDue`] is to be spent. One that is spent too late (after `Cancelled`, after the dialog ended, or after 64·T1 for a request
 /// that is no INVITE, 180 s for one that is) is void and ignored, as is a command that names a dialog or subscription already gone.

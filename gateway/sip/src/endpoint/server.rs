@@ -256,7 +256,7 @@ impl Endpoint {
     pub(super) fn open_server(&mut self, received: &Received, key: ServerKey, now: Instant) -> ServerId {
         let timing = Timing::new(self.config.t1, received.flow.transport != Transport::Udp);
         let machine = if *received.method() == Method::INVITE {
-            Machine::Invite(InviteServer::new(timing))
+            Machine::Invite(InviteServer::new(timing, now))
         } else {
             Machine::Other(NonInviteServer::new(timing, now))
         };
@@ -333,13 +333,13 @@ impl Endpoint {
     }
 
     /// A request of this transaction came again.
-    pub(super) fn handle_request_retransmission(&mut self, id: ServerId) {
+    pub(super) fn handle_request_retransmission(&mut self, id: ServerId, now: Instant) {
         let step = self
             .servers
             .table
             .get(&id)
             .map(|server| server.machine.handle_retransmission());
-        self.repeat_response(id, step);
+        self.send_as_asked(id, step, now);
     }
 
     /// An ACK for this INVITE transaction. True: it acknowledges a 2xx and is the dialog's.
@@ -361,7 +361,7 @@ impl Endpoint {
             return;
         };
         let step = server.machine.handle_timeout(now);
-        self.repeat_response(id, Some(step));
+        self.send_as_asked(id, Some(step), now);
         if step.over {
             let unanswered = self.servers.due(id);
             self.forget_server(id);
@@ -400,11 +400,15 @@ impl Endpoint {
         }
     }
 
-    fn repeat_response(&mut self, id: ServerId, step: Option<Step>) {
-        if step.is_some_and(|step| step.sends == Some(Sends::Response))
-            && let Some((target, bytes)) = self.servers.last_response(id)
-        {
-            self.transmit(target, bytes, None);
+    fn send_as_asked(&mut self, id: ServerId, step: Option<Step>, now: Instant) {
+        match step.and_then(|step| step.sends) {
+            Some(Sends::Trying) => self.reply(id, Reply::new(100), now),
+            Some(Sends::Response) => {
+                if let Some((target, bytes)) = self.servers.last_response(id) {
+                    self.transmit(target, bytes, None);
+                }
+            }
+            Some(Sends::Request | Sends::Ack) | None => {}
         }
     }
 

@@ -50,7 +50,7 @@ impl Endpoint {
         }
         let key = received.key(received.method());
         if let Some(id) = self.servers.find(&key) {
-            self.handle_request_retransmission(id);
+            self.handle_request_retransmission(id, now);
             return;
         }
         let dialog = self.dialogs.find(&received);

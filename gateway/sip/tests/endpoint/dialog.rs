@@ -17,7 +17,6 @@ fn a_double_record_route_is_kept_in_order_and_reused_with_lr_on() {
         "Via: SIP/2.0/UDP 10.0.0.9:5070;branch=z9hG4bKphone\r\nMax-Forwards",
     );
     scene.receive_on(tcp(1), &text);
-    scene.response();
     let Event::Invited { dialog, due, .. } = scene.event() else {
         panic!()
     };
@@ -81,7 +80,6 @@ fn a_reinvite_is_the_owners_and_moves_the_target() {
         .body(SDP)
         .contact(Some("<sip:romeo@192.0.2.55:5090>"));
     scene.ask(&moved);
-    assert_eq!(scene.titles(), ["100 INVITE"]);
     let Event::Reinvited {
         dialog: again, due, ..
     } = scene.event()
@@ -139,7 +137,7 @@ fn a_refused_or_cancelled_reinvite_leaves_the_dialog() {
         phrase: None,
         headers: Vec::new(),
     });
-    assert_eq!(scene.titles(), ["100 INVITE", "488 INVITE"]);
+    assert_eq!(scene.titles(), ["488 INVITE"]);
     scene.ask(&Ask::ack(2, &tag).branch("z9hG4bK-INVITE-2"));
     scene.ask(&Ask::new("INVITE", 3).to(&tag).body(SDP));
     let Event::Reinvited { due, .. } = scene.event() else {
@@ -151,7 +149,7 @@ fn a_refused_or_cancelled_reinvite_leaves_the_dialog() {
             .branch("z9hG4bK-INVITE-3")
             .contact(None),
     );
-    assert_eq!(scene.titles(), ["100 INVITE", "200 CANCEL", "487 INVITE"]);
+    assert_eq!(scene.titles(), ["200 CANCEL", "487 INVITE"]);
     scene.command(Command::Accept {
         due,
         contact: room(),
@@ -342,6 +340,7 @@ fn an_invite_lapses_with_its_expires_or_after_three_minutes() {
         let mut scene = Scene::new();
         let (dialog, _due) = scene.invited(&Ask::invite().header(header));
         scene.pass(seconds(patience - 0.1));
+        assert_eq!(scene.titles(), ["100 INVITE"]);
         scene.assert_quiet();
         scene.pass(seconds(0.1));
         assert_eq!(scene.titles(), ["487 INVITE"]);

@@ -1,15 +1,19 @@
 //! INVITE as callee: RFC 3261 §13.3, §14, §15, §17.2.1, RFC 6026.
 
-use crate::scene::{Ask, Scene, body, room, seconds, tag_of, tcp};
-use sip::{Command, EndCause, Event, Header, Reason, StatusCode, message::Message};
+use std::time::Duration;
+
+use crate::scene::{Ask, SDP, Scene, body, room, seconds, tag_of, tcp};
+use sip::{AnswerDue, Command, DialogId, EndCause, Event, Header, Reason, StatusCode, message::Message};
+
+/// How long a caller may hear nothing.
+const MOST_SILENCE: Duration = Duration::from_millis(200);
+/// A moment before it.
+const MOMENT: Duration = Duration::from_millis(1);
 
 #[test]
-fn invite_is_answered_100_at_once_and_200_confirmed_by_ack() {
+fn invite_is_answered_200_and_confirmed_by_ack() {
     let mut scene = Scene::new();
     scene.ask(&Ask::invite());
-    let trying = scene.response();
-    assert_eq!(trying.status.0, 100);
-    assert!(!trying.headers.get("To").unwrap().contains("tag="));
     let Event::Invited { dialog, request, due } = scene.event() else {
         panic!()
     };
@@ -85,6 +89,119 @@ fn a_2xx_is_retransmitted_on_every_transport_until_64_t1_then_bye() {
         scene.log();
         assert!(scene.events.is_empty());
         scene.assert_empty();
+    }
+}
+
+/// An INVITE and a re-INVITE that nobody has answered yet, and what is owed to them.
+fn invites() -> [(Scene, Ask, DialogId, AnswerDue); 2] {
+    let mut opening = Scene::new();
+    let invite = Ask::invite();
+    let (dialog, due) = opening.invited(&invite);
+    let mut going_on = Scene::new();
+    let (again, tag) = going_on.established(&invite);
+    let reinvite = Ask::new("INVITE", 2).to(&tag).body(SDP);
+    going_on.ask(&reinvite);
+    let Event::Reinvited { due: owed, .. } = going_on.event() else {
+        panic!("no re-INVITE")
+    };
+    [(opening, invite, dialog, due), (going_on, reinvite, again, owed)]
+}
+
+#[test]
+fn rfc3261_section_17_2_1_100_is_sent_after_200_ms_of_silence_and_not_before() {
+    for (mut scene, invite, _, due) in invites() {
+        scene.pass(MOST_SILENCE - MOMENT);
+        scene.assert_quiet();
+        scene.pass(MOMENT);
+        let trying = scene.response();
+        assert_eq!((trying.status.0, trying.headers.get("Contact")), (100, None));
+        assert_eq!(
+            trying.headers.get("To").unwrap().contains("tag="),
+            invite.to_tag.is_some()
+        );
+        scene.pass(seconds(60.0));
+        scene.assert_quiet();
+        scene.ask(&invite);
+        assert_eq!(scene.titles(), ["100 INVITE"]);
+        assert_eq!(scene.accept(due).status.0, 200);
+    }
+}
+
+#[test]
+fn rfc3261_section_17_2_1_100_is_needless_when_the_answer_is_there_within_200_ms() {
+    for (mut scene, invite, _, due) in invites() {
+        scene.pass(MOST_SILENCE - MOMENT);
+        let tag = tag_of(&scene.accept(due));
+        scene.ask(&Ask::ack(invite.cseq, &tag).branch("z9hG4bK-ack"));
+        scene.pass(seconds(31.0));
+        assert_eq!(scene.titles(), Vec::<String>::new());
+    }
+    for (mut scene, invite, _, due) in invites() {
+        scene.pass(MOST_SILENCE - MOMENT);
+        scene.command(Command::Refuse {
+            due,
+            status: StatusCode(486),
+            phrase: None,
+            headers: Vec::new(),
+        });
+        let tag = tag_of(&scene.response());
+        scene.ask(&Ask::ack(invite.cseq, &tag).branch(&invite.branch));
+        scene.pass(seconds(31.0));
+        assert_eq!(scene.titles(), Vec::<String>::new());
+    }
+}
+
+#[test]
+fn rfc3261_section_17_2_1_180_within_200_ms_makes_100_needless() {
+    for reliable in [false, true] {
+        let mut scene = Scene::new();
+        let mut invite = Ask::invite();
+        if reliable {
+            invite = invite.header("Require: 100rel");
+        }
+        let (dialog, due) = scene.invited(&invite);
+        scene.pass(MOST_SILENCE - MOMENT);
+        scene.command(Command::Ring {
+            dialog,
+            status: StatusCode(180),
+        });
+        assert_eq!(scene.titles(), ["180 INVITE"]);
+        scene.pass(MOMENT);
+        scene.assert_quiet();
+        scene.ask(&invite);
+        assert_eq!(scene.titles(), ["180 INVITE"]);
+        assert_eq!(scene.accept(due).status.0, 200);
+    }
+}
+
+#[test]
+fn an_invite_that_comes_again_within_200_ms_of_silence_is_answered_100_at_once_and_once() {
+    for (mut scene, invite, _, due) in invites() {
+        scene.pass(MOMENT);
+        scene.ask(&invite);
+        assert_eq!(scene.titles(), ["100 INVITE"]);
+        scene.pass(seconds(60.0));
+        scene.assert_quiet();
+        assert_eq!(scene.accept(due).status.0, 200);
+    }
+}
+
+#[test]
+fn cancel_within_200_ms_of_silence_leaves_nothing_to_try() {
+    for (mut scene, invite, dialog, _due) in invites() {
+        scene.pass(MOST_SILENCE - MOMENT);
+        let mut cancel = Ask::new("CANCEL", invite.cseq)
+            .branch(&invite.branch)
+            .contact(None);
+        cancel.to_tag.clone_from(&invite.to_tag);
+        scene.ask(&cancel);
+        assert_eq!(scene.titles(), ["200 CANCEL", "487 INVITE"]);
+        if invite.to_tag.is_none() {
+            assert_eq!(scene.event(), Event::Cancelled { dialog });
+        }
+        scene.ask(&Ask::ack(invite.cseq, "any").branch(&invite.branch));
+        scene.pass(seconds(33.0));
+        scene.assert_quiet();
     }
 }
 
@@ -243,7 +360,8 @@ fn the_owners_bye_waits_for_the_ack() {
 #[test]
 fn a_response_goes_back_on_its_connection_and_falls_back_to_sent_by() {
     let mut scene = Scene::new();
-    scene.ask(&Ask::invite().over("TCP"));
+    let (_, due) = scene.invited(&Ask::invite().over("TCP"));
+    scene.command(Command::AcceptRequest { due });
     let transmit = scene.transmit();
     assert_eq!(transmit.target.flow, tcp(1).id);
     assert_eq!(transmit.target.peer, "192.0.2.10:5060".parse().unwrap());
@@ -287,7 +405,7 @@ fn timer_i_is_zero_on_a_reliable_transport_and_timer_g_never_runs() {
 fn an_ack_repeated_does_not_confirm_a_later_2xx() {
     let mut scene = Scene::new();
     let (_, tag) = scene.established(&Ask::invite());
-    scene.ask(&Ask::new("INVITE", 2).to(&tag).body(crate::scene::SDP));
+    scene.ask(&Ask::new("INVITE", 2).to(&tag).body(SDP));
     let Event::Reinvited { due, .. } = scene.event() else {
         panic!()
     };

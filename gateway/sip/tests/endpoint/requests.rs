@@ -448,7 +448,6 @@ fn rfc3891_section_3_an_invite_that_would_replace_a_call_is_a_call_of_its_own_un
     let mut scene = Scene::new();
     let replaces = "Replaces: call-0;to-tag=a;from-tag=b;early-only";
     scene.ask(&Ask::invite().header(replaces).header("Supported: replaces"));
-    assert_eq!(scene.response().status.0, 100);
     assert!(matches!(scene.event(), Event::Invited { .. }));
     let required = Ask::invite().call("call-2").branch("z9hG4bK-2");
     scene.ask(&required.header(replaces).header("Require: replaces"));

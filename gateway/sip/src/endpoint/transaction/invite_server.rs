@@ -1,9 +1,12 @@
 //! The INVITE server transaction (RFC 3261 §17.2.1, RFC 6026 §7.1): timers G, H, I and L.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use super::{Retransmission, Sends, Step, T4, Timing, earlier};
 use crate::message::StatusCode;
+
+/// How long the caller may hear nothing: then 100 says that the INVITE has come.
+const SILENCE_MAX: Duration = Duration::from_millis(200);
 
 #[derive(Debug)]
 pub(in crate::endpoint) struct InviteServer {
@@ -11,12 +14,14 @@ pub(in crate::endpoint) struct InviteServer {
     timing: Timing,
     /// Timer G.
     retransmission: Option<Retransmission>,
-    /// Timer H, I or L, as the state has it; none while the INVITE is unanswered.
+    /// When 100 is due, or timer H, I or L, as the state has it; none while the INVITE has provisional responses only.
     deadline: Option<Instant>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum State {
+    /// Proceeding, before any response.
+    Silent,
     Proceeding,
     Completed,
     Confirmed,
@@ -24,18 +29,20 @@ enum State {
 }
 
 impl InviteServer {
-    pub(in crate::endpoint) fn new(timing: Timing) -> Self {
+    pub(in crate::endpoint) fn new(timing: Timing, now: Instant) -> Self {
         Self {
-            state: State::Proceeding,
+            state: State::Silent,
             timing,
             retransmission: None,
-            deadline: None,
+            deadline: Some(now + SILENCE_MAX),
         }
     }
 
     /// Our user has just sent this response.
     pub(in crate::endpoint) fn respond(&mut self, status: StatusCode, now: Instant) {
         if status.is_provisional() {
+            self.state = State::Proceeding;
+            self.deadline = None;
             return;
         }
         self.deadline = Some(now + self.timing.patience());
@@ -51,6 +58,7 @@ impl InviteServer {
     /// The INVITE came again.
     pub(in crate::endpoint) fn handle_retransmission(&self) -> Step {
         match self.state {
+            State::Silent => Step::send(Sends::Trying),
             State::Proceeding | State::Completed => Step::send(Sends::Response),
             State::Confirmed | State::Accepted => Step::ABSORB,
         }
@@ -70,13 +78,16 @@ impl InviteServer {
                 }
             }
             State::Accepted => Step::DELIVER,
-            State::Proceeding | State::Confirmed => Step::ABSORB,
+            State::Silent | State::Proceeding | State::Confirmed => Step::ABSORB,
         }
     }
 
     pub(in crate::endpoint) fn handle_timeout(&mut self, now: Instant) -> Step {
         if self.deadline.is_some_and(|at| at <= now) {
-            return Step::OVER;
+            return match self.state {
+                State::Silent => Step::send(Sends::Trying),
+                State::Proceeding | State::Completed | State::Confirmed | State::Accepted => Step::OVER,
+            };
         }
         match &mut self.retransmission {
             Some(timer) if timer.at <= now => {

@@ -56,6 +56,8 @@ pub(super) enum Sends {
     Request,
     /// The ACK to a final response that is no 2xx.
     Ack,
+    /// 100: our user is silent for too long, or the INVITE has come again meanwhile.
+    Trying,
     /// The last response, again.
     Response,
 }
