@@ -1,6 +1,6 @@
 //! RFC 7702 §6.5: a SIP user invites others into the room, one by REFER, or several by a list of recipients.
 
-use std::{collections::BTreeSet, time::Instant};
+use std::time::Instant;
 
 use sip::{AnswerDue, DialogId, Incoming, NameAddr, Uri, resource_lists::Entry};
 use xmpp::stanza::Outgoing;
@@ -76,7 +76,7 @@ impl Gateway {
 
     /// Everybody on the list once, but for the inviter himself (RFC 5366 §5.2). Whom that cannot be done for he is told.
     pub(super) fn invite_guests(&mut self, key: SessionKey, guests: Vec<Entry>, now: Instant) {
-        let mut seen = BTreeSet::new();
+        let mut seen = Vec::new();
         for Entry {
             uri, display_name, ..
         } in guests
@@ -86,18 +86,19 @@ impl Gateway {
                 continue;
             };
             let known = address.address_of_record();
-            let again = !seen.insert(known.to_string());
             let himself = self
                 .sessions
                 .get(key)
                 .is_some_and(|session| session.who.user == known);
-            if !again && !himself {
-                let guest = NameAddr {
-                    display_name,
-                    ..NameAddr::new(address)
-                };
-                self.invite_address(key, guest, None, now);
+            if himself || seen.contains(&known) {
+                continue;
             }
+            seen.push(known);
+            let guest = NameAddr {
+                display_name,
+                ..NameAddr::new(address)
+            };
+            self.invite_address(key, guest, None, now);
         }
     }
 

@@ -14,14 +14,18 @@ use crate::{
 
 /// A multipart body of an offer and a list of these recipients.
 fn with_recipients(offer: &str, recipients: &[&str]) -> String {
-    let entries: String = recipients
-        .iter()
-        .map(|uri| format!("<entry uri=\"{uri}\"/>"))
-        .collect();
+    let list = with_list(recipients);
     format!(
         "--b\r\nContent-Type: application/sdp\r\n\r\n{offer}\r\n--b\r\n\
-         Content-Type: application/resource-lists+xml\r\nContent-Disposition: recipient-list\r\n\r\n\
-         <resource-lists xmlns=\"urn:ietf:params:xml:ns:resource-lists\"><list>{entries}</list></resource-lists>\r\n--b--\r\n"
+         Content-Type: application/resource-lists+xml\r\nContent-Disposition: recipient-list\r\n\r\n{list}\r\n--b--\r\n"
+    )
+}
+
+fn with_list(recipients: &[&str]) -> String {
+    let entries = recipients.iter().map(|uri| format!("<entry uri=\"{uri}\"/>"));
+    let entries: String = entries.collect();
+    format!(
+        "<resource-lists xmlns=\"urn:ietf:params:xml:ns:resource-lists\"><list>{entries}</list></resource-lists>"
     )
 }
 
@@ -156,6 +160,79 @@ fn rfc5621_section_7_a_part_that_must_be_understood_and_is_not_is_refused() {
             "{disposition}"
         );
     }
+}
+
+/// A phone of Romeo's refers the room to a list of these recipients. Returns the answer.
+fn refer_to_list(stage: &mut Stage, list: Option<&[&str]>) -> String {
+    let body = list.map(with_list).unwrap_or_default();
+    let mut lines = vec![
+        format!("REFER {ROOM_URI} SIP/2.0"),
+        format!("Via: SIP/2.0/TCP {PHONE};branch=z9hG4bK-{}", body.len()),
+        "Max-Forwards: 70".to_owned(),
+        "From: Romeo <sip:romeo@example.org>;tag=phone".to_owned(),
+        format!("To: <{ROOM_URI}>"),
+        format!("Call-ID: list-{}", body.len()),
+        "CSeq: 1 REFER".to_owned(),
+        format!("Contact: <sip:romeo@{PHONE};transport=tcp>"),
+        "Require: multiple-refer, norefersub".to_owned(),
+        "Refer-Sub: false".to_owned(),
+        "Refer-To: <cid:list@example.org>".to_owned(),
+    ];
+    if list.is_some() {
+        lines.push("Content-Type: application/resource-lists+xml".to_owned());
+        lines.push("Content-Disposition: recipient-list".to_owned());
+        lines.push("Content-ID: <list@example.org>".to_owned());
+    }
+    let lines: Vec<&str> = lines.iter().map(String::as_str).collect();
+    stage.to_phone.clear();
+    stage.phone_says(&lines, &body);
+    let [answer] = &*stage.to_phone else {
+        panic!("one answer, and no NOTIFY: {:?}", stage.to_phone);
+    };
+    answer.lines().next().unwrap_or_default().to_owned()
+}
+
+#[test]
+fn rfc5368_each_recipient_of_a_list_is_invited_and_nobody_is_told_how_it_goes() {
+    let mut stage = Stage::new(config());
+    let romeo = stage.user("romeo");
+    let mercutio = stage.user("mercutio");
+    stage.enter(romeo, ROOM_URI, "Romeo");
+    let list = [
+        "sip:nurse@example.com",
+        "sip:mercutio@example.org",
+        "sip:romeo@example.org",
+        "sip:nurse@EXAMPLE.com",
+    ];
+    let answer = refer_to_list(&mut stage, Some(&list));
+    assert_eq!(answer, "SIP/2.0 200 OK");
+    assert_eq!(invited(&stage), ["nurse@example.com"]);
+    assert!(stage.rung(mercutio).is_some(), "SIP users are called");
+}
+
+#[test]
+fn rfc5368_a_list_that_cannot_be_followed_is_refused_whole() {
+    let limits = Limits {
+        recipients: 1,
+        ..Limits::default()
+    };
+    let mut stage = Stage::new(Config { limits, ..config() });
+    let list = ["sip:a@example.com", "sip:b@example.com"];
+    let answer = refer_to_list(&mut stage, Some(&list[..1]));
+    assert_eq!(answer, "SIP/2.0 403 Not A Participant");
+    let romeo = stage.user("romeo");
+    stage.enter(romeo, ROOM_URI, "Romeo");
+    let cases: [(Option<&[&str]>, &str); 4] = [
+        (None, "400 No List Of Recipients"),
+        (Some(&[]), "400 No List Of Recipients"),
+        (Some(&list), "400 Too Many Recipients"),
+        (Some(&["\"<"]), "400 Unreadable List Of Recipients"),
+    ];
+    for (list, refusal) in cases {
+        let answer = refer_to_list(&mut stage, list);
+        assert_eq!(answer, format!("SIP/2.0 {refusal}"), "{list:?}");
+    }
+    assert_eq!(invited(&stage), Vec::<String>::new());
 }
 
 fn refer(stage: &mut Stage, user: usize, refer_to: &str) -> Option<u16> {
