@@ -88,8 +88,6 @@ pub(crate) struct Session {
     pub(crate) behind: bool,
     /// Set while he listens to the history for all who were out.
     pub(crate) catches_up: bool,
-    /// What the room told him meanwhile, before the history that was said earlier.
-    pub(crate) ahead: Vec<Message>,
     /// Whether the room still knows him.
     pub(crate) self_ping: SelfPing,
     /// Whether his client shows who is writing.

@@ -15,8 +15,7 @@ use crate::{
 /// How many messages of the history are asked for. Fewer than [`super::sharing::REMEMBERED`]: whatever of them was told is remembered.
 const ASKED: u32 = 100;
 
-/// How many messages wait for it at most. More than are asked for, and few enough for each to be remembered when the others, for whom they wait,
-/// too, come to it.
+/// How many messages wait for it at most. More than are asked for, and few enough for each to be remembered while its further copies come.
 const AHEAD: usize = super::sharing::REMEMBERED / 2;
 
 /// How long before the link was known to be broken it may have been. Earlier messages were told.
@@ -36,6 +35,21 @@ pub(super) struct Behind {
     since: Timestamp,
     /// Whether the history has begun.
     begun: bool,
+    /// What the room has said to one or another of them before the history that was said earlier.
+    ahead: Vec<Message>,
+}
+
+impl Behind {
+    /// Whether this is the copy for one of them of what waits in the copy for another. Copies for one and the same are two messages.
+    fn has_ahead(&self, copy: &Message) -> bool {
+        self.ahead.iter().any(|message| {
+            message.to != copy.to
+                && message.from == copy.from
+                && message.id == copy.id
+                && message.body == copy.body
+                && message.extras == copy.extras
+        })
+    }
 }
 
 impl Gateway {
@@ -62,6 +76,7 @@ impl Gateway {
             domain: domain.to_owned(),
             since: since.max(begun),
             begun: false,
+            ahead: Vec::new(),
         });
     }
 
@@ -109,13 +124,12 @@ impl Gateway {
             return false;
         };
         let room = session.room.clone();
-        let Some(state) = self.rooms.get_mut(&room) else {
+        let Some(state) = self.rooms.get(&room) else {
             return true;
         };
         let domain = to.domain().as_str();
         let knows_what_was_before = state.sharing.has_told_anything(domain);
-        let mut behind = state.behind.iter_mut();
-        let Some(behind) = behind.find(|behind| behind.domain == domain) else {
+        let Some(behind) = self.those_behind(&room, domain) else {
             return true;
         };
         let is_first = !std::mem::replace(&mut behind.begun, true);
@@ -131,11 +145,7 @@ impl Gateway {
 
     /// So much is said before the history comes that it cannot reach back to when the link broke.
     fn history_is_too_short(&mut self, room: &BareJid, domain: &str, now: Instant) {
-        let behind = self.rooms.get_mut(room).map(|room| room.behind.iter_mut());
-        let behind = behind
-            .into_iter()
-            .flatten()
-            .find(|behind| behind.domain == domain);
+        let behind = self.those_behind(room, domain);
         if behind.is_some_and(|behind| !std::mem::replace(&mut behind.begun, true)) {
             self.tell_cut_short(room, domain, now);
         }
@@ -155,25 +165,34 @@ impl Gateway {
         }
     }
 
-    /// The room still has him in it and tells him what is said now, while what was said before is yet to come: until his history has ended
-    /// that waits, for it may be a part of it. Returns whether it was kept.
+    /// The room still has him in it and tells him what is said now, while what was said before is yet to come: until the history has ended
+    /// that waits, for it may be a part of it. It waits once for all of them, for who else gets a copy may differ from message to message: a
+    /// server that still holds a former connection hands a part to that. Returns whether it waits, or has been told already.
     pub(super) fn is_ahead(&mut self, key: SessionKey, message: &Message, now: Instant) -> bool {
-        let Some(session) = self.sessions.get_mut(key) else {
+        let Some(session) = self.sessions.get(key) else {
             return false;
         };
         let is_coming = session.history || matches!(session.phase, Phase::Out { .. });
         let is_live = !session.is_replayed(message) && message.from.resource().is_some();
-        let waits = session.behind && is_coming && is_live;
-        if waits {
-            session.ahead.push(message.clone());
-            if session.ahead.len() >= AHEAD {
-                // The history that will come reaches back no further than this.
-                let (room, domain) = (session.room.clone(), session.who.jid.domain().as_str().to_owned());
-                self.tell_ahead(key, &room, now);
-                self.history_is_too_short(&room, &domain, now);
-            }
+        if !session.behind || !is_coming || !is_live {
+            return false;
         }
-        waits
+        let (room, domain) = (session.room.clone(), session.who.jid.domain().as_str().to_owned());
+        if self.was_told(&room, message) {
+            return true;
+        }
+        let Some(behind) = self.those_behind(&room, &domain) else {
+            return false;
+        };
+        if !behind.has_ahead(message) {
+            behind.ahead.push(message.clone());
+        }
+        if behind.ahead.len() >= AHEAD {
+            // The history that will come reaches back no further than this.
+            self.tell_ahead(&room, &domain, now);
+            self.history_is_too_short(&room, &domain, now);
+        }
+        true
     }
 
     /// His history is over; if it was the one that he asked for, so is that of all who were out.
@@ -186,7 +205,7 @@ impl Gateway {
         if asked {
             self.all_caught_up(&room, &domain, now);
         } else {
-            self.tell_ahead(key, &room, now);
+            self.tell_ahead(&room, &domain, now);
         }
         if let Some(session) = self.sessions.get_mut(key) {
             session.follows = false;
@@ -198,17 +217,16 @@ impl Gateway {
         self.end_sharing(key);
         if let Some(session) = self.sessions.get_mut(key) {
             (session.follows, session.behind) = (false, false);
-            session.ahead.clear();
         }
     }
 
     fn all_caught_up(&mut self, room: &BareJid, domain: &str, now: Instant) {
+        self.tell_ahead(room, domain, now);
         for key in self.behind(room, domain) {
             if let Some(session) = self.sessions.get_mut(key) {
                 session.behind = false;
                 session.formerly.clear();
             }
-            self.tell_ahead(key, room, now);
         }
         if let Some(room) = self.rooms.get_mut(room) {
             room.behind.retain(|behind| behind.domain != domain);
@@ -240,16 +258,22 @@ impl Gateway {
 
     /// What waited for the history and was no part of it: from here on it is what any copy is, for all. A history that is still to come to
     /// somebody else may hold it, too.
-    fn tell_ahead(&mut self, key: SessionKey, room: &BareJid, now: Instant) {
-        let Some(session) = self.sessions.get_mut(key) else {
-            return;
-        };
-        let (ahead, occupant) = (std::mem::take(&mut session.ahead), session.who.jid.clone());
+    fn tell_ahead(&mut self, room: &BareJid, domain: &str, now: Instant) {
+        let behind = self.those_behind(room, domain);
+        let ahead = behind.map_or_else(Vec::new, |behind| std::mem::take(&mut behind.ahead));
         for message in ahead {
-            if !self.was_told(room, &message) {
-                self.said_to_all(Some(key), room, &occupant, &message, now);
+            if let Ok(occupant) = message.to.try_as_full()
+                && !self.was_told(room, &message)
+            {
+                let key = self.sessions.of_occupant(room, occupant);
+                self.said_to_all(key, room, occupant, &message, now);
             }
         }
+    }
+
+    fn those_behind(&mut self, room: &BareJid, domain: &str) -> Option<&mut Behind> {
+        let mut behind = self.rooms.get_mut(room)?.behind.iter_mut();
+        behind.find(|behind| behind.domain == domain)
     }
 
     /// Who was in the room when the link broke; whoever has come since has the history that he asked for.

@@ -232,7 +232,6 @@ impl Gateway {
             follows: false,
             behind: false,
             catches_up: false,
-            ahead: Vec::new(),
             self_ping: SelfPing::default(),
             hears_typing,
             typing: None,

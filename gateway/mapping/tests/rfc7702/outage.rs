@@ -459,6 +459,36 @@ fn however_much_is_said_before_the_history_comes_it_is_told_once_and_in_order() 
     }
 }
 
+/// A server that still holds the connection that was given up hands a part of the copies to that: each of them gets others.
+#[test]
+fn whosever_copies_are_lost_before_the_history_comes_the_others_tell_all_once_and_in_order() {
+    let (mut stage, romeo, mercutio) = with_two(holding());
+    stage.link(false);
+    stage.muc.refuse = Some(xmpp::stanza::Condition::ResourceConstraint);
+    stage.link(true);
+    let said: Vec<String> = (0..1200).map(|number| format!("speech {number}")).collect();
+    for (number, text) in said.iter().enumerate() {
+        let room: xmpp::BareJid = ROOM.parse().unwrap();
+        let mut copies =
+            stage.muc.rooms[&room].tell_ours(|to| message(&room, "Juliet", to, &number.to_string(), text));
+        // Mercutio gets every sixth, Romeo all but some of these.
+        match number % 12 {
+            0 => {}
+            6 => drop(copies.remove(0)),
+            _ => copies.truncate(1),
+        }
+        stage.stanzas(copies);
+    }
+    for (number, text) in said.iter().enumerate().skip(1100) {
+        remember(&mut stage, &[("Juliet", &number.to_string(), text, NOW)]);
+    }
+    stage.muc.refuse = None;
+    stage.pass(SOON);
+    for user in [romeo, mercutio] {
+        assert_eq!(texts_but_of_outages(&stage, user), said);
+    }
+}
+
 #[test]
 fn a_room_that_is_late_is_not_asked_for_its_history_again() {
     let (mut stage, _, _) = with_two(holding());
