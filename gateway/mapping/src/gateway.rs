@@ -166,7 +166,7 @@ pub enum Command {
     Xmpp(LinkId, xmpp::Command),
     /// Certificates are to be read again, as at SIGHUP.
     Reload,
-    /// An occupant of ours, or perhaps of ours: a gateway that starts after a crash wants him in
+    /// He is about to be an occupant, or may still be one: a gateway that starts after a crash wants to hear of him by
     /// [`Gateway::handle_left_behind`]. May be said again.
     Remember(Occupancy),
     /// He is no occupant any more.

@@ -30,13 +30,13 @@ pub const NAMES: [&str; 17] = [
     "private_only_to_addressee",
     "no_message_crosses_rooms",
     "tables_empty",
-    "remembered",
     "limits_hold",
     "logs_are_clean",
     "runs_are_identical",
     "messages_are_accounted",
     "component_keeps_the_rules",
     "msrp_is_sound",
+    "remembered",
 ];
 
 /// A stay hears a message.
@@ -507,7 +507,7 @@ fn someone_is_gone(world: &World) -> bool {
     world.users.iter().any(|user| user.gone)
 }
 
-/// 10: whoever asks to enter a room would be made to leave it after a crash.
+/// Whoever asks to enter a room would be made to leave it after a crash.
 pub(crate) fn remembered(world: &mut World, command: &xmpp::Command) {
     let xmpp::Command::Send(Outgoing::Enter { from, to, .. }) = command else {
         return;

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use mapping::{Config, Outage, OutageRule};
 use msrp::{MessageTag, Status};
-use xmpp::stanza::Outgoing;
+use xmpp::stanza::{Outgoing, Stanza};
 
 use crate::{
     ROOM, ROOM_URI,
@@ -436,24 +436,36 @@ fn what_was_told_before_the_history_came_is_not_told_again_as_a_part_of_it() {
     }
 }
 
-#[test]
-fn however_much_is_said_before_the_history_comes_it_is_told_once_and_in_order() {
-    let (mut stage, romeo, mercutio) = with_two(holding());
+/// Juliet says that much while the link is up again and nobody is back; of each message those copies arrive that `arrive` leaves. Then all
+/// come back, and the room remembers the last hundred. Returns what she said.
+fn said_before_the_history(
+    stage: &mut Stage,
+    speeches: usize,
+    arrive: impl Fn(usize, &mut Vec<Stanza>),
+) -> Vec<String> {
+    let room: xmpp::BareJid = ROOM.parse().unwrap();
     stage.link(false);
     stage.muc.refuse = Some(xmpp::stanza::Condition::ResourceConstraint);
     stage.link(true);
-    let said: Vec<String> = (0..400).map(|number| format!("speech {number}")).collect();
+    let said: Vec<String> = (0..speeches).map(|number| format!("speech {number}")).collect();
     for (number, text) in said.iter().enumerate() {
-        let room: xmpp::BareJid = ROOM.parse().unwrap();
-        let copies =
+        let mut copies =
             stage.muc.rooms[&room].tell_ours(|to| message(&room, "Juliet", to, &number.to_string(), text));
+        arrive(number, &mut copies);
         stage.stanzas(copies);
     }
-    for (number, text) in said.iter().enumerate().skip(300) {
-        remember(&mut stage, &[("Juliet", &number.to_string(), text, NOW)]);
+    for (number, text) in said.iter().enumerate().skip(speeches - 100) {
+        remember(stage, &[("Juliet", &number.to_string(), text, NOW)]);
     }
     stage.muc.refuse = None;
     stage.pass(SOON);
+    said
+}
+
+#[test]
+fn however_much_is_said_before_the_history_comes_it_is_told_once_and_in_order() {
+    let (mut stage, romeo, mercutio) = with_two(holding());
+    let said = said_before_the_history(&mut stage, 400, |_, _| {});
     for user in [romeo, mercutio] {
         assert_eq!(texts(&stage, user), said);
     }
@@ -463,27 +475,12 @@ fn however_much_is_said_before_the_history_comes_it_is_told_once_and_in_order() 
 #[test]
 fn whosever_copies_are_lost_before_the_history_comes_the_others_tell_all_once_and_in_order() {
     let (mut stage, romeo, mercutio) = with_two(holding());
-    stage.link(false);
-    stage.muc.refuse = Some(xmpp::stanza::Condition::ResourceConstraint);
-    stage.link(true);
-    let said: Vec<String> = (0..1200).map(|number| format!("speech {number}")).collect();
-    for (number, text) in said.iter().enumerate() {
-        let room: xmpp::BareJid = ROOM.parse().unwrap();
-        let mut copies =
-            stage.muc.rooms[&room].tell_ours(|to| message(&room, "Juliet", to, &number.to_string(), text));
-        // Mercutio gets every sixth, Romeo all but some of these.
-        match number % 12 {
-            0 => {}
-            6 => drop(copies.remove(0)),
-            _ => copies.truncate(1),
-        }
-        stage.stanzas(copies);
-    }
-    for (number, text) in said.iter().enumerate().skip(1100) {
-        remember(&mut stage, &[("Juliet", &number.to_string(), text, NOW)]);
-    }
-    stage.muc.refuse = None;
-    stage.pass(SOON);
+    // Mercutio gets every sixth, Romeo all but some of these.
+    let said = said_before_the_history(&mut stage, 1200, |number, copies| match number % 12 {
+        0 => {}
+        6 => drop(copies.remove(0)),
+        _ => copies.truncate(1),
+    });
     for user in [romeo, mercutio] {
         assert_eq!(texts_but_of_outages(&stage, user), said);
     }
